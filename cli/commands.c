@@ -1,0 +1,110 @@
+/*
+ * Every command of netd-ctl, in the order help lists them, and the way of one command line: parse,
+ * run, flush. A new command is a row here and a function in the file of its noun.
+ */
+#include "cli/commands.h"
+
+#include "cli/help.h"
+#include "cli/nouns.h"
+#include "cli/output.h"
+#include "lib/cleanup.h"
+
+#define CHANGE OPTION(DRY_RUN)
+#define CREATE (CHANGE | OPTION(EXIST_OK))
+#define REMOVE (CHANGE | OPTION(FORCE))
+
+#define NETWORK                                                                                    \
+	{                                                                                          \
+		"NETWORK", "network", ARGUMENT_NAME                                                \
+	}
+#define NAMESPACE                                                                                  \
+	{                                                                                          \
+		"NS", "namespace", ARGUMENT_NAME                                                   \
+	}
+#define NAME                                                                                       \
+	{                                                                                          \
+		"NAME", "name", ARGUMENT_NAME                                                      \
+	}
+#define NAMES                                                                                      \
+	{                                                                                          \
+		"NAME", "name", ARGUMENT_NAME, .repeated = true                                    \
+	}
+
+static const struct command table[] = {
+        {{"network", "create"}, {NAME}, NULL,
+                OPTION(SUBNET) | OPTION(GATEWAY) | OPTION(BRIDGE) | OPTION(MTU) | OPTION(INTERNAL) |
+                        CREATE,
+                "make a network", network_create},
+        {{"network", "ls"}, {{0}}, NULL, 0, "list the networks", noun_ls, &network_noun},
+        {{"network", "inspect"}, {NAMES}, NULL, 0, "show all about networks", noun_inspect,
+                &network_noun},
+        {{"network", "rm"}, {NAMES}, NULL, REMOVE, "remove networks (-f: with their endpoints)",
+                noun_rm, &network_noun},
+        {{"ns", "create"}, {NAME}, NULL, CREATE, "make a network namespace", namespace_create},
+        {{"ns", "ls"}, {{0}}, NULL, 0, "list the namespaces", noun_ls, &namespace_noun},
+        {{"ns", "inspect"}, {NAMES}, NULL, 0, "show all about namespaces", noun_inspect,
+                &namespace_noun},
+        {{"ns", "rm"}, {NAMES}, NULL, REMOVE,
+                "remove namespaces (-f: while processes run inside, too)", noun_rm,
+                &namespace_noun},
+        {{"ns", "exec"}, {NAMESPACE}, "CMD...", 0, "the same as exec", exec_run},
+        {{"connect"}, {NETWORK, NAMESPACE}, NULL,
+                OPTION(IP) | OPTION(MAC) | OPTION(IFNAME) | OPTION(EXISTING) | CREATE,
+                "attach a namespace to a network; a missing one is made", endpoint_connect},
+        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, CHANGE, "detach a namespace from a network",
+                endpoint_disconnect},
+        {{"publish"},
+                {{"[HOSTIP:]HOSTPORT:PORT[/tcp|udp]", "port"},
+                        {"NS", "namespace", ARGUMENT_NAME, .optional = true}},
+                NULL, OPTION(NETWORK) | CREATE, "lead a port of the host to a namespace",
+                publication_publish},
+        {{"unpublish"}, {{"[HOSTIP:]HOSTPORT[/tcp|udp]", "port"}}, NULL, CHANGE,
+                "end a published port", publication_unpublish},
+        {{"ports"}, {{0}}, NULL, 0, "list the published ports", noun_ls, &publication_noun},
+        {{"exec"}, {NAMESPACE}, "CMD...", 0,
+                "run a command (a shell) in a namespace, with your own rights", exec_run},
+        {{"version"}, {{0}}, NULL, 0, "show the versions of netd-ctl and netd", version_show},
+        {{"help"}, {{"COMMAND", "command", .optional = true, .repeated = true}}, NULL, 0,
+                "say how netd-ctl is used", help_show},
+};
+
+const struct grammar commands = {table, sizeof(table) / sizeof(table[0])};
+
+static int show_help(const struct call *call, const char *const *words, size_t n_words)
+{
+	struct error err;
+
+	if (help_print(stdout, call->grammar, words, n_words) == 0)
+		return EXIT_DONE;
+	error_field(&err, "", "there is no command '%s%s%s' (netd-ctl help lists them)", words[0],
+	        n_words > 1 ? " " : "", n_words > 1 ? words[1] : "");
+	return output_error(&err);
+}
+
+int help_show(const struct call *call)
+{
+	return show_help(call, call->arguments, call->n_arguments);
+}
+
+static int run(int argc, char **argv)
+{
+	_cleanup_(call_done) struct call call = {0};
+	struct error err;
+	int status;
+
+	if (grammar_parse(&commands, argc, argv, &call, &err) < 0) {
+		status = output_error(&err);
+		if (status == EXIT_USAGE)
+			help_usage(stderr, &call);
+		return status;
+	}
+	if (call_has(&call, OPTION_HELP))
+		return show_help(&call, call.words, call.n_words);
+	return call.command->run(&call);
+}
+
+int cli_main(int argc, char **argv)
+{
+	output_start();
+	return output_finish(run(argc, argv));
+}

@@ -1,0 +1,81 @@
+/*
+ * `netd-ctl connect` and `disconnect`, and how an endpoint looks where a network or a namespace
+ * lists it. A namespace that connect made on the way is said first, with its undo, since the user
+ * did not ask for it by name.
+ */
+#include "cli/nouns.h"
+
+#include "cli/output.h"
+#include "cli/request.h"
+#include "lib/cleanup.h"
+
+char *endpoint_addresses(const json_t *endpoint)
+{
+	return cell_value(json_object_get(endpoint, "addresses"));
+}
+
+char *endpoint_lines(const json_t *object, const char *first)
+{
+	const json_t *endpoint;
+	char *text = NULL;
+	size_t size = 0, i;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	json_array_foreach (json_object_get(object, "endpoints"), i, endpoint) {
+		_cleanup_(freep) char *addresses = endpoint_addresses(endpoint);
+
+		fprintf(out, "%s: %s %s, mac %s, host side %s\n", field_text(endpoint, first),
+		        field_text(endpoint, "interface"), addresses ? addresses : "?",
+		        field_text(endpoint, "mac"), field_text(endpoint, "host_interface"));
+	}
+	if (fclose(out) == EOF) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static void say_connected(const struct call *call, const json_t *answer)
+{
+	const json_t *endpoint = json_object_get(answer, "endpoint");
+	const char *name = field_text(endpoint, "namespace");
+	_cleanup_(freep) char *addresses = endpoint_addresses(endpoint);
+
+	if (call_has(call, OPTION_QUIET)) {
+		output_line("%s", name);
+		return;
+	}
+	if (!addresses) {
+		output_memory();
+		return;
+	}
+	if (json_is_true(json_object_get(answer, "created_namespace")))
+		output_line("created namespace %s (undo: netd-ctl ns rm %s)", name, name);
+	output_line("%s: %s %s on %s", name, field_text(endpoint, "interface"), addresses,
+	        field_text(endpoint, "network"));
+}
+
+int endpoint_connect(const struct call *call)
+{
+	const char *ip = call->options[OPTION_IP];
+	json_t *body = json_pack("{s:s, s:s, s:o*, s:s*, s:s*, s:b, s:b}", "network",
+	        call->arguments[0], "namespace", call->arguments[1], "addresses",
+	        ip ? json_pack("[s]", ip) : NULL, "mac", call->options[OPTION_MAC], "interface",
+	        call->options[OPTION_IFNAME], "existing", call_has(call, OPTION_EXISTING),
+	        "exist_ok", call_has(call, OPTION_EXIST_OK));
+
+	return change_post(call, "/v1/endpoints", body, say_connected);
+}
+
+int endpoint_disconnect(const struct call *call)
+{
+	struct removal removal = {.call = call};
+	_cleanup_(freep) char *network =
+	        request_path("/v1/networks", call->arguments[0], "/endpoints");
+
+	removal_add(&removal, network ? request_path(network, call->arguments[1], "") : NULL,
+	        call->arguments[1]);
+	return removal_end(&removal);
+}

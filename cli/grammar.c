@@ -1,0 +1,257 @@
+/*
+ * Turns argv into a call, by the table. Options may stand anywhere before "--", also before the
+ * words of the command, so whether an option takes a value is one thing for all commands, and
+ * which command it is is asked when all words are known. The first mistake about an option is kept
+ * until then: its error can name the command, and `-h` beside it still gives help.
+ */
+#include "cli/grammar.h"
+
+#include "lib/cleanup.h"
+#include "lib/parse.h"
+
+#include <string.h>
+
+const struct option_spec option_specs[OPTION_COUNT] = {
+        [OPTION_HELP] = {"--help", 'h', NULL, "say how it is used"},
+        [OPTION_SOCKET] = {"--socket", 0, "PATH",
+                "the daemon's socket (NETD_SOCKET; /run/netd/netd.sock)"},
+        [OPTION_JSON] = {"--json", 0, NULL, "print JSON"},
+        [OPTION_QUIET] = {"--quiet", 'q', NULL, "print names only"},
+        [OPTION_DRY_RUN] = {"--dry-run", 0, NULL,
+                "change nothing; print the commands that would do the same"},
+        [OPTION_EXIST_OK] = {"--exist-ok", 0, NULL,
+                "what is there already with equal settings is a success"},
+        [OPTION_FORCE] = {"--force", 'f', NULL, "remove also what uses it"},
+        [OPTION_SUBNET] = {"--subnet", 0, "CIDR", "the subnet (a free /24 of the pool)"},
+        [OPTION_GATEWAY] = {"--gateway", 0, "IP", "the host's address in it (the first one)"},
+        [OPTION_BRIDGE] = {"--bridge", 0, "IFNAME", "the bridge's name (netd-...)"},
+        [OPTION_MTU] = {"--mtu", 0, "N", "the MTU (that of the default route's interface)"},
+        [OPTION_INTERNAL] = {"--internal", 0, NULL, "no way out and none in"},
+        [OPTION_IP] = {"--ip", 0, "IP", "the address (the next free one)"},
+        [OPTION_MAC] = {"--mac", 0, "MAC", "the MAC address (derived from the address)"},
+        [OPTION_IFNAME] = {"--ifname", 0, "IFNAME", "the interface inside (the next free ethN)"},
+        [OPTION_EXISTING] = {"--existing", 0, NULL, "do not create a missing namespace"},
+        [OPTION_NETWORK] = {"--network", 0, "NETWORK",
+                "the network it leads through (that of the default route)"},
+};
+
+static bool option_matches(const struct option_spec *spec, const char *word, size_t length)
+{
+	return strlen(spec->name) == length && memcmp(spec->name, word, length) == 0;
+}
+
+static enum option_id option_by_name(const char *word, size_t length)
+{
+	int id = 0;
+
+	while (id < OPTION_COUNT && !option_matches(&option_specs[id], word, length))
+		id++;
+	return (enum option_id)id;
+}
+
+static enum option_id option_by_letter(char letter)
+{
+	int id = 0;
+
+	while (id < OPTION_COUNT && option_specs[id].letter != letter)
+		id++;
+	return (enum option_id)id;
+}
+
+/* `word` is "-q", "-fq": switches of one letter each. */
+static int take_letters(const char *word, struct call *call, struct error *err)
+{
+	for (const char *letter = word + 1; *letter; letter++) {
+		enum option_id id = option_by_letter(*letter);
+
+		if (id == OPTION_COUNT)
+			return error_field(err, "", "there is no option '%s'", word);
+		call->options[id] = "";
+	}
+	return 0;
+}
+
+/* Takes argv[*at], and the next one where it is the value. */
+static int take_option(char **argv, int *at, struct call *call, struct error *err)
+{
+	const char *word = argv[*at], *equal = strchr(word, '='), *value = NULL;
+	const struct option_spec *spec;
+	enum option_id id;
+
+	if (word[1] != '-')
+		return take_letters(word, call, err);
+	id = option_by_name(word, equal ? (size_t)(equal - word) : strlen(word));
+	if (id == OPTION_COUNT)
+		return error_field(err, "", "there is no option '%s'", word);
+	spec = &option_specs[id];
+	if (!spec->value) {
+		call->options[id] = "";
+		return equal ? error_field(err, "", "%s takes no value ('%s')", spec->name, word)
+		             : 0;
+	}
+	if (equal)
+		value = equal + 1;
+	else if (argv[*at + 1] && argv[*at + 1][0] != '-')
+		value = argv[++*at];
+	if (!value || !*value)
+		return error_field(
+		        err, "", "%s needs a value: %s %s", spec->name, spec->name, spec->value);
+	if (call->options[id])
+		return error_field(err, "", "%s is given twice ('%s' and '%s')", spec->name,
+		        call->options[id], value);
+	for (const char *c = value; id != OPTION_SOCKET && *c; c++)
+		if (*c < ' ' || *c > '~')
+			return error_field(err, "",
+			        "%s: its value has characters that are not "
+			        "printable ASCII",
+			        spec->name);
+	call->options[id] = value;
+	return 0;
+}
+
+/* Sorts argv into options, words and tail. Fails only where memory is out; the first mistake is
+ * put into *mistake (ERROR_NONE: there is none). */
+static int sort_words(int argc, char **argv, struct call *call, struct error *mistake)
+{
+	struct error later;
+
+	call->words = calloc((size_t)argc + 1, sizeof(call->words[0]));
+	if (!call->words)
+		return -ENOMEM;
+	for (int i = 1; i < argc; i++) {
+		const char *word = argv[i];
+
+		if (strcmp(word, "--") == 0) {
+			call->tail = argv + i + 1;
+			break;
+		}
+		if (word[0] == '-' && word[1])
+			take_option(argv, &i, call, mistake->code ? &later : mistake);
+		else
+			call->words[call->n_words++] = word;
+	}
+	return 0;
+}
+
+static bool is_word(const struct call *call, size_t at, const char *word)
+{
+	return at < call->n_words && strcmp(call->words[at], word) == 0;
+}
+
+static void find_command(struct call *call)
+{
+	for (size_t i = 0; i < call->grammar->n_commands; i++) {
+		const struct command *command = &call->grammar->commands[i];
+		size_t n = command->words[1] ? 2 : 1;
+
+		if (!is_word(call, 0, command->words[0]) ||
+		        (n == 2 && !is_word(call, 1, command->words[1])))
+			continue;
+		call->command = command;
+		call->arguments = call->words + n;
+		call->n_arguments = call->n_words - n;
+		return;
+	}
+}
+
+static int no_command(const struct call *call, struct error *err)
+{
+	if (call->n_words == 0)
+		return error_field(err, "", "what shall be done? A command is missing");
+	for (size_t i = 0; i < call->grammar->n_commands; i++) {
+		if (!is_word(call, 0, call->grammar->commands[i].words[0]))
+			continue;
+		if (call->n_words == 1)
+			return error_field(err, "", "%s: a command is missing", call->words[0]);
+		return error_field(
+		        err, "", "%s: there is no command '%s'", call->words[0], call->words[1]);
+	}
+	return error_field(err, "", "there is no command '%s'", call->words[0]);
+}
+
+static int check_options(const struct call *call, struct error *err)
+{
+	for (int id = 0; id < OPTION_COUNT; id++)
+		if (call->options[id] && !((call->command->options | OPTIONS_GLOBAL) & 1u << id))
+			return error_field(
+			        err, "", "there is no option %s here", option_specs[id].name);
+	return 0;
+}
+
+/* Without a tail of its own a command takes what follows "--" as arguments: words that may begin
+ * with '-'. The array has room for all of argv. */
+static void join_tail(struct call *call)
+{
+	if (!call->tail || call->command->tail)
+		return;
+	for (; *call->tail; call->tail++) {
+		call->words[call->n_words++] = *call->tail;
+		call->n_arguments++;
+	}
+	call->tail = NULL;
+}
+
+static int check_arguments(const struct call *call, struct error *err)
+{
+	const struct argument *argument = call->command->arguments;
+	const struct argument *end = argument + ARGUMENTS_MAX;
+	size_t n = 0;
+
+	for (; argument < end && argument->word; argument++) {
+		if (n == call->n_arguments && !argument->optional)
+			return error_field(err, argument->field, "%s is missing", argument->word);
+		for (bool more = true; more && n < call->n_arguments; n++) {
+			char name[NAME_SIZE];
+			int r = 0;
+
+			if (argument->kind == ARGUMENT_NAME)
+				r = parse_name(call->arguments[n], argument->field, name, err);
+			if (r < 0)
+				return r;
+			more = argument->repeated;
+		}
+	}
+	if (n == call->n_arguments)
+		return 0;
+	return error_field(err, "", "there is a word too many: '%s'%s", call->arguments[n],
+	        call->command->tail ? " (a command to run stands behind --)" : "");
+}
+
+int grammar_parse(
+        const struct grammar *grammar, int argc, char **argv, struct call *ret, struct error *err)
+{
+	struct error mistake = {0};
+	int r;
+
+	*ret = (struct call){.grammar = grammar};
+	if (sort_words(argc, argv, ret, &mistake) < 0)
+		return error_memory(err);
+	find_command(ret);
+	if (call_has(ret, OPTION_HELP))
+		return 0;
+	if (!ret->command) {
+		if (ret->n_words > 0 || !mistake.code)
+			return no_command(ret, err);
+		*err = mistake;
+		return -EINVAL;
+	}
+	join_tail(ret);
+	r = mistake.code ? -EINVAL : check_options(ret, &mistake);
+	if (r == 0 && call_has(ret, OPTION_JSON) && call_has(ret, OPTION_QUIET))
+		r = error_field(&mistake, "", "--json and --quiet exclude each other");
+	if (r == 0)
+		r = check_arguments(ret, &mistake);
+	if (r < 0) {
+		*err = mistake;
+		error_context(err, "%s%s%s", ret->command->words[0],
+		        ret->command->words[1] ? " " : "",
+		        ret->command->words[1] ? ret->command->words[1] : "");
+	}
+	return r;
+}
+
+void call_done(struct call *call)
+{
+	free(call->words);
+	call->words = NULL;
+}

@@ -1,0 +1,100 @@
+/*
+ * The grammar of the command line as data: words, arguments and options of every command stand in
+ * one table (cli/commands.c). Parsing, usage lines, help and the order of errors come from it.
+ */
+#pragma once
+
+#include "lib/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum option_id {
+	OPTION_HELP,
+	OPTION_SOCKET,
+	OPTION_JSON,
+	OPTION_QUIET,
+	OPTION_FORCE,
+	OPTION_SUBNET,
+	OPTION_GATEWAY,
+	OPTION_BRIDGE,
+	OPTION_MTU,
+	OPTION_INTERNAL,
+	OPTION_IP,
+	OPTION_MAC,
+	OPTION_IFNAME,
+	OPTION_EXISTING,
+	OPTION_NETWORK,
+	OPTION_EXIST_OK,
+	OPTION_DRY_RUN,
+	OPTION_COUNT,
+};
+
+#define OPTION(name) (1u << OPTION_##name)
+/* What every command takes; usage lines of single commands leave it out. */
+#define OPTIONS_GLOBAL (OPTION(HELP) | OPTION(SOCKET) | OPTION(JSON) | OPTION(QUIET))
+
+struct option_spec {
+	const char *name;  /* "--subnet"; NULL: only the letter */
+	char letter;       /* 'f', 0: none */
+	const char *value; /* "CIDR", NULL: a switch */
+	const char *help;
+};
+
+extern const struct option_spec option_specs[OPTION_COUNT];
+
+enum argument_kind {
+	ARGUMENT_TEXT, /* the command's function looks at it */
+	ARGUMENT_NAME, /* parse_name() must accept it */
+};
+
+struct argument {
+	const char *word;  /* as in the usage line; NULL ends the list */
+	const char *field; /* what an error calls it */
+	enum argument_kind kind;
+	bool optional;
+	bool repeated; /* any number more; only the last one */
+};
+
+#define ARGUMENTS_MAX 2
+
+struct call;
+struct noun;
+
+struct command {
+	const char *words[2]; /* the second is NULL for a command of one word */
+	struct argument arguments[ARGUMENTS_MAX];
+	const char *tail;                    /* what may follow "--"; NULL: more arguments */
+	unsigned options;                    /* OPTION() of all it takes beside the global ones */
+	const char *help;                    /* one line */
+	int (*run)(const struct call *call); /* returns the exit status */
+	const struct noun *noun;             /* for the functions that serve several nouns */
+};
+
+struct grammar {
+	const struct command *commands;
+	size_t n_commands;
+};
+
+/* One command line, understood. Everything in it is borrowed from argv but the array `words`. */
+struct call {
+	const struct grammar *grammar;
+	const struct command *command; /* NULL where only help was asked for, or nothing matched */
+	const char *options[OPTION_COUNT]; /* the value, "" for a switch; NULL: not given */
+	const char **words;                /* owned: all words, those of the command first */
+	size_t n_words;
+	const char *const *arguments; /* the words behind those of the command */
+	size_t n_arguments;
+	char *const *tail; /* what follows "--", ends with NULL; NULL where there is no "--" */
+};
+
+/* Reads argv. On failure (-EINVAL, ERROR_INVALID) *ret still has the words and, if they name one,
+ * the command, so that its usage can be shown. call_done() is right in both cases. */
+int grammar_parse(
+        const struct grammar *grammar, int argc, char **argv, struct call *ret, struct error *err);
+void call_done(struct call *call);
+
+static inline bool call_has(const struct call *call, enum option_id option)
+{
+	return call->options[option] != NULL;
+}

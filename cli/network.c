@@ -1,0 +1,126 @@
+/*
+ * `netd-ctl network ...`. The lists of subnets that the API speaks of are one subnet on the command
+ * line as long as a network has one; they are shown as what they are.
+ */
+#include "cli/nouns.h"
+
+#include "cli/output.h"
+#include "lib/cleanup.h"
+#include "lib/parse.h"
+
+/* One member of each subnet, joined with ", ". */
+static char *subnet_members(const json_t *network, const char *member)
+{
+	const json_t *subnet;
+	json_auto_t *texts = json_array();
+	size_t i;
+
+	json_array_foreach (json_object_get(network, "subnets"), i, subnet) {
+		if (json_array_append_new(texts, json_string(field_text(subnet, member))) < 0)
+			return NULL;
+	}
+	return texts ? cell_value(texts) : NULL;
+}
+
+static char *cell_subnets(const json_t *network)
+{
+	return subnet_members(network, "subnet");
+}
+
+static char *cell_gateways(const json_t *network)
+{
+	return subnet_members(network, "gateway");
+}
+
+static char *cell_count(const json_t *network)
+{
+	char *text = NULL;
+	size_t n = json_array_size(json_object_get(network, "endpoints"));
+
+	return asprintf(&text, "%zu", n) < 0 ? NULL : text;
+}
+
+static char *cell_endpoints(const json_t *network)
+{
+	return endpoint_lines(network, "namespace");
+}
+
+static const struct column table[] = {
+        {"NAME", "name"},
+        {"DRIVER", "driver"},
+        {"BRIDGE", "bridge"},
+        {"SUBNET", NULL, cell_subnets},
+        {"GATEWAY", NULL, cell_gateways},
+        {"MTU", "mtu"},
+        {"INTERNAL", "internal"},
+        {"ENDPOINTS", NULL, cell_count},
+        {NULL},
+};
+
+static const struct column record[] = {
+        {"NAME", "name"},
+        {"ID", "id"},
+        {"DRIVER", "driver"},
+        {"BRIDGE", "bridge"},
+        {"SUBNET", NULL, cell_subnets},
+        {"GATEWAY", NULL, cell_gateways},
+        {"MTU", "mtu"},
+        {"INTERNAL", "internal"},
+        {"ENDPOINTS", NULL, cell_endpoints},
+        {NULL},
+};
+
+const struct noun network_noun = {
+        .path = "/v1/networks",
+        .key = "networks",
+        .table = table,
+        .record = record,
+};
+
+static void say_created(const struct call *call, const json_t *answer)
+{
+	const json_t *network = json_object_get(answer, "network");
+	_cleanup_(freep) char *subnets = cell_subnets(network), *gateways = cell_gateways(network);
+
+	if (!subnets || !gateways)
+		output_memory();
+	else if (call_has(call, OPTION_QUIET))
+		output_line("%s", field_text(network, "name"));
+	else
+		output_line("%s: bridge %s, %s, gateway %s", field_text(network, "name"),
+		        field_text(network, "bridge"), subnets, gateways);
+}
+
+/* NULL where neither --subnet nor --gateway is given, too: the daemon chooses then. */
+static json_t *subnets_of(const struct call *call)
+{
+	if (!call_has(call, OPTION_SUBNET))
+		return NULL;
+	return json_pack("[{s:s, s:s*}]", "subnet", call->options[OPTION_SUBNET], "gateway",
+	        call->options[OPTION_GATEWAY]);
+}
+
+static int check(const struct call *call, unsigned long *mtu, struct error *err)
+{
+	if (call_has(call, OPTION_GATEWAY) && !call_has(call, OPTION_SUBNET))
+		return error_field(err, "gateway",
+		        "network create: --gateway needs --subnet: it is an address of it");
+	if (!call_has(call, OPTION_MTU))
+		return 0;
+	return parse_number(call->options[OPTION_MTU], "mtu", 1, 65535, mtu, err);
+}
+
+int network_create(const struct call *call)
+{
+	unsigned long mtu = 0;
+	struct error err;
+	json_t *body;
+
+	if (check(call, &mtu, &err) < 0)
+		return output_error(&err);
+	body = json_pack("{s:s, s:o*, s:s*, s:o*, s:b, s:b}", "name", call->arguments[0], "subnets",
+	        subnets_of(call), "bridge", call->options[OPTION_BRIDGE], "mtu",
+	        mtu ? json_integer((json_int_t)mtu) : NULL, "internal",
+	        call_has(call, OPTION_INTERNAL), "exist_ok", call_has(call, OPTION_EXIST_OK));
+	return change_post(call, network_noun.path, body, say_created);
+}

@@ -1,0 +1,83 @@
+/* Requests about endpoints. Addresses are a list from the first day; this version takes one of IPv4
+ * in it. */
+#include "daemon/api/internal.h"
+
+#include "lib/json.h"
+
+int endpoint_list(const struct call *call, json_t **ret, struct error *err)
+{
+	const struct model *model = engine_model(call->engine);
+	json_t *list = json_array();
+	char key[KEY_SIZE] = "";
+	const struct namespace *ns;
+
+	while ((ns = model_next(model, TABLE_NAMESPACES, key)))
+		for (unsigned i = 0; i < ns->endpoint_count; i++)
+			list = list_add(list, endpoint_json(ns, &ns->endpoints[i]));
+	return list_answer("endpoints", list, ret, err);
+}
+
+static int read_addresses(const json_t *list, struct request *request, struct error *err)
+{
+	const json_t *first = json_array_get(list, 0);
+
+	if (!first)
+		return 0;
+	if (json_array_size(list) > 1)
+		return error_field(err, "addresses[1]",
+		        "addresses[1]: this version takes one address for each endpoint");
+	if (!json_is_string(first))
+		return error_field(err, "addresses[0]", "addresses[0] must be a string");
+	return field_ip(json_string_value(first), "addresses[0]", &request->ip, err);
+}
+
+int endpoint_connect(const struct call *call, struct request *request, struct error *err)
+{
+	struct json_reader reader = json_reader_start(call->body, err);
+	const char *network = json_read_string(&reader, "network");
+	const char *ns = json_read_string(&reader, "namespace");
+	const char *mac = json_read_string(&reader, "mac");
+	const char *interface = json_read_string(&reader, "interface");
+	const json_t *addresses = json_read_array(&reader, "addresses");
+	int r;
+
+	request->kind = REQUEST_CONNECT;
+	request->existing = json_read_bool(&reader, "existing");
+	request->exist_ok = json_read_bool(&reader, "exist_ok");
+	r = json_reader_end(&reader);
+	if (r == 0)
+		r = field_name(network, "network", request->network, err);
+	if (r == 0)
+		r = field_name(ns, "namespace", request->namespace, err);
+	if (r == 0 && interface)
+		r = parse_ifname(interface, "interface", request->ifname, err);
+	if (r == 0 && mac)
+		r = parse_mac(mac, "mac", request->mac, err);
+	request->has_mac = mac != NULL;
+	return r == 0 ? read_addresses(addresses, request, err) : r;
+}
+
+int endpoint_disconnect(const struct call *call, struct request *request, struct error *err)
+{
+	int r = parse_name(call->names[0], "network", request->network, err);
+
+	request->kind = REQUEST_DISCONNECT;
+	return r == 0 ? parse_name(call->names[1], "namespace", request->namespace, err) : r;
+}
+
+int endpoint_answer(
+        const struct call *call, const struct answer *answer, json_t *body, struct error *err)
+{
+	const struct namespace *ns = model_namespace(engine_model(call->engine), answer->namespace);
+	const struct endpoint *endpoint = ns ? namespace_endpoint(ns, answer->network) : NULL;
+	int r;
+
+	if (!endpoint)
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "namespace %s was connected to %s, and disconnected again meanwhile",
+		        answer->namespace, answer->network);
+	r = answer_add(body, "endpoint", endpoint_json(ns, endpoint), err);
+	return r == 0 ? answer_add(body, "created_namespace",
+	                        json_boolean(answer->created_namespace), err)
+	              : r;
+}

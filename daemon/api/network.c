@@ -1,0 +1,119 @@
+/* Requests about networks. Subnets are a list from the first day; this version takes one of IPv4 in
+ * it. */
+#include "daemon/api/internal.h"
+
+#include "lib/json.h"
+
+#include <string.h>
+
+#define MTU_MIN 68 /* RFC 791: what every module must forward */
+#define MTU_MAX 65535
+
+int network_list(const struct call *call, json_t **ret, struct error *err)
+{
+	const struct model *model = engine_model(call->engine);
+	json_t *list = json_array();
+	char key[KEY_SIZE] = "";
+	const struct network *network;
+
+	while ((network = model_next(model, TABLE_NETWORKS, key)))
+		list = list_add(list, network_json(model, network));
+	return list_answer("networks", list, ret, err);
+}
+
+int network_inspect(const struct call *call, json_t **ret, struct error *err)
+{
+	const struct model *model = engine_model(call->engine);
+	const struct network *network;
+	char name[NAME_SIZE];
+	int r = parse_name(call->names[0], "network", name, err);
+
+	if (r < 0)
+		return r;
+	network = model_network(model, name);
+	if (!network) {
+		r = error_field(err, "network",
+		        "network %s: there is no such network (netd-ctl network ls lists them)",
+		        name);
+		err->code = ERROR_NOT_FOUND;
+		return r;
+	}
+	return list_answer(
+	        "networks", list_add(json_array(), network_json(model, network)), ret, err);
+}
+
+/* {"subnet", "gateway"?} */
+static int read_subnet(const json_t *item, struct request *request, struct error *err)
+{
+	struct json_reader reader = json_reader_start(item, err);
+	const char *subnet = json_read_string(&reader, "subnet");
+	const char *gateway = json_read_string(&reader, "gateway");
+	int r = json_reader_end(&reader);
+
+	if (r == 0)
+		r = field_required(subnet, "subnet", err);
+	if (r == 0)
+		r = parse_subnet(subnet, "subnet", &request->subnet, err);
+	if (r == 0 && request->subnet.ip.family != AF_INET)
+		r = error_field(err, "subnet",
+		        "subnet: %s is of IPv6, and this version takes IPv4 only", subnet);
+	if (r == 0)
+		r = field_ip(gateway, "gateway", &request->gateway, err);
+	request->has_subnet = true;
+	return r;
+}
+
+static int read_subnets(const json_t *list, struct request *request, struct error *err)
+{
+	const json_t *first = json_array_get(list, 0);
+
+	if (!first)
+		return 0;
+	if (json_array_size(list) > 1)
+		return error_field(err, "subnets[1]",
+		        "subnets[1]: this version takes one subnet for each network");
+	if (!json_is_object(first))
+		return error_field(err, "subnets[0]", "subnets[0] must be an object");
+	return field_within(err, read_subnet(first, request, err), "subnets[0]");
+}
+
+int network_create(const struct call *call, struct request *request, struct error *err)
+{
+	struct json_reader reader = json_reader_start(call->body, err);
+	const char *name = json_read_string(&reader, "name");
+	const char *driver = json_read_string(&reader, "driver");
+	const char *bridge = json_read_string(&reader, "bridge");
+	const json_t *subnets = json_read_array(&reader, "subnets");
+	int r;
+
+	request->kind = REQUEST_NETWORK_CREATE;
+	request->mtu = (uint32_t)json_read_number(&reader, "mtu", MTU_MIN, MTU_MAX, 0);
+	request->internal = json_read_bool(&reader, "internal");
+	request->exist_ok = json_read_bool(&reader, "exist_ok");
+	r = json_reader_end(&reader);
+	if (r == 0)
+		r = field_name(name, "name", request->network, err);
+	if (r == 0 && driver && strcmp(driver, "bridge") != 0)
+		r = error_field(err, "driver", "driver: 'bridge' is the only one of this version");
+	if (r == 0 && bridge)
+		r = parse_ifname(bridge, "bridge", request->bridge, err);
+	return r == 0 ? read_subnets(subnets, request, err) : r;
+}
+
+int network_remove(const struct call *call, struct request *request, struct error *err)
+{
+	request->kind = REQUEST_NETWORK_REMOVE;
+	return parse_name(call->names[0], "network", request->network, err);
+}
+
+int network_answer(
+        const struct call *call, const struct answer *answer, json_t *body, struct error *err)
+{
+	const struct model *model = engine_model(call->engine);
+	const struct network *network = model_network(model, answer->network);
+
+	if (!network)
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "network %s was made, and removed again meanwhile", answer->network);
+	return answer_add(body, "network", network_json(model, network), err);
+}

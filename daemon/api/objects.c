@@ -1,0 +1,123 @@
+/* Model objects as the API shows them. One walk over the model each, so lists grow with what they
+ * list only. */
+#include "daemon/api/internal.h"
+
+#include "lib/parse.h"
+
+#include <string.h>
+
+json_t *lines_json(const char *lines)
+{
+	json_t *list = json_array();
+
+	while (list && lines && *lines) {
+		size_t length = strcspn(lines, "\n");
+
+		if (json_array_append_new(list, json_stringn(lines, length)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+		lines += length + (lines[length] == '\n');
+	}
+	return list;
+}
+
+json_t *list_add(json_t *list, json_t *item)
+{
+	if (list && json_array_append_new(list, item) == 0)
+		return list;
+	if (!list)
+		json_decref(item);
+	json_decref(list);
+	return NULL;
+}
+
+int list_answer(const char *name, json_t *list, json_t **ret, struct error *err)
+{
+	json_t *body = json_pack("{s:o}", name, list);
+
+	if (!body)
+		return error_memory(err);
+	*ret = body;
+	return 0;
+}
+
+json_t *endpoint_json(const struct namespace *ns, const struct endpoint *endpoint)
+{
+	char mac[MAC_TEXT_SIZE], cidr[CIDR_TEXT_SIZE];
+	json_t *addresses = json_array();
+
+	for (unsigned i = 0; i < endpoint->address_count; i++)
+		addresses = list_add(
+		        addresses, json_string(cidr_format(&endpoint->addresses[i], cidr)));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "network", endpoint->network,
+	        "namespace", ns->name, "interface", endpoint->ifname, "host_interface",
+	        endpoint->host_ifname, "mac", mac_format(endpoint->mac, mac), "addresses",
+	        addresses);
+}
+
+json_t *endpoints_json(const struct namespace *ns)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; ns && i < ns->endpoint_count; i++)
+		list = list_add(list, endpoint_json(ns, &ns->endpoints[i]));
+	return list;
+}
+
+static json_t *members_json(const struct model *model, const struct network *network)
+{
+	char prefix[KEY_SIZE], key[KEY_SIZE] = "";
+	json_t *list = json_array();
+
+	snprintf(prefix, sizeof(prefix), "%s/", network->name);
+	while (model_next_in(model, TABLE_MEMBERS, prefix, key)) {
+		const struct namespace *ns = model_namespace(model, key + strlen(prefix));
+		const struct endpoint *endpoint = ns ? namespace_endpoint(ns, network->name) : NULL;
+
+		if (endpoint)
+			list = list_add(list, endpoint_json(ns, endpoint));
+	}
+	return list;
+}
+
+json_t *network_json(const struct model *model, const struct network *network)
+{
+	char cidr[CIDR_TEXT_SIZE], gateway[IP_TEXT_SIZE];
+	json_t *subnets = json_array();
+
+	for (unsigned i = 0; i < network->subnet_count; i++) {
+		const struct subnet *subnet = &network->subnets[i];
+
+		subnets = list_add(
+		        subnets, json_pack("{s:s, s:s}", "subnet", cidr_format(&subnet->cidr, cidr),
+		                         "gateway", ip_format(&subnet->gateway, gateway)));
+	}
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:b, s:o}", "id", network->id, "name",
+	        network->name, "driver", network->driver, "bridge", network->bridge, "subnets",
+	        subnets, "mtu", (json_int_t)network->mtu, "internal", network->internal,
+	        "endpoints", members_json(model, network));
+}
+
+json_t *publication_json(const struct model *model, const struct publication *publication)
+{
+	const struct endpoint *target = publication_target(model, publication);
+	const char *network = target ? target->network : publication->network;
+	char host_ip[IP_TEXT_SIZE], ip[IP_TEXT_SIZE];
+	const char *address = NULL;
+
+	for (unsigned i = 0; target && !address && i < target->address_count; i++)
+		if (target->addresses[i].ip.family == publication->host_ip.family)
+			address = ip_format(&target->addresses[i].ip, ip);
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s?, s:s, s:i, s:s?, s:s}", "id",
+	        publication->id, "protocol", protocol_name(publication->protocol), "host_ip",
+	        ip_format(&publication->host_ip, host_ip), "host_port", (int)publication->host_port,
+	        "host_port_end", (int)publication->host_port_end, "network",
+	        *network ? network : NULL, "namespace", publication->namespace, "port",
+	        (int)publication->port, "target", address, "state", target ? "active" : "pending");
+}
+
+int answer_add(json_t *body, const char *name, json_t *value, struct error *err)
+{
+	return json_object_set_new(body, name, value) < 0 ? error_memory(err) : 0;
+}

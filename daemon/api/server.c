@@ -1,0 +1,490 @@
+/*
+ * The connections, and the limits that keep a bad client from the others: how many there are, how
+ * long one may take, how much it may send, and how much may wait for it. A client that has to go is
+ * the one that has been silent for longest.
+ *
+ * libevent's HTTP server has no way to see a connection before its first request, and answers what
+ * it cannot read with a page in HTML. Both are reached through the bufferevent that it lets us
+ * make: its callbacks' argument is the connection, and what is put into its output while we are not
+ * answering is such a page.
+ */
+#include "daemon/api/internal.h"
+
+#include "lib/log.h"
+
+#include <bsd/sys/queue.h>
+#include <errno.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX 256
+#define WAITING_MAX     (64 * 1024 * 1024) /* bytes of answers that are not read yet, all clients */
+#define GRACE_MS        500 /* in which a client keeps its place that has something to send or to read */
+#define METHODS                                                                                    \
+	(EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | \
+	        EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
+
+struct connection {
+	TAILQ_ENTRY(connection) next;
+	struct api *api;
+	struct bufferevent *stream;
+	struct evhttp_connection *http; /* NULL until libevent has made it */
+	struct event *deadline;
+	struct event *page; /* replaces libevent's page */
+	size_t page_start;  /* where it begins in the output */
+	bool page_pending;
+	bool answering;    /* what goes out now is ours */
+	bool asked;        /* at least once */
+	uint64_t since;    /* milliseconds of CLOCK_MONOTONIC: accepted, or answered */
+	struct call *call; /* the request that is worked on */
+};
+
+TAILQ_HEAD(connections, connection);
+
+struct api {
+	struct event_base *base;
+	struct engine *engine;
+	struct evhttp *http;
+	struct evconnlistener *listener; /* belongs to `http` */
+	struct event *accept_again;
+	struct connections connections; /* the one that is silent for longest first */
+	unsigned count;
+	struct connection *newest; /* not adopted yet */
+	struct event *adopt;
+};
+
+struct timeval server_silence = {.tv_sec = 30};
+static const struct timeval accept_pause = {.tv_usec = 100000};
+
+/* --- calls --- */
+
+/* The connection is worked on, or not any more: then its client has so long for the answer and the
+ * next request. */
+static void set_call(struct connection *connection, struct call *call)
+{
+	connection->call = call;
+	if (call)
+		event_del(connection->deadline);
+	else
+		event_add(connection->deadline, &server_silence);
+}
+
+void call_free(struct call *call)
+{
+	if (call->connection)
+		set_call(call->connection, NULL);
+	request_done(&call->request);
+	json_decref(call->body);
+	free(call->path);
+	free(call->query);
+	free(call);
+}
+
+/* The client is gone; the call may go on. */
+static void call_abandon(struct call *call)
+{
+	/* libevent takes a request out of a connection that fails while it is worked on: then it is
+	 * ours. */
+	if (!evhttp_request_get_connection(call->http))
+		evhttp_request_free(call->http);
+	call->http = NULL;
+	call->connection = NULL;
+}
+
+/* --- connections --- */
+
+static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg);
+
+static void connection_free(struct connection *connection)
+{
+	struct api *api = connection->api;
+
+	if (connection->call) {
+		call_abandon(connection->call);
+		set_call(connection, NULL);
+	}
+	if (connection->deadline)
+		event_free(connection->deadline);
+	if (connection->page)
+		event_free(connection->page);
+	if (api->newest == connection)
+		api->newest = NULL;
+	TAILQ_REMOVE(&api->connections, connection, next);
+	api->count--;
+	free(connection);
+}
+
+/* libevent is about to free the connection. */
+static void closed(struct evhttp_connection *http, void *arg)
+{
+	struct connection *connection = arg;
+
+	evbuffer_remove_cb(bufferevent_get_output(connection->stream), output_changed, connection);
+	connection_free(connection);
+}
+
+static void deadline_passed(int fd, short events, void *arg)
+{
+	const struct connection *connection = arg;
+
+	evhttp_connection_free(connection->http);
+}
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* Whether the client may lose its place to another: nothing is owed to it, or it took its time. */
+static bool may_drop(const struct connection *connection)
+{
+	bool read = evbuffer_get_length(bufferevent_get_output(connection->stream)) == 0;
+
+	if (connection->call || !connection->http)
+		return false;
+	return (connection->asked && read) || now() - connection->since > GRACE_MS;
+}
+
+/* Closes the connection that has been silent for longest. False: there is none that may be. */
+static bool drop_silent(struct api *api)
+{
+	struct connection *connection;
+
+	TAILQ_FOREACH (connection, &api->connections, next) {
+		if (may_drop(connection)) {
+			evhttp_connection_free(connection->http);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* libevent has made a connection around our bufferevent by now, or has failed to. */
+static void adopt(struct api *api)
+{
+	struct connection *connection = api->newest;
+	void *http = NULL;
+
+	if (!connection)
+		return;
+	api->newest = NULL;
+	bufferevent_getcb(connection->stream, NULL, NULL, NULL, &http);
+	if (http) {
+		connection->http = http;
+		evhttp_connection_set_closecb(http, closed, connection);
+		event_add(connection->deadline, &server_silence);
+		bufferevent_decref(connection->stream);
+	} else {
+		bufferevent_decref(connection->stream);
+		connection_free(connection);
+	}
+}
+
+static void adopt_event(int fd, short events, void *arg)
+{
+	adopt(arg);
+}
+
+/* --- libevent's own pages --- */
+
+static const struct {
+	int status; /* libevent's */
+	int answer; /* ours */
+	const char *code;
+	const char *detail;
+} pages[] = {
+        {413, 413, "too-large", "the request is too large: a body has at most 256 KiB"},
+        {417, 417, "invalid", "Expect takes nothing but 100-continue"},
+        {501, 405, "method-not-allowed", "netd knows the methods GET, POST and DELETE"},
+        {400, 400, "invalid",
+                "this is no HTTP request that netd understands, or its head is larger than 16 KiB"},
+};
+
+static int status_at(struct evbuffer *output, size_t start)
+{
+	struct evbuffer_ptr at;
+	char head[sizeof("HTTP/1.1 400")] = "";
+
+	if (evbuffer_ptr_set(output, &at, start, EVBUFFER_PTR_SET) < 0 ||
+	        evbuffer_copyout_from(output, &at, head, sizeof(head) - 1) <
+	                (ev_ssize_t)sizeof(head) - 1)
+		return 0;
+	return atoi(head + sizeof("HTTP/1.1"));
+}
+
+/* Cuts the output off at `start`. */
+static void cut_output(struct evbuffer *output, size_t start)
+{
+	struct evbuffer *kept = evbuffer_new();
+
+	if (!kept)
+		return;
+	evbuffer_remove_buffer(output, kept, start);
+	evbuffer_drain(output, evbuffer_get_length(output));
+	evbuffer_add_buffer(output, kept);
+	evbuffer_free(kept);
+}
+
+/* Runs in the turn of the loop in which the page was made, before anything of it is written. */
+static void replace_page(int fd, short events, void *arg)
+{
+	struct connection *connection = arg;
+	struct evbuffer *output = bufferevent_get_output(connection->stream);
+	size_t start = connection->page_start, i = 0;
+	int status = status_at(output, start);
+
+	connection->page_pending = false;
+	if (status == 100) { /* no page: "go on" */
+		struct evbuffer_ptr end = evbuffer_search(output, "\r\n\r\n", 4, NULL);
+
+		start = end.pos < 0 ? start : (size_t)end.pos + 4;
+		status = status_at(output, start);
+	}
+	if (status < 400)
+		return;
+	while (i < sizeof(pages) / sizeof(pages[0]) - 1 && pages[i].status != status)
+		i++;
+	connection->answering = true;
+	cut_output(output, start);
+	problem_write(output, pages[i].answer, pages[i].code, pages[i].detail);
+	connection->answering = false;
+}
+
+static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct connection *connection = arg;
+
+	if (!info->n_added || connection->answering || connection->page_pending)
+		return;
+	connection->page_pending = true;
+	connection->page_start = info->orig_size;
+	event_active(connection->page, 0, 0);
+}
+
+/* --- accepting --- */
+
+static struct connection *connection_new(struct api *api)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (!connection)
+		return NULL;
+	connection->api = api;
+	connection->since = now();
+	TAILQ_INSERT_TAIL(&api->connections, connection, next);
+	api->count++;
+	connection->deadline = evtimer_new(api->base, deadline_passed, connection);
+	connection->page = event_new(api->base, -1, 0, replace_page, connection);
+	connection->stream = bufferevent_socket_new(api->base, -1, 0);
+	if (connection->deadline && connection->page && connection->stream &&
+	        evbuffer_add_cb(
+	                bufferevent_get_output(connection->stream), output_changed, connection))
+		return connection;
+	if (connection->stream)
+		bufferevent_free(connection->stream);
+	connection_free(connection);
+	return NULL;
+}
+
+static void pause_accepting(struct api *api)
+{
+	evconnlistener_disable(api->listener);
+	event_add(api->accept_again, &accept_pause);
+}
+
+static void accept_again(int fd, short events, void *arg)
+{
+	struct api *api = arg;
+
+	if (api->count >= CONNECTIONS_MAX && !drop_silent(api))
+		pause_accepting(api);
+	else
+		evconnlistener_enable(api->listener);
+}
+
+/* Mostly for want of descriptors: without a pause the loop would do nothing but fail. */
+static void accept_failed(struct evconnlistener *listener, void *arg)
+{
+	struct api *api = arg;
+
+	log_warning("accept a client: %s", strerror(errno));
+	drop_silent(api);
+	pause_accepting(api);
+}
+
+/* libevent has accepted a client and asks for a stream to it. */
+static struct bufferevent *accepted(struct event_base *base, void *arg)
+{
+	struct api *api = arg;
+	struct connection *connection;
+
+	adopt(api);
+	if (api->count >= CONNECTIONS_MAX && !drop_silent(api))
+		pause_accepting(api); /* after this one */
+	connection = connection_new(api);
+	if (!connection)
+		return NULL; /* libevent makes one that `find` does not know: its requests are
+		                refused */
+	/* A chunk's head may be of any length for libevent. */
+	bufferevent_setwatermark(connection->stream, EV_READ, 0, BODY_MAX + 2 * HEADERS_MAX);
+	bufferevent_incref(connection->stream);
+	api->newest = connection;
+	event_active(api->adopt, 0, 0);
+	return connection->stream;
+}
+
+/* --- requests --- */
+
+static struct connection *find(struct api *api, const struct evhttp_connection *http)
+{
+	struct connection *connection;
+
+	/* At most CONNECTIONS_MAX; who speaks has mostly come last. */
+	TAILQ_FOREACH_REVERSE(connection, &api->connections, connections, next)
+	if (connection->http == http)
+		return connection;
+	return NULL;
+}
+
+static void requested(struct evhttp_request *http, void *arg)
+{
+	struct api *api = arg;
+	struct connection *connection;
+	struct call *call;
+
+	adopt(api);
+	connection = find(api, evhttp_request_get_connection(http));
+	call = connection ? calloc(1, sizeof(*call)) : NULL;
+	if (!call) {
+		evhttp_send_error(http, 503, NULL);
+		return;
+	}
+	connection->asked = true;
+	set_call(connection, call);
+	call->engine = api->engine;
+	call->connection = connection;
+	call->http = http;
+	route_call(call);
+}
+
+static size_t waiting_bytes(const struct api *api)
+{
+	const struct connection *connection;
+	size_t sum = 0;
+
+	TAILQ_FOREACH (connection, &api->connections, next)
+		sum += evbuffer_get_length(bufferevent_get_output(connection->stream));
+	return sum;
+}
+
+void server_send(struct call *call, int status, const char *type, struct evbuffer *body)
+{
+	struct connection *connection = call->connection;
+	struct evhttp_request *http = call->http;
+	struct evkeyvalq *headers;
+	char length[24];
+
+	if (!connection)
+		return;
+	set_call(connection, NULL);
+	call->connection = NULL;
+	call->http = NULL;
+	TAILQ_REMOVE(&connection->api->connections, connection, next);
+	TAILQ_INSERT_TAIL(&connection->api->connections, connection, next);
+	if (!body || waiting_bytes(connection->api) + evbuffer_get_length(body) > WAITING_MAX) {
+		evhttp_connection_free(connection->http);
+		return;
+	}
+	headers = evhttp_request_get_output_headers(http);
+	evhttp_add_header(headers, "Content-Type", type);
+	snprintf(length, sizeof(length), "%zu", evbuffer_get_length(body));
+	evhttp_add_header(
+	        headers, "Content-Length", length); /* libevent leaves it out for HTTP/1.0 */
+	if (status == 405)
+		evhttp_add_header(headers, "Allow", "GET, POST, DELETE");
+	connection->since = now();
+	connection->answering = true;
+	evhttp_send_reply(http, status, status_title(status), body);
+	connection->answering = false;
+}
+
+/* --- opening --- */
+
+static int start(struct api *api, int listen_fd, struct error *err)
+{
+	struct evconnlistener *listener;
+
+	api->http = evhttp_new(api->base);
+	api->accept_again = evtimer_new(api->base, accept_again, api);
+	api->adopt = event_new(api->base, -1, 0, adopt_event, api);
+	if (!api->http || !api->accept_again || !api->adopt ||
+	        evutil_make_socket_nonblocking(listen_fd) < 0 ||
+	        evutil_make_socket_closeonexec(listen_fd) < 0) {
+		close(listen_fd);
+		return error_memory(err);
+	}
+	listener = evconnlistener_new(
+	        api->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
+	if (!listener) {
+		close(listen_fd);
+		return error_memory(err);
+	}
+	if (!evhttp_bind_listener(api->http, listener)) {
+		evconnlistener_free(listener);
+		return error_memory(err);
+	}
+	api->listener = listener;
+	evconnlistener_set_error_cb(listener, accept_failed);
+	evhttp_set_bevcb(api->http, accepted, api);
+	evhttp_set_gencb(api->http, requested, api);
+	evhttp_set_allowed_methods(api->http, METHODS);
+	evhttp_set_max_headers_size(api->http, HEADERS_MAX);
+	evhttp_set_max_body_size(api->http, BODY_MAX);
+	evhttp_set_flags(api->http, EVHTTP_SERVER_LINGERING_CLOSE);
+	return 0;
+}
+
+int api_open(struct api **ret, struct event_base *base, struct engine *engine, int listen_fd,
+        struct error *err)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	int r;
+
+	if (!api) {
+		close(listen_fd);
+		return error_memory(err);
+	}
+	TAILQ_INIT(&api->connections);
+	api->base = base;
+	api->engine = engine;
+	r = start(api, listen_fd, err);
+	if (r < 0) {
+		api_close(api);
+		return r;
+	}
+	*ret = api;
+	return 0;
+}
+
+struct api *api_close(struct api *api)
+{
+	if (!api)
+		return NULL;
+	adopt(api);
+	while (!TAILQ_EMPTY(&api->connections))
+		evhttp_connection_free(TAILQ_FIRST(&api->connections)->http);
+	if (api->http)
+		evhttp_free(api->http);
+	if (api->accept_again)
+		event_free(api->accept_again);
+	if (api->adopt)
+		event_free(api->adopt);
+	free(api);
+	return NULL;
+}

@@ -1,0 +1,171 @@
+/*
+ * The engine's life: open (is this host ours to run?), start (make it so), run, close. Closing touches nothing: all
+ * traffic goes on without the daemon.
+ */
+#include "daemon/engine/internal.h"
+
+#include "daemon/kernel/hold.h"
+#include "daemon/kernel/look.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	engine_turn(arg);
+}
+
+static void on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	engine_reap_later(arg);
+}
+
+static void on_reconcile(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval later = {.tv_sec = 10};
+	struct engine *engine = arg;
+	struct error err = {0};
+
+	if (engine_reconcile(engine, engine->model, &err) == 0)
+		return;
+	log_error("repair: %s; tried again in %ld s", err.text, (long)later.tv_sec);
+	event_add(engine->reconcile, &later);
+}
+
+static int open_model(struct engine *engine, const char *state_dir, struct error *err)
+{
+	int r = store_open(&engine->store, state_dir, err);
+
+	if (r < 0)
+		return r;
+	engine->model = model_new();
+	return engine->model ? store_load(engine->store, engine->model, err) : error_memory(err);
+}
+
+/* Marks of another database: a second state directory, a restored backup, a /var that is not mounted. */
+static int check_other_instance(struct engine *engine, struct error *err)
+{
+	char other[INSTANCE_SIZE] = "";
+	int r = look_other_instance(engine->kernel, other, err);
+
+	if (r < 0 || !other[0])
+		return r;
+	return error_set(err, ERROR_REFUSED, 0,
+		"this host bears the marks of another netd, instance %s; this database is instance %s: start "
+		"netd with the state directory it had before, or remove all that it made with 'netd "
+		"--cleanup'",
+		other, store_instance(engine->store));
+}
+
+static int open_kernel(struct engine *engine, struct error *err)
+{
+	const struct kernel_config config = {
+		.runtime_dir = engine->runtime_dir, .instance = store_instance(engine->store)};
+	int r = look_boot_id(engine->boot_id, err);
+
+	if (r == 0)
+		r = kernel_open(&engine->kernel, &config, err);
+	return r == 0 ? check_other_instance(engine, err) : r;
+}
+
+int engine_open(struct engine **ret, const struct engine_config *config, struct error *err)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+	int r;
+
+	if (!engine)
+		return error_memory(err);
+	TAILQ_INIT(&engine->queue);
+	engine->base = config->base;
+	engine->reap_pause = 1000;
+	engine->runtime_dir = strdup(config->runtime_dir);
+	engine->turn = event_new(config->base, -1, 0, on_turn, engine);
+	engine->reap = event_new(config->base, -1, 0, on_reap, engine);
+	engine->reconcile = event_new(config->base, -1, 0, on_reconcile, engine);
+	r = engine->runtime_dir && engine->turn && engine->reap && engine->reconcile
+		    ? open_model(engine, config->state_dir, err)
+		    : error_memory(err);
+	if (r == 0)
+		r = open_kernel(engine, err);
+	if (r < 0) {
+		engine_close(engine);
+		return r;
+	}
+	*ret = engine;
+	return 0;
+}
+
+/* A repair that fails in one place must not keep the rest from running: it is said, and tried again. */
+static int settle_and_repair(struct engine *engine, struct model *fork, struct error *err)
+{
+	struct error repair_err = {0};
+	int r = engine_settle(engine, fork, err);
+
+	if (r < 0)
+		return r;
+	if (engine_reconcile(engine, fork, &repair_err) < 0 ||
+		engine_identify(engine, fork, &repair_err) < 0) {
+		log_error("repair: %s; netd runs, and tries again", repair_err.text);
+		event_add(engine->reconcile, &(const struct timeval){.tv_sec = 10});
+	}
+	return engine_commit(engine, fork, err);
+}
+
+int engine_start(struct engine *engine, struct error *err)
+{
+	struct model *fork = model_fork(engine->model);
+	int r = fork ? settle_and_repair(engine, fork, err) : error_memory(err);
+
+	if (r < 0) {
+		model_free(fork);
+		return r;
+	}
+	model_merge(fork, engine->model);
+	log_info("%u networks, %u namespaces, %u published ports; %lu changes to the kernel were needed",
+		model_count(engine->model, TABLE_NETWORKS),
+		model_count(engine->model, TABLE_NAMESPACES),
+		model_count(engine->model, TABLE_PUBLICATIONS), kernel_changes(engine->kernel));
+	engine_reap(engine, NULL);
+	facts_warn_at_start(engine);
+	return watch_open(&engine->watch, engine, err);
+}
+
+struct engine *engine_close(struct engine *engine)
+{
+	struct event *events[] = {engine ? engine->turn : NULL, engine ? engine->reap : NULL,
+		engine ? engine->reconcile : NULL};
+
+	if (!engine)
+		return NULL;
+	watch_close(engine->watch);
+	while (!TAILQ_EMPTY(&engine->queue))
+		engine_turn(engine);
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i])
+			event_free(events[i]);
+	kernel_close(engine->kernel);
+	store_close(engine->store);
+	model_free(engine->model);
+	free(engine->gone.ids);
+	free(engine->runtime_dir);
+	free(engine);
+	return NULL;
+}
+
+int engine_adopt_hold(struct engine *engine, int fd, struct error *err)
+{
+	return holds_adopt(engine->kernel, fd, err);
+}
+
+const struct model *engine_model(const struct engine *engine)
+{
+	return engine->model;
+}
+
+struct kernel *engine_kernel(struct engine *engine)
+{
+	return engine->kernel;
+}

@@ -1,0 +1,252 @@
+/*
+ * Gathers what the rules must know of the host, for one request: no more than that request's rule looks at, since each
+ * question is a call to the kernel.
+ */
+#include "daemon/engine/internal.h"
+
+#include "daemon/kernel/look.h"
+#include "daemon/kernel/sysctl.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+
+/* Names of the interfaces in `ns`, as an array of the rules' form. */
+static int link_names(struct engine *engine, const char *ns, char (**ret)[IFNAMSIZ],
+	unsigned *count, struct error *err)
+{
+	_cleanup_(freep) struct look_link *links = NULL;
+	int r = look_links(engine->kernel, ns, &links, count, err);
+
+	if (r < 0)
+		return r;
+	*ret = calloc(*count + 1, sizeof(**ret));
+	if (!*ret)
+		return error_memory(err);
+	for (unsigned i = 0; i < *count; i++)
+		memcpy((*ret)[i], links[i].name, IFNAMSIZ);
+	return 0;
+}
+
+static int gather_network(struct engine *engine, struct facts *facts, struct error *err)
+{
+	_cleanup_(freep) struct look_prefix *prefixes = NULL;
+	unsigned count = 0;
+	int r = look_default_mtu(engine->kernel, &facts->default_mtu, err);
+
+	if (r == 0)
+		r = link_names(engine, "", &facts->links, &facts->link_count, err);
+	if (r == 0)
+		r = look_prefixes(engine->kernel, &prefixes, &count, err);
+	if (r < 0)
+		return r;
+	facts->used = calloc(count + 1, sizeof(*facts->used));
+	if (!facts->used)
+		return error_memory(err);
+	for (unsigned i = 0; i < count; i++) {
+		facts->used[i].cidr = prefixes[i].cidr;
+		facts->used[i].route = prefixes[i].route;
+		memcpy(facts->used[i].ifname, prefixes[i].ifname, IFNAMSIZ);
+	}
+	facts->used_count = count;
+	return 0;
+}
+
+static int gather_namespace(struct engine *engine, const struct request *request,
+	struct facts *facts, struct error *err)
+{
+	struct look_netns there = {0};
+	int r = look_netns(engine->kernel, request->namespace, &there, err);
+
+	if (r < 0)
+		return r;
+	facts->ns_exists = there.exists;
+	facts->ns_is_host = there.is_host;
+	facts->ns_stale = there.stale;
+	facts->ns_symlink = there.symlink;
+	facts->ns_cookie = there.cookie;
+	if (!there.exists)
+		return 0;
+	if (request->kind == REQUEST_NS_REMOVE)
+		return look_processes(&there.inode, &facts->ns_processes, 1, err);
+	if (request->kind != REQUEST_CONNECT || there.is_host)
+		return 0;
+	facts->ns_default_route = look_default_route(engine->kernel, request->namespace);
+	return link_names(engine, request->namespace, &facts->ns_links, &facts->ns_link_count, err);
+}
+
+static int gather_listeners(struct engine *engine, const struct request *request,
+	struct facts *facts, struct error *err)
+{
+	_cleanup_(freep) struct look_listener *listeners = NULL;
+	unsigned count = 0;
+	int r = look_listeners(engine->kernel, "", request->ports.protocol,
+		request->ports.host_port, &listeners, &count, err);
+
+	if (r < 0)
+		return r;
+	facts->listeners = calloc(count + 1, sizeof(*facts->listeners));
+	if (!facts->listeners)
+		return error_memory(err);
+	for (unsigned i = 0; i < count; i++) {
+		struct listener *listener = &facts->listeners[i];
+
+		listener->protocol = listeners[i].protocol;
+		listener->ip = listeners[i].ip;
+		listener->port = listeners[i].port;
+		listener->v6only = listeners[i].v6only;
+		listener->inode = listeners[i].inode;
+		memcpy(listener->unit, listeners[i].unit, sizeof(listener->unit));
+	}
+	facts->listener_count = count;
+	return 0;
+}
+
+int facts_gather(struct engine *engine, const struct request *request, struct facts *ret,
+	struct error *err)
+{
+	memcpy(ret->boot_id, engine->boot_id, sizeof(ret->boot_id));
+	switch (request->kind) {
+	case REQUEST_NETWORK_CREATE:
+		return gather_network(engine, ret, err);
+	case REQUEST_NS_CREATE:
+	case REQUEST_NS_REMOVE:
+	case REQUEST_CONNECT:
+		return gather_namespace(engine, request, ret, err);
+	case REQUEST_PUBLISH:
+		return gather_listeners(engine, request, ret, err);
+	case REQUEST_NETWORK_REMOVE:
+	case REQUEST_DISCONNECT:
+	case REQUEST_UNPUBLISH:
+	case REQUEST_NS_RELEASE:
+	case REQUEST_HOST:
+	case REQUEST_REAP:
+		return 0;
+	}
+	return 0;
+}
+
+/* --- the host's own interfaces and resolvers --- */
+
+/*
+ * Whether this interface forwards only because netd says so. With the administrator's own ip_forward on, what netd had
+ * switched on before is theirs now; what is off even then was switched off on purpose.
+ */
+static bool is_switched(struct kernel *kernel, const char *name, bool forwarding_host)
+{
+	char path[RESOURCE_NAME_SIZE], value[16] = "1";
+	struct error err;
+
+	snprintf(path, sizeof(path), "net/ipv4/conf/%s/forwarding", name);
+	if (sysctl_read("", path, value, &err) < 0)
+		return false;
+	return value[0] == '0' || (!forwarding_host && sysctl_journal_has(kernel, path));
+}
+
+static int gather_interfaces(struct engine *engine, struct request *ret, struct error *err)
+{
+	_cleanup_(freep) struct look_link *links = NULL;
+	char value[16] = "0";
+	unsigned count = 0;
+	int r = look_links(engine->kernel, "", &links, &count, err);
+
+	if (r == 0)
+		r = sysctl_read("", "net/ipv4/ip_forward", value, err);
+	if (r < 0)
+		return r;
+	ret->interfaces = calloc(count + 1, sizeof(*ret->interfaces));
+	if (!ret->interfaces)
+		return error_memory(err);
+	for (unsigned i = 0; i < count; i++) {
+		struct interface *interface = &ret->interfaces[ret->interface_count];
+
+		if (links[i].loopback || links[i].ours || links[i].bridge_port)
+			continue;
+		memcpy(interface->name, links[i].name, IFNAMSIZ);
+		interface->switched = is_switched(engine->kernel, links[i].name, value[0] == '1');
+		ret->interface_count++;
+	}
+	return 0;
+}
+
+int facts_host(struct engine *engine, struct request *ret, struct error *err)
+{
+	int r = gather_interfaces(engine, ret, err);
+
+	ret->kind = REQUEST_HOST;
+	if (r == 0)
+		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, UPSTREAMS_MAX,
+			&ret->host.upstream_count, err);
+	return r;
+}
+
+/* --- warnings --- */
+
+static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAMSIZ],
+	unsigned count, struct answer *answer)
+{
+	char sentences[WARNINGS_MAX][WARNING_SIZE];
+	unsigned found = 0;
+	struct error err;
+
+	if (look_firewall(engine->kernel, bridges, count, sentences, WARNINGS_MAX, &found, &err) < 0)
+		log_warning("look for other firewalls: %s", err.text);
+	for (unsigned i = 0; i < found; i++)
+		answer_warn(answer, "%s", sentences[i]);
+}
+
+static void warn_of_silence(
+	struct engine *engine, const struct publication *publication, struct answer *answer)
+{
+	_cleanup_(freep) struct look_listener *listeners = NULL;
+	unsigned count = 0;
+	struct error err;
+
+	if (look_listeners(engine->kernel, publication->namespace, publication->protocol,
+		    publication->port, &listeners, &count, &err) < 0) {
+		log_debug("look for listeners in %s: %s", publication->namespace, err.text);
+		return;
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (!ip_is_loopback(&listeners[i].ip))
+			return;
+	answer_warn(answer, "nothing listens on port %u/%s in namespace %s%s", publication->port,
+		protocol_name(publication->protocol), publication->namespace,
+		count ? " but on its loopback address, which no one reaches from outside" : " yet");
+}
+
+void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
+	struct answer *answer)
+{
+	const struct publication *publication = model_publication(model, answer->publication);
+	const struct endpoint *target = publication ? publication_target(model, publication) : NULL;
+	const struct network *network =
+		model_network(model, target ? target->network : answer->network);
+
+	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
+		request->kind != REQUEST_PUBLISH)
+		return;
+	if (network && !network->internal)
+		warn_of_firewalls(engine, &network->bridge, 1, answer);
+	if (target && model_namespace(engine->model, publication->namespace))
+		warn_of_silence(engine, publication, answer);
+}
+
+void facts_warn_at_start(struct engine *engine)
+{
+	unsigned count = 0, most = model_count(engine->model, TABLE_NETWORKS);
+	_cleanup_(freep) char(*bridges)[IFNAMSIZ] = calloc(most + 1, sizeof(*bridges));
+	const struct network *network;
+	struct answer answer = {0};
+	char key[KEY_SIZE] = "";
+
+	while (bridges && (network = model_next(engine->model, TABLE_NETWORKS, key)))
+		if (!network->internal)
+			memcpy(bridges[count++], network->bridge, IFNAMSIZ);
+	warn_of_firewalls(engine, bridges, count, &answer);
+	for (unsigned i = 0; i < answer.warning_count; i++)
+		log_warning("%s", answer.warnings[i]);
+	answer_done(&answer);
+}

@@ -1,0 +1,213 @@
+/*
+ * The same motion for everything at once: what the model says, against what is there. A start, a start after a reboot and
+ * a repair are all this; which one it is only shows in how much differs.
+ */
+#include "daemon/engine/internal.h"
+
+#include "daemon/kernel/look.h"
+#include "daemon/kernel/nft.h"
+#include "daemon/model/rules.h"
+#include "daemon/render/render.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- what a start changes in the model --- */
+
+static int grant(struct engine *engine, struct model *fork, const struct request *request,
+	struct error *err)
+{
+	struct answer answer = {0};
+	struct facts facts = {0};
+	int r = facts_gather(engine, request, &facts, err);
+
+	if (r == 0)
+		r = rules_apply(fork, request, &facts, &answer, err);
+	facts_done(&facts);
+	answer_done(&answer);
+	return r;
+}
+
+/* Nothing of the kernel outlives a boot: neither what is condemned nor what holds it. */
+static int settle_boot(struct engine *engine, struct model *fork, struct error *err)
+{
+	struct host host = *model_host(fork);
+	char key[KEY_SIZE] = "";
+
+	if (strcmp(host.boot_id, engine->boot_id) == 0)
+		return 0;
+	while (model_next(fork, TABLE_TOMBSTONES, key))
+		if (model_remove(fork, TABLE_TOMBSTONES, key) < 0)
+			return error_memory(err);
+	memcpy(host.boot_id, engine->boot_id, sizeof(host.boot_id));
+	return model_put_host(fork, &host) < 0 ? error_memory(err) : 0;
+}
+
+static int settle_default_network(struct engine *engine, struct model *fork, struct error *err)
+{
+	struct request create = {.kind = REQUEST_NETWORK_CREATE, .network = NETWORK_DEFAULT};
+
+	return model_network(fork, NETWORK_DEFAULT) ? 0 : grant(engine, fork, &create, err);
+}
+
+static int release(
+	struct engine *engine, struct model *fork, const struct namespace *ns, struct error *err)
+{
+	struct request request = {.kind = REQUEST_NS_RELEASE};
+
+	log_info("namespace %s is gone: its endpoints are freed", ns->name);
+	memcpy(request.namespace, ns->name, NAME_SIZE);
+	return grant(engine, fork, &request, err);
+}
+
+/* A created namespace of an earlier boot: made again, or, where someone was faster, theirs. */
+static int bring_back(struct engine *engine, struct model *fork, const struct namespace *ns,
+	const struct look_netns *there, struct error *err)
+{
+	struct namespace back = *ns;
+
+	back.cookie = there->cookie;
+	back.boot_id[0] = '\0';
+	if (there->exists) {
+		back.origin = ORIGIN_ADOPTED;
+		back.own_route = look_default_route(engine->kernel, ns->name);
+		memcpy(back.boot_id, engine->boot_id, sizeof(back.boot_id));
+	}
+	return model_put_namespace(fork, &back) < 0 ? error_memory(err) : 0;
+}
+
+static int settle_namespace(struct engine *engine, struct model *fork, const char *name,
+	struct error *err)
+{
+	const struct namespace *ns = model_namespace(fork, name);
+	bool same_boot = strcmp(ns->boot_id, engine->boot_id) == 0;
+	struct look_netns there = {0};
+	int r = look_netns(engine->kernel, name, &there, err);
+
+	if (r < 0)
+		return r;
+	if (same_boot && there.exists && there.cookie == ns->cookie)
+		return 0;
+	if (same_boot || ns->origin == ORIGIN_ADOPTED)
+		return release(engine, fork, ns, err);
+	return bring_back(engine, fork, ns, &there, err);
+}
+
+int engine_settle(struct engine *engine, struct model *fork, struct error *err)
+{
+	struct request host = {0};
+	char key[KEY_SIZE] = "";
+	int r = settle_boot(engine, fork, err);
+
+	if (r == 0)
+		r = settle_default_network(engine, fork, err);
+	while (r == 0 && model_next(fork, TABLE_NAMESPACES, key))
+		r = settle_namespace(engine, fork, key, err);
+	if (r == 0)
+		r = facts_host(engine, &host, err);
+	if (r == 0)
+		r = rules_apply(fork, &host, NULL, NULL, err);
+	request_done(&host);
+	return r;
+}
+
+/* --- making it so --- */
+
+static int desired(const struct model *model, struct resources *ret, struct error *err)
+{
+	const char *instance = model_host(model)->instance;
+	_cleanup_(freep) char *inet = nft_skeleton_fingerprint("inet netd", instance);
+	_cleanup_(freep) char *bridge = nft_skeleton_fingerprint("bridge netd", instance);
+	int r = inet && bridge ? render_base(inet, bridge, ret, err) : error_memory(err);
+
+	if (r == 0)
+		r = render_all(model, ret, err);
+	resources_sort(ret);
+	return r;
+}
+
+/* Names of the namespaces to look into; borrowed from the model. */
+static int namespace_names(
+	const struct model *model, const char ***ret, size_t *count, struct error *err)
+{
+	const struct namespace *ns;
+	char key[KEY_SIZE] = "";
+
+	*count = 0;
+	*ret = calloc(model_count(model, TABLE_NAMESPACES) + 1, sizeof(**ret));
+	if (!*ret)
+		return error_memory(err);
+	while ((ns = model_next(model, TABLE_NAMESPACES, key)))
+		(*ret)[(*count)++] = ns->name;
+	return 0;
+}
+
+void engine_leave_adopted(struct resources *list)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct resource *resource = &list->items[i];
+
+		if (resource->kind == RESOURCE_NETNS && resource->netns.adopted)
+			free(resource->text);
+		else
+			list->items[kept++] = *resource;
+	}
+	list->count = kept;
+}
+
+static void log_steps(const struct steps *steps)
+{
+	char text[RESOURCE_NAME_SIZE + 256];
+
+	for (size_t i = 0; i < steps->count; i++) {
+		const struct step *step = &steps->items[i];
+		const struct resource *one = step->new ? step->new : step->old;
+
+		if (one->kind == RESOURCE_HOLD)
+			continue; /* of this process, not of the host */
+		log_info("repair: %s %s%s", !step->old ? "make" : !step->new ? "remove" : "change",
+			resource_describe(one, text, sizeof(text)),
+			step->done ? "" : " (not done)");
+	}
+}
+
+static int repair(struct engine *engine, const struct resources *there,
+	const struct resources *wanted, struct error *err)
+{
+	_cleanup_(plan_done) struct plan plan = {0};
+	struct error final_err = {0};
+	int r = plan_difference(there, wanted, &plan, err), final;
+
+	if (r < 0)
+		return r;
+	r = kernel_apply_all(engine->kernel, &plan.reversible, err);
+	final = kernel_apply_all(engine->kernel, &plan.final, &final_err);
+	log_steps(&plan.reversible);
+	log_steps(&plan.final);
+	if (r == 0 && final < 0) {
+		*err = final_err;
+		r = final;
+	}
+	return r;
+}
+
+int engine_reconcile(struct engine *engine, const struct model *model, struct error *err)
+{
+	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
+	_cleanup_(freep) const char **names = NULL;
+	size_t count;
+	int r = namespace_names(model, &names, &count, err);
+
+	if (r == 0)
+		r = kernel_observe(engine->kernel, SCOPE_INSTANCE, names, count, &there, err);
+	if (r == 0)
+		r = desired(model, &wanted, err);
+	if (r < 0)
+		return r;
+	engine_leave_adopted(&there);
+	return repair(engine, &there, &wanted, err);
+}

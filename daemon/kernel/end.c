@@ -1,0 +1,246 @@
+/*
+ * RESOURCE_END: inside a namespace, the other ends of netd's veth pairs, and `lo`.
+ *
+ * The invariant: only `lo`, and what is the other end of a pair of netd's, is touched in there.
+ * Everything else in a namespace belongs to its tenant. An end comes and goes with its pair, so
+ * creating one is to set it up, and deleting one is nothing.
+ *
+ * A rename goes alone and is answered before the next message is made: kernels before 6.2 refuse it
+ * while the interface is up, and taking it down drops routes, so that is done only where it must
+ * be.
+ */
+#include "daemon/kernel/internal.h"
+#include "daemon/kernel/links.h"
+#include "daemon/kernel/tell.h"
+#include "lib/cleanup.h"
+
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <string.h>
+
+#define LOOPBACK "lo"
+
+static bool is_loopback(const struct resource *end)
+{
+	return strcmp(end->name, LOOPBACK) == 0;
+}
+
+/* The interface's name now: of `lo` there is only one. */
+static const char *name_of(const struct resource *end)
+{
+	return is_loopback(end) ? LOOPBACK : end->end.ifname;
+}
+
+struct difference {
+	bool name, mac, mtu, up;
+};
+
+static bool has_mac(const uint8_t mac[MAC_SIZE])
+{
+	static const uint8_t none[MAC_SIZE];
+
+	return memcmp(mac, none, MAC_SIZE) != 0;
+}
+
+/* An end that is new has name, MAC and MTU from its birth. */
+static struct difference compare(const struct resource *old, const struct resource *new)
+{
+	if (!old)
+		return (struct difference){.up = new->end.up};
+	if (is_loopback(new))
+		return (struct difference){.up = old->end.up != new->end.up};
+	return (struct difference){
+	        .name = strcmp(old->end.ifname, new->end.ifname) != 0,
+	        .mac = has_mac(new->end.mac) && memcmp(old->end.mac, new->end.mac, MAC_SIZE) != 0,
+	        .mtu = new->end.mtu && old->end.mtu != new->end.mtu,
+	        .up = old->end.up != new->end.up,
+	};
+}
+
+static int queue(struct kernel *kernel, const struct resource *end, int index,
+        const struct difference *difference, bool up, struct step *step, struct error *err)
+{
+	/* Flags without a mask would replace all of the interface's flags. */
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC,
+	        .ifi_index = index,
+	        .ifi_flags = difference->up && up ? IFF_UP : 0,
+	        .ifi_change = difference->up ? IFF_UP : 0};
+	_cleanup_(rtnl_messagep) struct nl_msg *msg =
+	        rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
+	char what[160] = "change ";
+
+	if (!msg || (difference->name && nla_put_string(msg, IFLA_IFNAME, end->end.ifname) < 0) ||
+	        (difference->mac && nla_put(msg, IFLA_ADDRESS, MAC_SIZE, end->end.mac) < 0) ||
+	        (difference->mtu && nla_put_u32(msg, IFLA_MTU, end->end.mtu) < 0))
+		return error_memory(err);
+	resource_describe(end, what + strlen(what), sizeof(what) - strlen(what));
+	return rtnl_queue(kernel->rtnl, end->ns, TAKE_PTR(msg), what, RTNL_STRICT, step, err);
+}
+
+static int rename_end(struct kernel *kernel, const struct resource *old, const struct resource *new,
+        int index, struct error *err)
+{
+	static const struct difference name = {.name = true}, up = {.up = true};
+	struct error ignored;
+	/* What is kept from before is not this rename's failure. */
+	int r = rtnl_flush(kernel->rtnl, err);
+
+	if (r == 0)
+		r = queue(kernel, new, index, &name, false, NULL, err);
+	if (r == 0)
+		r = rtnl_flush(kernel->rtnl, err);
+	if (r != -EBUSY || !old->end.up)
+		return r;
+	/* All three go in one send, and the last one also where the second is refused. */
+	r = queue(kernel, new, index, &up, false, NULL, err);
+	if (r == 0)
+		r = queue(kernel, new, index, &name, false, NULL, err);
+	if (r == 0)
+		r = queue(kernel, new, index, &up, true, NULL, err);
+	return r < 0 ? (rtnl_flush(kernel->rtnl, &ignored), r) : rtnl_flush(kernel->rtnl, err);
+}
+
+static int change(struct kernel *kernel, struct step *step, struct error *err)
+{
+	const struct resource *old = step->old, *new = step->new;
+	struct difference difference = compare(old, new);
+	const char *name = name_of(old ? old : new);
+	int index, r;
+
+	if (!difference.name && !difference.mac && !difference.mtu && !difference.up) {
+		step->done = true;
+		return 0;
+	}
+	index = rtnl_ifindex(kernel->rtnl, new->ns, name);
+	if (index == 0)
+		return error_set(
+		        err, ERROR_KERNEL, ENODEV, "set up interface %s in %s", name, new->ns);
+	/* Going down first, a rename needs no detour. */
+	if (difference.name && difference.up && !new->end.up) {
+		static const struct difference up = {.up = true};
+
+		r = queue(kernel, new, index, &up, false, NULL, err);
+		if (r < 0)
+			return r;
+		difference.up = false;
+	} else if (difference.name && old->end.up) {
+		r = rename_end(kernel, old, new, index, err);
+		if (r < 0)
+			return r;
+		difference.name = false;
+		if (!difference.mac && !difference.mtu && !difference.up) {
+			step->done = true;
+			return 0;
+		}
+	}
+	return queue(kernel, new, index, &difference, new->end.up, step, err);
+}
+
+static int apply(struct kernel *kernel, struct step *step, struct error *err)
+{
+	if (!step->new) {
+		step->done = true;
+		return 0;
+	}
+	return rtnl_cause(kernel->rtnl, change(kernel, step, err), err);
+}
+
+/* --- observing --- */
+
+static int add_observed(const struct link_seen *link, const char *ns, const char *name,
+        struct resources *ret, struct error *err)
+{
+	struct resource *resource = resources_add(ret, RESOURCE_END, ns, name);
+
+	if (!resource)
+		return error_memory(err);
+	memcpy(resource->end.ifname, link->name, IFNAMSIZ);
+	resource->end.up = link->up;
+	if (!link->loopback) {
+		resource->end.mtu = link->mtu;
+		memcpy(resource->end.mac, link->mac, MAC_SIZE);
+	}
+	return 0;
+}
+
+static int observe_namespace(struct kernel *kernel, const struct survey *survey, const char *ns,
+        unsigned number, struct resources *ret, struct error *err)
+{
+	_cleanup_(links_done) struct links inside = {0};
+	int r = links_read(kernel->rtnl, ns, &inside, err);
+
+	if (r == -ENOENT || r == -EINVAL)
+		return 0;
+	for (unsigned i = 0; r == 0 && i < inside.count; i++) {
+		const struct link_seen *link = &inside.items[i];
+		const struct pair *pair = survey_pair(survey, number, link->index);
+
+		if (link->loopback && strcmp(link->name, LOOPBACK) == 0)
+			r = add_observed(link, ns, LOOPBACK, ret, err);
+		else if (pair)
+			r = add_observed(link, ns, pair->outer->name, ret, err);
+	}
+	return r;
+}
+
+static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
+        size_t namespace_count, struct resources *ret, struct error *err)
+{
+	_cleanup_(survey_done) struct survey survey = {0};
+	int r = survey_read(kernel, scope, namespaces, namespace_count, &survey, err);
+
+	for (unsigned i = 0; r == 0 && i < namespace_count; i++)
+		r = observe_namespace(kernel, &survey, namespaces[i], i, ret, err);
+	return r;
+}
+
+/* --- telling --- */
+
+static void tell_start(const struct resource *end, const char *name, FILE *out)
+{
+	fputs("ip -n ", out);
+	tell_word(out, end->ns);
+	fputs(" link set dev ", out);
+	tell_word(out, name);
+}
+
+static void tell(const struct step *step, FILE *out)
+{
+	const struct resource *new = step->new, *old = step->old;
+	struct difference difference;
+	char mac[MAC_TEXT_SIZE];
+
+	if (!new)
+		return;
+	difference = compare(old, new);
+	if (difference.name) {
+		/* As every kernel takes it: down, renamed. */
+		if (old->end.up) {
+			tell_start(new, old->end.ifname, out);
+			fputs(" down\n", out);
+		}
+		tell_start(new, old->end.ifname, out);
+		fputs(" name ", out);
+		tell_word(out, new->end.ifname);
+		fputc('\n', out);
+		difference.up = new->end.up;
+	}
+	if (!difference.mac && !difference.mtu && !difference.up)
+		return;
+	tell_start(new, name_of(new), out);
+	if (difference.mac)
+		fprintf(out, " address %s", mac_format(new->end.mac, mac));
+	if (difference.mtu)
+		fprintf(out, " mtu %u", new->end.mtu);
+	if (difference.up)
+		fputs(new->end.up ? " up" : " down", out);
+	fputc('\n', out);
+}
+
+const struct kind kind_end = {
+        .name = "end",
+        .apply = apply,
+        .observe = observe,
+        .tell = tell,
+        .pipe = PIPE_RTNL,
+};

@@ -1,0 +1,203 @@
+/*
+ * Which conntrack entries a batch of RESOURCE_FLOWS means.
+ *
+ * By reply source: whatever a namespace's address and port answer, translated or not. By original
+ * destination: what was sent to a port of the host itself and is not translated, that is, flows
+ * that began before the port was published and would go on past it. A flow to someone else's port
+ * of that number is neither, and stays.
+ *
+ * The invariant: a match is decided by the entry alone; the one question that is not in it, whether
+ * an address is the host's, is left to the caller as a verdict of its own.
+ */
+#include "daemon/kernel/flows_match.h"
+
+#include "daemon/kernel/talk.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- reading --- */
+
+struct attributes {
+	const struct nlattr **table;
+	uint16_t max;
+};
+
+static int keep(const struct nlattr *attribute, void *arg)
+{
+	const struct attributes *attributes = arg;
+
+	if (mnl_attr_get_type(attribute) <= attributes->max)
+		attributes->table[mnl_attr_get_type(attribute)] = attribute;
+	return MNL_CB_OK;
+}
+
+static bool read_ip(const struct nlattr *const *table, uint16_t v4, uint16_t v6, struct ip *ret)
+{
+	const struct nlattr *attribute = table[v4] ? table[v4] : table[v6];
+
+	*ret = (struct ip){.family = table[v4] ? AF_INET : AF_INET6};
+	if (!attribute || mnl_attr_get_payload_len(attribute) != ip_size(ret->family))
+		return false;
+	memcpy(ret->bytes, mnl_attr_get_payload(attribute), ip_size(ret->family));
+	return true;
+}
+
+static uint16_t read_port(const struct nlattr *attribute)
+{
+	return attribute && mnl_attr_get_payload_len(attribute) == 2
+	               ? ntohs(mnl_attr_get_u16(attribute))
+	               : 0;
+}
+
+static bool read_tuple(const struct nlattr *tuple, struct flow_tuple *ret)
+{
+	const struct nlattr *parts[CTA_TUPLE_MAX + 1] = {0};
+	const struct nlattr *ip[CTA_IP_MAX + 1] = {0};
+	const struct nlattr *protocol[CTA_PROTO_MAX + 1] = {0};
+	struct attributes in_parts = {parts, CTA_TUPLE_MAX};
+	struct attributes in_ip = {ip, CTA_IP_MAX};
+	struct attributes in_protocol = {protocol, CTA_PROTO_MAX};
+
+	if (!tuple || mnl_attr_parse_nested(tuple, keep, &in_parts) < 0 || !parts[CTA_TUPLE_IP] ||
+	        !parts[CTA_TUPLE_PROTO] ||
+	        mnl_attr_parse_nested(parts[CTA_TUPLE_IP], keep, &in_ip) < 0 ||
+	        mnl_attr_parse_nested(parts[CTA_TUPLE_PROTO], keep, &in_protocol) < 0)
+		return false;
+	if (!read_ip(ip, CTA_IP_V4_SRC, CTA_IP_V6_SRC, &ret->source) ||
+	        !read_ip(ip, CTA_IP_V4_DST, CTA_IP_V6_DST, &ret->destination))
+		return false;
+	if (!protocol[CTA_PROTO_NUM] || mnl_attr_get_payload_len(protocol[CTA_PROTO_NUM]) != 1)
+		return false;
+	ret->protocol = mnl_attr_get_u8(protocol[CTA_PROTO_NUM]);
+	ret->source_port = read_port(protocol[CTA_PROTO_SRC_PORT]);
+	ret->destination_port = read_port(protocol[CTA_PROTO_DST_PORT]);
+	return true;
+}
+
+bool flow_read(const struct nlmsghdr *header, struct flow *ret)
+{
+	const struct nlattr *table[CTA_MAX + 1] = {0};
+	struct attributes attributes = {table, CTA_MAX};
+	const struct nlattr *status;
+
+	if (header->nlmsg_len < NLMSG_LENGTH(sizeof(struct nfgenmsg)) ||
+	        mnl_attr_parse(header, sizeof(struct nfgenmsg), keep, &attributes) < 0)
+		return false;
+	*ret = (struct flow){
+	        .tuple = table[CTA_TUPLE_ORIG], .zone = table[CTA_ZONE], .id = table[CTA_ID]};
+	status = table[CTA_STATUS];
+	if (status && mnl_attr_get_payload_len(status) == 4)
+		ret->translated = ntohl(mnl_attr_get_u32(status)) & IPS_DST_NAT;
+	return read_tuple(table[CTA_TUPLE_ORIG], &ret->original) &&
+	       read_tuple(table[CTA_TUPLE_REPLY], &ret->reply);
+}
+
+/* --- matching --- */
+
+static int compare(const struct resource *a, const struct resource *b)
+{
+	int r = (int)a->flows.original_local - (int)b->flows.original_local;
+
+	if (r == 0)
+		r = ip_compare(&a->flows.ip, &b->flows.ip);
+	if (r == 0)
+		r = (int)a->flows.protocol - (int)b->flows.protocol;
+	return r ? r : (int)a->flows.port - (int)b->flows.port;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	return compare(*(const struct resource *const *)a, *(const struct resource *const *)b);
+}
+
+int flows_index_init(struct flows_index *ret, const struct resource *const *flows, size_t count)
+{
+	const struct resource **items = calloc(count, sizeof *items);
+
+	if (!items)
+		return -ENOMEM;
+	memcpy(items, flows, count * sizeof *items);
+	qsort(items, count, sizeof *items, compare_items);
+	*ret = (struct flows_index){items, count};
+	return 0;
+}
+
+void flows_index_done(struct flows_index *index)
+{
+	free(index->items);
+	*index = (struct flows_index){0};
+}
+
+/* Whether this very combination, or one that leaves protocol or port open, is in the index. */
+static bool named(const struct flows_index *index, bool original_local, const struct ip *ip,
+        uint8_t protocol, uint16_t port)
+{
+	struct resource key = {.kind = RESOURCE_FLOWS};
+	const struct resource *wanted = &key;
+
+	key.flows.original_local = original_local;
+	key.flows.ip = *ip;
+	for (int i = 0; i < 4; i++) {
+		key.flows.protocol = i & 1 ? 0 : protocol;
+		key.flows.port = i & 2 ? 0 : port;
+		if (bsearch(&wanted, index->items, index->count, sizeof *index->items,
+		            compare_items))
+			return true;
+	}
+	return false;
+}
+
+enum flows_verdict flows_index_match(const struct flows_index *index, const struct flow *flow)
+{
+	const struct flow_tuple *original = &flow->original;
+	const struct ip any = {.family = original->destination.family};
+
+	if (named(index, false, &flow->reply.source, flow->reply.protocol, flow->reply.source_port))
+		return FLOWS_YES;
+	if (flow->translated)
+		return FLOWS_NO;
+	if (named(index, true, &original->destination, original->protocol,
+	            original->destination_port))
+		return FLOWS_YES;
+	if (named(index, true, &any, original->protocol, original->destination_port))
+		return FLOWS_IF_LOCAL;
+	return FLOWS_NO;
+}
+
+/* --- the host's addresses --- */
+
+static int read_route(const struct nlmsghdr *header, void *arg)
+{
+	const struct rtmsg *route = mnl_nlmsg_get_payload(header);
+
+	if (header->nlmsg_type == RTM_NEWROUTE && header->nlmsg_len >= NLMSG_LENGTH(sizeof *route))
+		*(bool *)arg = route->rtm_type == RTN_LOCAL;
+	return MNL_CB_OK;
+}
+
+int flows_route_local(int fd, const struct ip *ip, bool *ret)
+{
+	_Alignas(struct nlmsghdr) char buffer[TALK_SIZE];
+	struct nlmsghdr *request = talk_start(buffer, RTM_GETROUTE, 0);
+	struct rtmsg *route = mnl_nlmsg_put_extra_header(request, sizeof *route);
+	bool local = false;
+	int r;
+
+	route->rtm_family = ip->family;
+	route->rtm_dst_len = (unsigned char)(8 * ip_size(ip->family));
+	mnl_attr_put(request, RTA_DST, ip_size(ip->family), ip->bytes);
+	r = talk(fd, request, read_route, &local);
+	/* No route to it: it is not local. */
+	if (r < 0 && r != -ENETUNREACH && r != -EHOSTUNREACH && r != -EACCES && r != -EINVAL &&
+	        r != -ESRCH)
+		return r;
+	*ret = r == 0 && local;
+	return 0;
+}

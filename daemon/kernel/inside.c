@@ -1,0 +1,213 @@
+/*
+ * The way into a network namespace, and the only file that calls setns() or unshare().
+ *
+ * The invariant: the daemon's own threads never change their namespace. A helper thread enters,
+ * does one thing and ends; whatever it leaves behind (a socket) belongs to that namespace by
+ * itself. So there is no way back that could fail. It takes no signals: those are for the event
+ * loop.
+ *
+ * A file is trusted to be a network namespace only after the kernel said so, of the open file
+ * itself: it is opened without any effect first (O_PATH), since /run/netns may hold a fifo, a
+ * device or a link to one.
+ */
+#include "daemon/kernel/inside.h"
+
+#include "lib/cleanup.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
+
+#define STACK_SIZE (256 * 1024)
+
+static bool is_namespace(int fd)
+{
+	struct statfs file;
+
+	return fstatfs(fd, &file) == 0 && file.f_type == NSFS_MAGIC;
+}
+
+static int open_own(int *ret, struct error *err)
+{
+	int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "open the host's network namespace");
+	*ret = fd;
+	return 0;
+}
+
+/* Opens what an O_PATH descriptor stands for. */
+static int reopen(int path_fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int netns_open(const char *ns, int *ret, struct error *err)
+{
+	_cleanup_(closep) int path_fd = -1, fd = -1;
+	char path[sizeof(NETNS_DIR) + NAME_SIZE];
+
+	if (!ns || !ns[0])
+		return open_own(ret, err);
+	if (strchr(ns, '/') || strcmp(ns, ".") == 0 || strcmp(ns, "..") == 0 ||
+	        strlen(ns) >= NAME_SIZE)
+		return error_set(err, ERROR_INVALID, 0, "namespace %.70s: not a name", ns);
+	snprintf(path, sizeof(path), NETNS_DIR "/%s", ns);
+	path_fd = open(path, O_PATH | O_CLOEXEC);
+	if (path_fd < 0 && errno == ENOENT &&
+	        faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return error_set(err, ERROR_KERNEL, EINVAL,
+		        "namespace %s: %s is a symbolic link to nothing (remove it: rm %s)", ns,
+		        path, path);
+	if (path_fd < 0)
+		return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_KERNEL, errno,
+		        "namespace %s: open %s", ns, path);
+	if (!is_namespace(path_fd))
+		return error_set(err, ERROR_KERNEL, EINVAL,
+		        "namespace %s: %s is a file without a namespace behind it (remove it: rm "
+		        "%s)",
+		        ns, path, path);
+	fd = reopen(path_fd);
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "namespace %s: open %s", ns, path);
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+		return error_set(err, ERROR_KERNEL, EINVAL,
+		        "namespace %s: %s is a namespace, but not a network namespace", ns, path);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+struct errand {
+	const char *ns;
+	int fd; /* -1: a new namespace */
+	int (*work)(void *arg, struct error *err);
+	void *arg;
+	struct error *err;
+	int result;
+};
+
+static int enter(const struct errand *errand)
+{
+	enum error_code code;
+	int r = errand->fd < 0 ? unshare(CLONE_NEWNET) : setns(errand->fd, CLONE_NEWNET);
+
+	if (r == 0)
+		return 0;
+	code = errno == EPERM ? ERROR_PERMISSION : ERROR_KERNEL;
+	return error_set(errand->err, code, errno, "%s network namespace%s%s%s",
+	        errand->fd < 0 ? "unshare the" : "enter", errand->fd < 0 ? "" : " ", errand->ns,
+	        code == ERROR_PERMISSION ? " (this needs CAP_SYS_ADMIN)" : "");
+}
+
+static void *run_errand(void *arg)
+{
+	struct errand *errand = arg;
+
+	errand->result = enter(errand);
+	if (errand->result == 0)
+		errand->result = errand->work(errand->arg, errand->err);
+	return NULL;
+}
+
+static int start(pthread_t *thread, struct errand *errand)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int r = pthread_attr_init(&attributes);
+
+	if (r != 0)
+		return r;
+	sigfillset(&all);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(thread, &attributes, run_errand, errand);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return r;
+}
+
+static int run(struct errand *errand)
+{
+	pthread_t thread;
+	int r = start(&thread, errand);
+
+	if (r != 0)
+		return error_set(errand->err, ERROR_KERNEL, r, "start a thread for a namespace");
+	pthread_join(thread, NULL);
+	return errand->result;
+}
+
+int netns_inside(
+        const char *ns, int (*work)(void *arg, struct error *err), void *arg, struct error *err)
+{
+	_cleanup_(closep) int fd = -1;
+	struct errand errand = {.ns = ns, .work = work, .arg = arg, .err = err};
+	int r;
+
+	if (!ns || !ns[0])
+		return work(arg, err);
+	r = netns_open(ns, &fd, err);
+	if (r < 0)
+		return r;
+	errand.fd = fd;
+	return run(&errand);
+}
+
+int netns_inside_new(int (*work)(void *arg, struct error *err), void *arg, struct error *err)
+{
+	struct errand errand = {.ns = "", .fd = -1, .work = work, .arg = arg, .err = err};
+
+	return run(&errand);
+}
+
+struct socket_errand {
+	int domain, type, protocol, fd;
+};
+
+static int open_socket(void *arg, struct error *err)
+{
+	struct socket_errand *errand = arg;
+
+	errand->fd = socket(errand->domain, errand->type | SOCK_CLOEXEC, errand->protocol);
+	return errand->fd < 0 ? error_set(err, ERROR_KERNEL, errno, "open a socket") : 0;
+}
+
+int netns_socket(const char *ns, int domain, int type, int protocol, int *ret, struct error *err)
+{
+	struct socket_errand errand = {.domain = domain, .type = type, .protocol = protocol};
+	int r = netns_inside(ns, open_socket, &errand, err);
+
+	if (r < 0)
+		return r;
+	*ret = errand.fd;
+	return 0;
+}
+
+int netns_cookie(const char *ns, uint64_t *ret, struct error *err)
+{
+	_cleanup_(closep) int fd = -1;
+	uint64_t cookie;
+	socklen_t size = sizeof(cookie);
+	int r = netns_socket(ns, AF_UNIX, SOCK_DGRAM, 0, &fd, err);
+
+	if (r < 0)
+		return r;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0)
+		return error_set(err, ERROR_KERNEL, errno,
+		        "read the cookie of namespace %s (netd needs Linux 5.14 or later)",
+		        ns ? ns : "");
+	*ret = cookie;
+	return 0;
+}

@@ -1,0 +1,201 @@
+/*
+ * The journal of the host's sysctls that netd changed.
+ *
+ * The invariant: a line is on disk before the value it speaks of is written, and it goes only after
+ * the old value is back; so whoever dies in between leaves a line too many, never one too few, and
+ * a line too many is harmless, since nothing is restored where the present value is not the one
+ * netd wrote. The file is small (one line per interface of the host that is not netd's), so each
+ * change writes it anew and renames it into place: there is never half a line.
+ */
+#include "daemon/kernel/journal.h"
+
+#include "daemon/kernel/look.h"
+#include "lib/cleanup.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define JOURNAL_LINES_MAX 4096
+
+void journal_done(struct journal *journal)
+{
+	free(journal->lines);
+	*journal = (struct journal){0};
+}
+
+struct journal_line *journal_find(const struct journal *journal, const char *path)
+{
+	for (unsigned i = 0; i < journal->count; i++)
+		if (!strcmp(journal->lines[i].path, path))
+			return &journal->lines[i];
+	return NULL;
+}
+
+/* NULL: out of memory. */
+static struct journal_line *append(struct journal *journal)
+{
+	struct journal_line *lines =
+	        reallocarray(journal->lines, journal->count + 1, sizeof *lines);
+
+	if (!lines)
+		return NULL;
+	journal->lines = lines;
+	lines[journal->count] = (struct journal_line){0};
+	return &lines[journal->count++];
+}
+
+static int file_name(const char *runtime_dir, const char *suffix, char **ret, struct error *err)
+{
+	return asprintf(ret, "%s/sysctls%s", runtime_dir, suffix) < 0 ? error_memory(err) : 0;
+}
+
+static int read_lines(FILE *file, const char *boot, struct journal *journal, struct error *err)
+{
+	char text[256];
+
+	while (journal->count < JOURNAL_LINES_MAX && fgets(text, sizeof text, file)) {
+		char line_boot[37], path[RESOURCE_NAME_SIZE], old[SYSCTL_VALUE_SIZE],
+		        new[SYSCTL_VALUE_SIZE];
+		struct journal_line *line;
+
+		if (sscanf(text, "%36s %95s %15s %15s", line_boot, path, old, new) != 4 ||
+		        strcmp(line_boot, boot) || journal_find(journal, path))
+			continue;
+		line = append(journal);
+		if (!line)
+			return error_memory(err);
+		strcpy(line->path, path);
+		strcpy(line->old, old);
+		strcpy(line->new, new);
+	}
+	return ferror(file) ? error_set(err, ERROR_KERNEL, EIO, "read the journal of sysctls") : 0;
+}
+
+int journal_load(const char *runtime_dir, struct journal *ret, struct error *err)
+{
+	_cleanup_(journal_done) struct journal journal = {0};
+	_cleanup_(freep) char *name = NULL;
+	_cleanup_(fclosep) FILE *file = NULL;
+	char boot[37];
+	int r = look_boot_id(boot, err);
+
+	if (r < 0)
+		return r;
+	r = file_name(runtime_dir, "", &name, err);
+	if (r < 0)
+		return r;
+	file = fopen(name, "re");
+	if (!file && errno != ENOENT)
+		return error_set(err, ERROR_KERNEL, errno, "open %s", name);
+	if (file) {
+		r = read_lines(file, boot, &journal, err);
+		if (r < 0)
+			return r;
+	}
+	*ret = journal;
+	journal = (struct journal){0};
+	return 0;
+}
+
+static int sync_directory(const char *runtime_dir, struct error *err)
+{
+	_cleanup_(closep) int fd = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* Some file systems cannot sync a directory and say EINVAL. */
+	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
+		return error_set(err, ERROR_KERNEL, errno, "sync %s", runtime_dir);
+	return 0;
+}
+
+static int write_lines(
+        const char *name, const struct journal *journal, const char *boot, struct error *err)
+{
+	_cleanup_(fclosep) FILE *file = NULL;
+	_cleanup_(closep) int fd =
+	        open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "create %s", name);
+	file = fdopen(fd, "we");
+	if (!file)
+		return error_memory(err);
+	TAKE_FD(fd);
+	for (unsigned i = 0; i < journal->count; i++)
+		fprintf(file, "%s %s %s %s\n", boot, journal->lines[i].path, journal->lines[i].old,
+		        journal->lines[i].new);
+	if (fflush(file) != 0 || fsync(fileno(file)) < 0)
+		return error_set(err, ERROR_KERNEL, errno, "write %s", name);
+	return 0;
+}
+
+static int save(const char *runtime_dir, const struct journal *journal, struct error *err)
+{
+	_cleanup_(freep) char *name = NULL;
+	_cleanup_(freep) char *new_name = NULL;
+	char boot[37];
+	int r = look_boot_id(boot, err);
+
+	if (r < 0)
+		return r;
+	r = file_name(runtime_dir, "", &name, err);
+	if (r < 0)
+		return r;
+	r = file_name(runtime_dir, ".new", &new_name, err);
+	if (r < 0)
+		return r;
+	if (journal->count == 0) {
+		if (unlink(name) < 0 && errno != ENOENT)
+			return error_set(err, ERROR_KERNEL, errno, "remove %s", name);
+		return sync_directory(runtime_dir, err);
+	}
+	r = write_lines(new_name, journal, boot, err);
+	if (r < 0) {
+		unlink(new_name);
+		return r;
+	}
+	if (rename(new_name, name) < 0)
+		return error_set(err, ERROR_KERNEL, errno, "rename %s to %s", new_name, name);
+	return sync_directory(runtime_dir, err);
+}
+
+int journal_record(const char *runtime_dir, const char *path, const char *old, const char *new,
+        struct error *err)
+{
+	_cleanup_(journal_done) struct journal journal = {0};
+	struct journal_line *line;
+	int r = journal_load(runtime_dir, &journal, err);
+
+	if (r < 0)
+		return r;
+	line = journal_find(&journal, path);
+	if (line && !strcmp(line->new, new))
+		return 0;
+	if (!line) {
+		if (journal.count == JOURNAL_LINES_MAX)
+			return error_set(err, ERROR_REFUSED, 0,
+			        "the journal of changed sysctls is full (%u lines)", journal.count);
+		line = append(&journal);
+		if (!line)
+			return error_memory(err);
+		snprintf(line->path, sizeof line->path, "%s", path);
+		snprintf(line->old, sizeof line->old, "%s", old);
+	}
+	snprintf(line->new, sizeof line->new, "%s", new);
+	return save(runtime_dir, &journal, err);
+}
+
+int journal_drop(const char *runtime_dir, const char *path, struct error *err)
+{
+	_cleanup_(journal_done) struct journal journal = {0};
+	struct journal_line *line;
+	int r = journal_load(runtime_dir, &journal, err);
+
+	if (r < 0)
+		return r;
+	line = journal_find(&journal, path);
+	if (!line)
+		return 0;
+	*line = journal.lines[--journal.count];
+	return save(runtime_dir, &journal, err);
+}

@@ -1,0 +1,51 @@
+/*
+ * The only place that talks to the kernel. It takes resources and plain values, never model
+ * objects, and keeps no state of its own but open descriptors: what is there is asked of the
+ * kernel.
+ *
+ * One file per kind of resource, one row per kind in the table of kernel.c.
+ */
+#pragma once
+
+#include "daemon/plan/plan.h"
+
+#include <stdio.h>
+
+struct kernel;
+
+struct kernel_config {
+	const char *runtime_dir; /* records of namespaces and sysctls; exists, mode 0755 */
+	const char *instance;    /* thirty-two hex digits: the id in every mark */
+};
+
+/* Opens the sockets. The host is the network namespace that the caller is in. */
+int kernel_open(struct kernel **ret, const struct kernel_config *config, struct error *err);
+struct kernel *kernel_close(struct kernel *kernel);
+
+/*
+ * Applies steps in their order and marks each that was done. Stops at the first failure, leaving
+ * the step that failed marked `failed`; steps behind it that had been sent already may be done,
+ * too. Deleting what is gone already is success. Steps of PHASE_GUARD and PHASE_PUBLISH are one
+ * nf_tables batch each: all of them are done or none.
+ */
+int kernel_apply(struct kernel *kernel, struct steps *steps, struct error *err);
+/* The same, but goes on after a failure; *err keeps the first. For undoing and for final steps. */
+int kernel_apply_all(struct kernel *kernel, struct steps *steps, struct error *err);
+
+/* The commands a person would type for these steps, one per line; `#` lines for what has no
+ * command. */
+int kernel_tell(const struct steps *steps, FILE *out);
+
+/*
+ * Everything on this host that bears netd's mark, sorted. `scope` says whose: this instance's, or
+ * anyone's. For namespaces it looks inside those named in `namespaces` (names in /run/netns), for
+ * what belongs to netd's links there, and for `lo`. Sysctls, routes and addresses are observed for
+ * netd's own interfaces; host sysctls outside of these only as the journal names them.
+ */
+enum kernel_scope { SCOPE_INSTANCE, SCOPE_ALL };
+int kernel_observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
+        size_t namespace_count, struct resources *ret, struct error *err);
+
+/* How many messages that create, change or delete were sent since kernel_open(): links, addresses,
+ * routes, nf_tables, mounts, sysctl writes. A start with nothing to do leaves it at 0. */
+unsigned long kernel_changes(const struct kernel *kernel);

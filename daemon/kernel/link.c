@@ -1,0 +1,455 @@
+/*
+ * RESOURCE_LINK: bridges, and veth pairs by their outer end.
+ *
+ * The invariant: a link is born whole. One message makes it with its MTU, its master and, of a
+ * pair, with the other end in its namespace under its final name. The kernel takes no alias in that
+ * message, so the mark comes in a second one of the same send, which nothing can end in between; it
+ * goes by index, one that netd chose itself, because a name may turn out to be a foreign link's. So
+ * there is no moment at which a link of netd's exists and cannot be recognised. Both ends of a pair
+ * have one queue each way: with more, the kernel waits for a grace period for every pair.
+ *
+ * A link that is to go is *retired* first, which can be taken back: no master, down, in the group
+ * of the condemned. Any group but 0 says so when it is observed, since the number is drawn anew by
+ * every run of netd.
+ */
+#include "daemon/kernel/link.h"
+
+#include "daemon/kernel/inside.h"
+#include "daemon/kernel/internal.h"
+#include "daemon/kernel/links.h"
+#include "daemon/kernel/tell.h"
+#include "lib/cleanup.h"
+
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <netlink/attr.h>
+#include <string.h>
+
+#define QUEUES 1
+
+static const char *master_of(const struct resource *link)
+{
+	return link->link.retired ? "" : link->link.master;
+}
+
+static bool is_up(const struct resource *link)
+{
+	return link->link.up && !link->link.retired;
+}
+
+static bool has_mac(const uint8_t mac[MAC_SIZE])
+{
+	static const uint8_t none[MAC_SIZE];
+
+	return memcmp(mac, none, MAC_SIZE) != 0;
+}
+
+/* "add veth nv12 to bridge netd0, eth0 in web" */
+static void sentence(const char *verb, const struct resource *link, char *text, size_t size)
+{
+	char name[RESOURCE_NAME_SIZE + 16];
+	bool pair = link->link.type == LINK_VETH && link->link.peer_ns[0];
+
+	resource_describe(link, name, sizeof(name));
+	snprintf(text, size, "%s %s%s%s%s%s%s%s", verb, name,
+	        master_of(link)[0] ? " to bridge " : "", master_of(link), pair ? ", " : "",
+	        pair ? link->link.peer_name : "", pair ? " in " : "",
+	        pair ? link->link.peer_ns : "");
+}
+
+static int find_master(
+        struct kernel *kernel, const struct resource *link, uint32_t *ret, struct error *err)
+{
+	const char *master = master_of(link);
+	char what[160];
+
+	*ret = master[0] ? (uint32_t)rtnl_ifindex(kernel->rtnl, "", master) : 0;
+	if (*ret || !master[0])
+		return 0;
+	sentence("put", link, what, sizeof(what));
+	return error_set(err, ERROR_KERNEL, ENODEV, "%s: bridge %s", what, master);
+}
+
+static int put_bridge(struct nl_msg *msg)
+{
+	struct nlattr *data = nla_nest_start(msg, IFLA_INFO_DATA);
+
+	if (!data || nla_put_u32(msg, IFLA_BR_STP_STATE, 0) < 0 ||
+	        nla_put_u32(msg, IFLA_BR_FORWARD_DELAY, 0) < 0)
+		return -ENOMEM;
+	return nla_nest_end(msg, data);
+}
+
+static int put_queues(struct nl_msg *msg)
+{
+	if (nla_put_u32(msg, IFLA_NUM_TX_QUEUES, QUEUES) < 0)
+		return -ENOMEM;
+	return nla_put_u32(msg, IFLA_NUM_RX_QUEUES, QUEUES);
+}
+
+/* The other end. ns: -1 where it stays in the host. */
+static int put_peer(struct nl_msg *msg, const struct resource *link, int ns)
+{
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
+	struct nlattr *data = nla_nest_start(msg, IFLA_INFO_DATA), *peer;
+
+	peer = data ? nla_nest_start(msg, VETH_INFO_PEER) : NULL;
+	if (!peer || nlmsg_append(msg, &header, sizeof(header), NLMSG_ALIGNTO) < 0 ||
+	        (link->link.peer_name[0] &&
+	                nla_put_string(msg, IFLA_IFNAME, link->link.peer_name) < 0) ||
+	        (has_mac(link->link.peer_mac) &&
+	                nla_put(msg, IFLA_ADDRESS, MAC_SIZE, link->link.peer_mac) < 0) ||
+	        (link->link.mtu && nla_put_u32(msg, IFLA_MTU, link->link.mtu) < 0) ||
+	        put_queues(msg) < 0 ||
+	        (ns >= 0 && nla_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)ns) < 0))
+		return -ENOMEM;
+	nla_nest_end(msg, peer);
+	return nla_nest_end(msg, data);
+}
+
+static int put_kind(struct nl_msg *msg, const struct resource *link, int ns)
+{
+	bool bridge = link->link.type == LINK_BRIDGE;
+	struct nlattr *info = nla_nest_start(msg, IFLA_LINKINFO);
+
+	if (!info || nla_put_string(msg, IFLA_INFO_KIND, bridge ? "bridge" : "veth") < 0 ||
+	        (bridge ? put_bridge(msg) : put_peer(msg, link, ns)) < 0)
+		return -ENOMEM;
+	return nla_nest_end(msg, info);
+}
+
+static int put_new(struct nl_msg *msg, const struct resource *link, uint32_t master, int ns)
+{
+	if (nla_put_string(msg, IFLA_IFNAME, link->name) < 0 ||
+	        (link->link.mtu && nla_put_u32(msg, IFLA_MTU, link->link.mtu) < 0) ||
+	        (has_mac(link->link.mac) &&
+	                nla_put(msg, IFLA_ADDRESS, MAC_SIZE, link->link.mac) < 0) ||
+	        (link->link.retired && nla_put_u32(msg, IFLA_GROUP, link_condemned_group()) < 0) ||
+	        (master && nla_put_u32(msg, IFLA_MASTER, master) < 0) ||
+	        (link->link.type == LINK_VETH && put_queues(msg) < 0))
+		return -ENOMEM;
+	return put_kind(msg, link, ns);
+}
+
+/* An index that no link has: counted from a number drawn by each run, far above those the kernel
+ * gives out. */
+static int new_index(void)
+{
+	static uint32_t last;
+
+	if (last == 0)
+		last = 0x01000000 + (arc4random() & 0x1fffffff);
+	return (int)++last;
+}
+
+/* Marks the link that the message before makes, or takes it back. */
+static int mark(struct kernel *kernel, const struct resource *new, int index, struct step *step,
+        struct error *err)
+{
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = index};
+	_cleanup_(rtnl_messagep) struct nl_msg *regret =
+	        rtnl_message(RTM_DELLINK, 0, &header, sizeof(header));
+	_cleanup_(rtnl_messagep) struct nl_msg *msg =
+	        rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
+	char what[160];
+	int r;
+
+	if (!msg || !regret || nla_put_string(msg, IFLA_IFALIAS, new->text) < 0)
+		return error_memory(err);
+	sentence("mark", new, what, sizeof(what));
+	r = rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what, RTNL_STRICT, step, err);
+	if (r == 0)
+		rtnl_regret(kernel->rtnl, TAKE_PTR(regret));
+	return r;
+}
+
+static int create(struct kernel *kernel, struct step *step, struct error *err)
+{
+	const struct resource *new = step->new;
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC,
+	        .ifi_index = new_index(),
+	        .ifi_flags = is_up(new) ? IFF_UP : 0,
+	        .ifi_change = is_up(new) ? IFF_UP : 0};
+	_cleanup_(closep) int ns = -1;
+	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
+	char what[160];
+	uint32_t master;
+	int r = find_master(kernel, new, &master, err);
+
+	sentence("add", new, what, sizeof(what));
+	if (r == 0 && new->link.type == LINK_VETH &&new->link.peer_ns[0]) {
+		r = netns_open(new->link.peer_ns, &ns, err);
+		if (r < 0)
+			return error_context(err, "%s", what);
+	}
+	if (r < 0)
+		return r;
+	msg = rtnl_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
+	if (!msg || put_new(msg, new, master, ns) < 0)
+		return error_memory(err);
+	rtnl_together(kernel->rtnl, "", 2);
+	r = rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what, RTNL_STRICT, step, err);
+	if (r == 0 && ns >= 0)
+		rtnl_hold(kernel->rtnl, TAKE_FD(ns));
+	if (r == 0 && new->text)
+		r = mark(kernel, new, header.ifi_index, step, err);
+	return r;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* What differs. A retired link keeps its MTU and its mark: it only waits. */
+struct difference {
+	bool mtu, mac, alias, master, up, group;
+};
+
+static struct difference compare(const struct resource *old, const struct resource *new)
+{
+	bool stays = !new->link.retired;
+
+	return (struct difference){
+	        .mtu = stays && new->link.mtu && old->link.mtu != new->link.mtu,
+	        .mac = new->link.type == LINK_BRIDGE &&has_mac(new->link.mac) &&
+	               memcmp(old->link.mac, new->link.mac, MAC_SIZE) != 0,
+	        .alias = stays &&new->text && !same_text(old->text, new->text),
+	        .master = strcmp(master_of(old), master_of(new)) != 0,
+	        .up = is_up(old) != is_up(new),
+	        .group = old->link.retired != new->link.retired,
+	};
+}
+
+static uint32_t group_of(const struct resource *link)
+{
+	return link->link.retired ? link_condemned_group() : 0;
+}
+
+static int put_difference(struct nl_msg *msg, const struct difference *difference,
+        const struct resource *new, uint32_t master)
+{
+	if (nla_put_string(msg, IFLA_IFNAME, new->name) < 0 ||
+	        (difference->mtu && nla_put_u32(msg, IFLA_MTU, new->link.mtu) < 0) ||
+	        (difference->mac && nla_put(msg, IFLA_ADDRESS, MAC_SIZE, new->link.mac) < 0) ||
+	        (difference->alias && nla_put_string(msg, IFLA_IFALIAS, new->text) < 0) ||
+	        (difference->group && nla_put_u32(msg, IFLA_GROUP, group_of(new)) < 0) ||
+	        (difference->master && nla_put_u32(msg, IFLA_MASTER, master) < 0))
+		return -ENOMEM;
+	return 0;
+}
+
+static int change(struct kernel *kernel, struct step *step, struct error *err)
+{
+	const struct difference difference = compare(step->old, step->new);
+	/* Flags without a mask would replace all of the link's flags. */
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC,
+	        .ifi_flags = difference.up && is_up(step->new) ? IFF_UP : 0,
+	        .ifi_change = difference.up ? IFF_UP : 0};
+	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
+	char what[160];
+	uint32_t master = 0;
+	int r = difference.master ? find_master(kernel, step->new, &master, err) : 0;
+
+	if (r < 0)
+		return r;
+	msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
+	if (!msg || put_difference(msg, &difference, step->new, master) < 0)
+		return error_memory(err);
+	sentence(step->new->link.retired ? "retire" : "change", step->new, what, sizeof(what));
+	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what,
+	        step->new->link.retired ? RTNL_GONE : RTNL_STRICT, step, err);
+}
+
+static int apply(struct kernel *kernel, struct step *step, struct error *err)
+{
+	int r = !step->new  ? link_delete(kernel, step, err)
+	        : step->old ? change(kernel, step, err)
+	                    : create(kernel, step, err);
+
+	return rtnl_cause(kernel->rtnl, r, err);
+}
+
+/* --- observing --- */
+
+static int add_observed(const struct survey *survey, const struct link_seen *link,
+        const char *const *namespaces, unsigned ns, struct resources *ret, struct error *err)
+{
+	const struct link_seen *master = links_find(&survey->host, link->master);
+	struct resource *resource = resources_add(ret, RESOURCE_LINK, "", link->name);
+
+	if (!resource)
+		return error_memory(err);
+	resource->link.type = strcmp(link->kind, "bridge") == 0 ? LINK_BRIDGE : LINK_VETH;
+	resource->link.retired = !master && !link->up && link->group != 0;
+	resource->link.up = link->up;
+	resource->link.mtu = link->mtu;
+	if (resource->link.type == LINK_BRIDGE)
+		memcpy(resource->link.mac, link->mac, MAC_SIZE);
+	if (master)
+		memcpy(resource->link.master, master->name, IFNAMSIZ);
+	if (namespaces)
+		snprintf(resource->link.peer_ns, NAME_SIZE, "%s", namespaces[ns]);
+	resource->text = strdup(link->alias);
+	return resource->text ? 0 : error_memory(err);
+}
+
+/* The pairs that end in one namespace, with the name and the MAC that the inner end has now. */
+static int observe_pairs(struct kernel *kernel, const struct survey *survey,
+        const char *const *namespaces, unsigned ns, struct resources *ret, struct error *err)
+{
+	_cleanup_(links_done) struct links inside = {0};
+	unsigned count;
+	const struct pair *pairs = survey_pairs(survey, ns, &count);
+	int r = count ? links_read(kernel->rtnl, namespaces[ns], &inside, err) : 0;
+
+	if (r < 0 && r != -ENOENT && r != -EINVAL)
+		return r;
+	for (unsigned i = 0; i < count; i++) {
+		const struct link_seen *inner = links_find(&inside, pairs[i].outer->peer_index);
+		struct resource *resource;
+
+		r = add_observed(survey, pairs[i].outer, namespaces, ns, ret, err);
+		if (r < 0)
+			return r;
+		resource = &ret->items[ret->count - 1];
+		if (!inner)
+			continue;
+		memcpy(resource->link.peer_name, inner->name, IFNAMSIZ);
+		memcpy(resource->link.peer_mac, inner->mac, MAC_SIZE);
+	}
+	return 0;
+}
+
+static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
+        size_t namespace_count, struct resources *ret, struct error *err)
+{
+	_cleanup_(survey_done) struct survey survey = {0};
+	unsigned strays;
+	const struct pair *stray;
+	int r = survey_read(kernel, scope, namespaces, namespace_count, &survey, err);
+
+	for (unsigned i = 0; r == 0 && i < survey.host.count; i++) {
+		const struct link_seen *link = &survey.host.items[i];
+
+		if (strcmp(link->kind, "bridge") == 0 && survey_owns(&survey, link))
+			r = add_observed(&survey, link, NULL, 0, ret, err);
+	}
+	for (unsigned ns = 0; r == 0 && ns < namespace_count; ns++)
+		r = observe_pairs(kernel, &survey, namespaces, ns, ret, err);
+	if (r < 0)
+		return r;
+	stray = survey_pairs(&survey, (unsigned)namespace_count, &strays);
+	for (unsigned i = 0; r == 0 && i < strays; i++)
+		r = add_observed(&survey, stray[i].outer, NULL, 0, ret, err);
+	return r;
+}
+
+/* --- telling --- */
+
+static void tell_attribute(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, " %s ", name);
+	tell_word(out, value);
+}
+
+static void tell_mac(FILE *out, const uint8_t mac[MAC_SIZE])
+{
+	char text[MAC_TEXT_SIZE];
+
+	if (has_mac(mac))
+		fprintf(out, " address %s", mac_format(mac, text));
+}
+
+static void tell_mtu(FILE *out, uint32_t mtu)
+{
+	if (mtu)
+		fprintf(out, " mtu %u", mtu);
+}
+
+static void tell_mark(const struct resource *link, FILE *out)
+{
+	if (!link->text)
+		return;
+	fputs("ip link set", out);
+	tell_attribute(out, "dev", link->name);
+	tell_attribute(out, "alias", link->text);
+	fputc('\n', out);
+}
+
+static void tell_create(const struct resource *link, FILE *out)
+{
+	bool veth = link->link.type == LINK_VETH;
+
+	fputs("ip link add", out);
+	tell_attribute(out, "name", link->name);
+	tell_mac(out, link->link.mac);
+	tell_mtu(out, link->link.mtu);
+	if (veth)
+		fprintf(out, " numtxqueues %d numrxqueues %d", QUEUES, QUEUES);
+	if (link->link.retired)
+		fprintf(out, " group %u", link_condemned_group());
+	if (master_of(link)[0])
+		tell_attribute(out, "master", link->link.master);
+	if (is_up(link))
+		fputs(" up", out);
+	if (!veth) {
+		fputs(" type bridge stp_state 0 forward_delay 0\n", out);
+		return;
+	}
+	fputs(" type veth peer", out);
+	if (link->link.peer_name[0])
+		tell_attribute(out, "name", link->link.peer_name);
+	tell_mac(out, link->link.peer_mac);
+	tell_mtu(out, link->link.mtu);
+	fprintf(out, " numtxqueues %d numrxqueues %d", QUEUES, QUEUES);
+	if (link->link.peer_ns[0])
+		tell_attribute(out, "netns", link->link.peer_ns);
+	fputc('\n', out);
+}
+
+static void tell_change(const struct resource *old, const struct resource *new, FILE *out)
+{
+	const struct difference difference = compare(old, new);
+
+	fputs("ip link set", out);
+	tell_attribute(out, "dev", new->name);
+	if (difference.mtu)
+		tell_mtu(out, new->link.mtu);
+	if (difference.mac)
+		tell_mac(out, new->link.mac);
+	if (difference.alias)
+		tell_attribute(out, "alias", new->text);
+	if (difference.master && master_of(new)[0])
+		tell_attribute(out, "master", new->link.master);
+	else if (difference.master)
+		fputs(" nomaster", out);
+	if (difference.up)
+		fputs(is_up(new) ? " up" : " down", out);
+	if (difference.group)
+		fprintf(out, " group %u", group_of(new));
+	fputc('\n', out);
+}
+
+static void tell(const struct step *step, FILE *out)
+{
+	if (step->new && step->old) {
+		tell_change(step->old, step->new, out);
+	} else if (step->new) {
+		tell_create(step->new, out);
+		tell_mark(step->new, out);
+	} else {
+		fputs("ip link del", out);
+		tell_attribute(out, "dev", step->old->name);
+		fputc('\n', out);
+	}
+}
+
+const struct kind kind_link = {
+        .name = "link",
+        .apply = apply,
+        .observe = observe,
+        .tell = tell,
+        .pipe = PIPE_RTNL,
+};

@@ -1,0 +1,170 @@
+/*
+ * The end of a link. One RTM_DELLINK waits 20 to 30 ms for the kernel, one for a whole group little
+ * more, so links that have to go are put into a group of their own and named by it.
+ *
+ * The invariant: no link goes that is not netd's. A group is a number that anyone may give to any
+ * link, so it is read right before it is deleted, and what is in it must be exactly what was put
+ * there; else deletion is by index, one by one, of links whose mark was seen.
+ */
+#include "daemon/kernel/link.h"
+
+#include "daemon/kernel/internal.h"
+#include "daemon/kernel/links.h"
+#include "lib/cleanup.h"
+
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <string.h>
+
+uint32_t link_condemned_group(void)
+{
+	static uint32_t group;
+
+	/* Within a positive int, as iproute2 reads it, and even: the next number belongs to it. */
+	if (group == 0)
+		group = 0x40000000 | (arc4random() & 0x3ffffffe);
+	return group;
+}
+
+static uint32_t block_group(void)
+{
+	return link_condemned_group() | 1;
+}
+
+struct target {
+	struct step *step;
+	int index;
+};
+
+/* A message to one link by index, or to a group (index 0). */
+static int queue(struct kernel *kernel, int type, int index, uint32_t group, const char *what,
+        struct step *step, struct error *err)
+{
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = index};
+	_cleanup_(rtnl_messagep) struct nl_msg *msg =
+	        rtnl_message(type, 0, &header, sizeof(header));
+
+	if (!msg || (group && nla_put_u32(msg, IFLA_GROUP, group) < 0))
+		return error_memory(err);
+	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what, RTNL_GONE, step, err);
+}
+
+static int delete_index(struct kernel *kernel, const struct target *target, struct error *err)
+{
+	char what[160] = "delete ";
+
+	resource_describe(target->step->old, what + strlen(what), sizeof(what) - strlen(what));
+	return queue(kernel, RTM_DELLINK, target->index, 0, what, target->step, err);
+}
+
+int link_delete(struct kernel *kernel, struct step *step, struct error *err)
+{
+	_cleanup_(links_done) struct links found = {0};
+	struct target target = {.step = step};
+	int r = links_read_one(kernel->rtnl, "", step->old->name, &found, err);
+
+	if (r < 0)
+		return r;
+	if (found.count == 0 || !mark_matches(found.items[0].alias, NULL)) {
+		step->done = true;
+		return 0;
+	}
+	target.index = found.items[0].index;
+	return delete_index(kernel, &target, err);
+}
+
+static const struct link_seen *find_name(const struct links *links, const char *name)
+{
+	for (unsigned i = 0; i < links->count; i++)
+		if (strcmp(links->items[i].name, name) == 0)
+			return &links->items[i];
+	return NULL;
+}
+
+static unsigned find_targets(
+        const struct links *links, struct step **steps, unsigned count, struct target *targets)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct link_seen *link = find_name(links, steps[i]->old->name);
+
+		if (link && mark_matches(link->alias, NULL))
+			targets[found++] = (struct target){.step = steps[i], .index = link->index};
+		else
+			steps[i]->done = true;
+	}
+	return found;
+}
+
+/* Whether the block's group has all of the targets that are still there, and no other link. */
+static bool group_is_ours(const struct links *links, const struct target *targets, unsigned count)
+{
+	for (unsigned i = 0; i < links->count; i++) {
+		const struct link_seen *link = &links->items[i];
+		bool target = false;
+
+		for (unsigned j = 0; j < count && !target; j++)
+			target = targets[j].index == link->index;
+		if (target != (link->group == block_group()))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the group of these could be, and was, deleted at once. */
+static bool delete_group(struct kernel *kernel, const struct target *targets, unsigned count)
+{
+	_cleanup_(links_done) struct links links = {0};
+	struct error ignored; /* what went wrong is found again one by one */
+	int r = 0;
+
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = queue(kernel, RTM_SETLINK, targets[i].index, block_group(), "mark for deletion",
+		        NULL, &ignored);
+	if (rtnl_flush(kernel->rtnl, &ignored) < 0 || r < 0)
+		return false;
+	if (links_read(kernel->rtnl, "", &links, &ignored) < 0 ||
+	        !group_is_ours(&links, targets, count))
+		return false;
+	if (queue(kernel, RTM_DELLINK, 0, block_group(), "delete a group", NULL, &ignored) < 0)
+		return false;
+	return rtnl_flush(kernel->rtnl, &ignored) == 0;
+}
+
+static int delete_block(
+        struct kernel *kernel, struct step **steps, unsigned count, struct error *err)
+{
+	_cleanup_(links_done) struct links links = {0};
+	struct target targets[LINK_DELETIONS_MAX];
+	unsigned found;
+	int r = links_read(kernel->rtnl, "", &links, err);
+
+	if (r < 0)
+		return r;
+	found = find_targets(&links, steps, count, targets);
+	if (found > 1 && delete_group(kernel, targets, found)) {
+		for (unsigned i = 0; i < found; i++)
+			targets[i].step->done = true;
+		return 0;
+	}
+	for (unsigned i = 0; i < found && r == 0; i++)
+		r = delete_index(kernel, &targets[i], err);
+	return r < 0 ? r : rtnl_flush(kernel->rtnl, err);
+}
+
+int link_delete_many(struct kernel *kernel, struct step **steps, size_t count, struct error *err)
+{
+	struct error later;
+	int result = rtnl_flush(kernel->rtnl, err);
+
+	for (size_t i = 0; i < count; i += LINK_DELETIONS_MAX) {
+		unsigned size =
+		        count - i < LINK_DELETIONS_MAX ? (unsigned)(count - i) : LINK_DELETIONS_MAX;
+		int r = delete_block(kernel, steps + i, size, result < 0 ? &later : err);
+
+		if (result == 0)
+			result = r;
+	}
+	return result;
+}

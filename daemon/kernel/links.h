@@ -1,0 +1,64 @@
+/*
+ * Interfaces as the kernel lists them, whose they are, and which ends belong together: what every
+ * kind that observes or deletes something of an interface starts from.
+ */
+#pragma once
+
+#include "daemon/kernel/kernel.h"
+#include "daemon/kernel/rtnl.h"
+
+#define MARK_PREFIX          "netd:"
+#define MARK_INSTANCE_LENGTH 32
+
+struct link_seen {
+	int index;
+	int peer_index; /* IFLA_LINK; 0: none */
+	int peer_nsid;  /* where that is, as this namespace counts; -1: here, or unknown */
+	int master;     /* 0: none */
+	char name[IFNAMSIZ];
+	char kind[16];
+	uint32_t mtu, group;
+	uint8_t mac[MAC_SIZE];
+	bool up, loopback;
+	char *alias; /* owned; NULL: none */
+};
+
+struct links {
+	struct link_seen *items; /* by index */
+	unsigned count, capacity;
+};
+
+int links_read(struct rtnl *rtnl, const char *ns, struct links *ret, struct error *err);
+/* Only the one of this name; none where there is none. */
+int links_read_one(struct rtnl *rtnl, const char *ns, const char *ifname, struct links *ret,
+        struct error *err);
+void links_done(struct links *links);
+/* NULL where there is none. */
+const struct link_seen *links_find(const struct links *links, int index);
+
+/* Whether an alias is netd's mark, of this instance; NULL: of any. */
+bool mark_matches(const char *alias, const char *instance);
+
+/* A veth pair of netd: its outer end in the host, and where the inner one is. */
+struct pair {
+	const struct link_seen *outer; /* of `host`, below */
+	unsigned ns;                   /* number in `namespaces`; their count: in none of them */
+};
+
+/* Everything of netd's that a scope takes in. */
+struct survey {
+	struct links host;
+	struct pair *pairs; /* by ns */
+	unsigned pair_count;
+	const char *instance; /* NULL: any */
+};
+
+int survey_read(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
+        size_t namespace_count, struct survey *ret, struct error *err);
+void survey_done(struct survey *survey);
+/* Whether a link of the host is netd's, and of this scope. */
+bool survey_owns(const struct survey *survey, const struct link_seen *link);
+/* The pairs whose inner end is in this namespace. */
+const struct pair *survey_pairs(const struct survey *survey, unsigned ns, unsigned *count);
+/* The pair whose inner end has this index there, or NULL. */
+const struct pair *survey_pair(const struct survey *survey, unsigned ns, int inner_index);

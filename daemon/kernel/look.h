@@ -1,0 +1,98 @@
+/* Read-only questions to the kernel: what rules, lists and warnings need to know. */
+#pragma once
+
+#include "daemon/kernel/kernel.h"
+
+#include <net/if.h>
+#include <sys/types.h>
+
+/* --- the host (look_host.c) --- */
+
+struct look_prefix {
+	struct cidr cidr;
+	char ifname[IFNAMSIZ];
+	bool route; /* else an address */
+};
+
+/* Addresses and routes of the main table of the host, IPv4; default-like routes (prefix 0 and 1),
+ * unreachable and local ones left out. *ret is the caller's to free. */
+int look_prefixes(
+        struct kernel *kernel, struct look_prefix **ret, unsigned *count, struct error *err);
+
+struct look_link {
+	char name[IFNAMSIZ];
+	int index;
+	int peer_index; /* IFLA_LINK; 0 where there is none */
+	bool loopback;
+	bool ours; /* bears a mark of netd, of any instance */
+	bool bridge_port;
+};
+
+/* Interfaces in `ns` ("": the host). *ret is the caller's to free. */
+int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, unsigned *count,
+        struct error *err);
+
+/* MTU of the interface of the IPv4 default route with the lowest metric, or else of the IPv6 one;
+ * 1500 where there is none. */
+int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
+bool look_default_route(struct kernel *kernel, const char *ns);
+
+/* Marks of other instances on this host: the first one's id, or "". */
+int look_other_instance(struct kernel *kernel, char ret[33], struct error *err);
+
+/* The boot id, without a newline. */
+int look_boot_id(char ret[37], struct error *err);
+
+/* Whether names in /etc/resolv.conf are resolved by a loopback address, and which real upstreams
+ * stand behind it (from systemd-resolved's /run/systemd/resolve/resolv.conf, or other nameserver
+ * lines). At most max; *count may be 0. */
+int look_resolver(
+        bool *loopback, struct ip *upstreams, unsigned max, unsigned *count, struct error *err);
+
+/* --- namespaces (look_netns.c) --- */
+
+struct look_netns {
+	char name[NAME_SIZE];
+	bool exists, stale, symlink, is_host;
+	uint64_t cookie;
+	ino_t inode;
+	int nsid; /* -1: none */
+};
+
+/* One name in /run/netns. Not there: all false. */
+int look_netns(struct kernel *kernel, const char *name, struct look_netns *ret, struct error *err);
+/* All of them, by name; files that are no namespace are left out, as are names that netd would not
+ * accept. *ret is the caller's to free. */
+int look_netns_all(
+        struct kernel *kernel, struct look_netns **ret, unsigned *count, struct error *err);
+/* Processes whose network namespace has this inode. One walk of /proc for many: `counts[i]` belongs
+ * to `inodes[i]`. */
+int look_processes(const ino_t *inodes, unsigned *counts, unsigned count, struct error *err);
+
+/* --- ports (look_ports.c) --- */
+
+struct look_listener {
+	uint8_t protocol;
+	struct ip ip;
+	uint16_t port;
+	bool v6only;
+	uint32_t inode;
+	char unit[128]; /* systemd unit, else cgroup path, else "" */
+};
+
+/* Who listens on this TCP port, or is bound to this UDP port, in `ns`: both families. netd's own
+ * held sockets are left out.
+ * `*ret` is the caller's to free. */
+int look_listeners(struct kernel *kernel, const char *ns, uint8_t protocol, uint16_t port,
+        struct look_listener **ret, unsigned *count, struct error *err);
+
+/* --- other people's firewalls (look_firewall.c) --- */
+
+/*
+ * Forward chains of others (nf_tables, iptables-nft among them, and iptables-legacy) that end in
+ * drop or reject and do not accept what enters and leaves by `bridges`: one sentence each, naming
+ * family, table and chain, what it does, and the exact lasting command that helps (a rule in
+ * DOCKER-USER, `ufw route allow`, firewalld's zone, or else nft). Up to max sentences.
+ */
+int look_firewall(struct kernel *kernel, const char (*bridges)[IFNAMSIZ], unsigned bridge_count,
+        char (*sentences)[512], unsigned max, unsigned *count, struct error *err);

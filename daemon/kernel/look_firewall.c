@@ -1,0 +1,384 @@
+/*
+ * Other people's forward chains, and whether netd's traffic gets through them. A drop in any base chain is final, so netd cannot overrule
+ * it; it can name the chain and the command that helps, in the words of whoever keeps that chain (look_firewall_advice.c).
+ *
+ * Only chains at the forward hook are looked at, and rules are only read where there is one. What counts is the first packet of a
+ * flow, in both directions: what comes from a bridge, and what a published port lets in.
+ */
+#include <netinet/in.h>
+#include <arpa/inet.h>
+
+#include "daemon/kernel/internal.h"
+#include "daemon/kernel/look.h"
+#include "daemon/kernel/look_firewall.h"
+#include "lib/cleanup.h"
+
+#include <libnftnl/chain.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+
+#define STEPS_MAX 100000
+#define DEPTH_MAX 16
+
+/* --- chains --- */
+
+struct chains {
+	struct firewall_chain *items;
+	size_t count, capacity;
+};
+
+static void chains_done(struct chains *chains)
+{
+	free(chains->items);
+}
+
+static int add_chain(struct chains *chains, struct nftnl_chain *chain)
+{
+	const char *table = nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE);
+	const char *name = nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME);
+	struct firewall_chain *seen;
+
+	if (!table || !name)
+		return 0;
+	if (chains->count == chains->capacity) {
+		size_t capacity = chains->capacity ? 2 * chains->capacity : 32;
+		void *items = reallocarray(chains->items, capacity, sizeof(*chains->items));
+
+		if (!items)
+			return -ENOMEM;
+		chains->items = items;
+		chains->capacity = capacity;
+	}
+	seen = &chains->items[chains->count++];
+	*seen = (struct firewall_chain){
+		.family = (uint16_t)nftnl_chain_get_u32(chain, NFTNL_CHAIN_FAMILY),
+		.forward = nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM) &&
+			   nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM) == NF_INET_FORWARD,
+		.policy_drop = nftnl_chain_is_set(chain, NFTNL_CHAIN_POLICY) &&
+			       nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_DROP,
+	};
+	snprintf(seen->table, sizeof(seen->table), "%s", table);
+	snprintf(seen->name, sizeof(seen->name), "%s", name);
+	return 0;
+}
+
+static int read_chain(const struct nlmsghdr *header, void *arg)
+{
+	struct nftnl_chain *chain = nftnl_chain_alloc();
+	int r = chain ? 0 : -ENOMEM;
+
+	if (r == 0 && nftnl_chain_nlmsg_parse(header, chain) == 0)
+		r = add_chain(arg, chain);
+	if (chain)
+		nftnl_chain_free(chain);
+	errno = -r;
+	return r < 0 ? MNL_CB_ERROR : MNL_CB_OK;
+}
+
+static int read_chains(struct nft *nft, struct chains *ret, struct error *err)
+{
+	int r = -EINTR;
+
+	for (int i = 0; r == -EINTR && i < NFT_DUMP_TRIES; i++) {
+		ret->count = 0;
+		r = nft_dump(nft, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, NULL, read_chain, ret, err);
+	}
+	return r;
+}
+
+/* --- rules of one table --- */
+
+struct rules {
+	struct nft *nft;
+	const struct firewall_chain *base;
+	struct nftnl_rule **items;
+	size_t count, capacity;
+	size_t steps; /* taken; a ruleset that branches without end is left */
+};
+
+static void rules_clear(struct rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		nftnl_rule_free(rules->items[i]);
+	rules->count = 0;
+}
+
+static void rules_done(struct rules *rules)
+{
+	rules_clear(rules);
+	free(rules->items);
+}
+
+static int add_rule(struct rules *rules, struct nftnl_rule *rule)
+{
+	if (rules->count == rules->capacity) {
+		size_t capacity = rules->capacity ? 2 * rules->capacity : 64;
+		void *items = reallocarray(rules->items, capacity, sizeof(*rules->items));
+
+		if (!items)
+			return -ENOMEM;
+		rules->items = items;
+		rules->capacity = capacity;
+	}
+	rules->items[rules->count++] = rule;
+	return 0;
+}
+
+static int fill_table(struct nlmsghdr *message, void *arg)
+{
+	const struct rules *rules = arg;
+
+	mnl_attr_put_strz(message, NFTA_RULE_TABLE, rules->base->table);
+	return 0;
+}
+
+static int read_rule(const struct nlmsghdr *header, void *arg)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+
+	if (rule && nftnl_rule_nlmsg_parse(header, rule) == 0 &&
+		nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN) && add_rule(arg, rule) == 0)
+		return MNL_CB_OK;
+	if (rule)
+		nftnl_rule_free(rule);
+	errno = ENOMEM;
+	return MNL_CB_ERROR;
+}
+
+static int compare_rules(const void *a, const void *b)
+{
+	struct nftnl_rule *const *x = a, *const *y = b;
+	int order = strcmp(nftnl_rule_get_str(*x, NFTNL_RULE_CHAIN),
+		nftnl_rule_get_str(*y, NFTNL_RULE_CHAIN));
+
+	/* Stable within a chain: the position was put there for this. */
+	return order ? order
+		     : (nftnl_rule_get_u32(*x, NFTNL_RULE_ID) >
+				nftnl_rule_get_u32(*y, NFTNL_RULE_ID)) -
+			       (nftnl_rule_get_u32(*x, NFTNL_RULE_ID) <
+				       nftnl_rule_get_u32(*y, NFTNL_RULE_ID));
+}
+
+static int read_rules(struct rules *rules, struct error *err)
+{
+	int r = -EINTR;
+
+	for (int i = 0; r == -EINTR && i < NFT_DUMP_TRIES; i++) {
+		rules_clear(rules);
+		r = nft_dump(rules->nft, NFT_MSG_GETRULE, rules->base->family, fill_table,
+			read_rule, rules, err);
+	}
+	if (r < 0 || rules->count == 0)
+		return r;
+	for (size_t i = 0; i < rules->count; i++)
+		nftnl_rule_set_u32(rules->items[i], NFTNL_RULE_ID, (uint32_t)i);
+	qsort(rules->items, rules->count, sizeof(*rules->items), compare_rules);
+	return 0;
+}
+
+/* The first rule of a chain; count if it has none. */
+static size_t find_chain(const struct rules *rules, const char *chain)
+{
+	size_t low = 0, high = rules->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(nftnl_rule_get_str(rules->items[middle], NFTNL_RULE_CHAIN), chain) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* --- what they do to a packet --- */
+
+/* What a chain does: FIREWALL_ACCEPT, FIREWALL_DROP, or FIREWALL_NONE at its end. */
+static int walk(struct rules *rules, const char *chain, const struct firewall_packet *packet,
+	unsigned depth, enum firewall_verdict *ret, struct error *err)
+{
+	*ret = FIREWALL_NONE;
+	for (size_t i = find_chain(rules, chain); depth < DEPTH_MAX && i < rules->count; i++) {
+		struct firewall_match match = {0};
+		struct firewall_action action = {FIREWALL_NONE, ""};
+		int r;
+
+		if (strcmp(nftnl_rule_get_str(rules->items[i], NFTNL_RULE_CHAIN), chain) != 0 ||
+			rules->steps++ > STEPS_MAX)
+			return 0;
+		r = firewall_rule(rules->nft, rules->base->table, rules->base->family,
+			rules->items[i], packet, &match, &action, err);
+		if (r < 0)
+			return r;
+		if (action.verdict == FIREWALL_NONE || !firewall_applies(&match, action.verdict))
+			continue;
+		if (action.verdict == FIREWALL_RETURN)
+			return 0;
+		*ret = action.verdict;
+		if (action.verdict == FIREWALL_ACCEPT || action.verdict == FIREWALL_DROP)
+			return 0;
+		r = walk(rules, action.chain, packet, depth + 1, ret, err);
+		/* What only concerns some of the other side's interfaces is no drop of all. */
+		if (match.other && *ret == FIREWALL_DROP)
+			*ret = FIREWALL_NONE;
+		if (r < 0 || *ret != FIREWALL_NONE ||
+			(action.verdict == FIREWALL_GOTO && !match.other))
+			return r;
+	}
+	return 0;
+}
+
+static int drops(
+	struct rules *rules, const struct firewall_packet *packet, bool *ret, struct error *err)
+{
+	enum firewall_verdict verdict;
+	int r;
+
+	rules->steps = 0;
+	r = walk(rules, rules->base->name, packet, 0, &verdict, err);
+	if (r == 0)
+		*ret = verdict == FIREWALL_DROP ||
+		       (verdict == FIREWALL_NONE && rules->base->policy_drop);
+	return r;
+}
+
+/* Whether an interface has an IPv6 address beyond its link: else IPv6 is not forwarded for it. */
+static bool has_ipv6(const char *ifname)
+{
+	_cleanup_(fclosep) FILE *file = fopen("/proc/net/if_inet6", "re");
+	char line[128], name[IFNAMSIZ + 1];
+	unsigned scope;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%*s %*s %*s %x %*s %16s", &scope, name) == 2 &&
+			(scope & 0xf0) != 0x20 && strcmp(name, ifname) == 0)
+			return true;
+	return false;
+}
+
+static int judge(
+	struct rules *rules, struct firewall_packet *packet, bool *dropped, struct error *err)
+{
+	uint16_t family = rules->base->family;
+	int r = 0;
+
+	*dropped = false;
+	packet->family = NFPROTO_IPV4;
+	if (family != NFPROTO_IPV6)
+		r = drops(rules, packet, dropped, err);
+	packet->family = NFPROTO_IPV6;
+	if (r == 0 && !*dropped && family != NFPROTO_IPV4 && has_ipv6(packet->ifname))
+		r = drops(rules, packet, dropped, err);
+	return r;
+}
+
+/* --- the bridges --- */
+
+static void take(struct firewall_finding *finding, const char *bridge, const bool dropped[2])
+{
+	finding->leaving |= dropped[0];
+	finding->entering |= dropped[1];
+	if (dropped[0] || dropped[1])
+		finding->bridges[finding->bridge_count++] = bridge;
+}
+
+static int look_at_chain(
+	struct nft *nft, struct firewall_finding *finding, const struct bridges *bridges, struct error *err)
+{
+	_cleanup_(rules_done) struct rules rules = {.nft = nft, .base = finding->chain};
+	int r = read_rules(&rules, err);
+
+	for (unsigned i = 0; r == 0 && i < bridges->count; i++) {
+		struct firewall_packet packet = {.ifname = bridges->names[i],
+			.ifindex = if_nametoindex(bridges->names[i])};
+		bool dropped[2] = {false, false};
+
+		for (int enters = 0; r == 0 && enters < 2; enters++) {
+			packet.enters = enters;
+			r = judge(&rules, &packet, &dropped[enters], err);
+		}
+		take(finding, bridges->names[i], dropped);
+	}
+	return r;
+}
+
+static int look_at_legacy(
+	struct firewall_finding *finding, const struct bridges *bridges, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < bridges->count; i++) {
+		struct firewall_packet packet = {
+			.ifname = bridges->names[i], .family = NFPROTO_IPV4};
+		bool dropped[2] = {false, false};
+
+		for (int enters = 0; r == 0 && enters < 2; enters++) {
+			enum firewall_verdict verdict;
+
+			packet.enters = enters;
+			r = firewall_legacy(&packet, &verdict, err);
+			dropped[enters] = r == 0 && verdict == FIREWALL_DROP;
+		}
+		take(finding, bridges->names[i], dropped);
+	}
+	return r;
+}
+
+static bool is_candidate(const struct firewall_chain *chain)
+{
+	return chain->forward && !(chain->family == NFPROTO_INET && strcmp(chain->table, "netd") == 0) &&
+	       (chain->family == NFPROTO_IPV4 || chain->family == NFPROTO_IPV6 ||
+		       chain->family == NFPROTO_INET);
+}
+
+/* Who keeps the table that this chain is in. */
+static enum firewall_keeper keeper_of(
+	const struct chains *chains, const struct firewall_chain *chain)
+{
+	if (chain->family == NFPROTO_INET && strcmp(chain->table, "firewalld") == 0)
+		return KEEPER_FIREWALLD;
+	for (size_t i = 0; i < chains->count; i++) {
+		const struct firewall_chain *other = &chains->items[i];
+
+		if (other->family != chain->family || strcmp(other->table, chain->table) != 0)
+			continue;
+		if (strcmp(other->name, "DOCKER-USER") == 0)
+			return KEEPER_DOCKER;
+		if (strncmp(other->name, "ufw-", 4) == 0 || strncmp(other->name, "ufw6-", 5) == 0)
+			return KEEPER_UFW;
+	}
+	if (chain->family != NFPROTO_INET && strcmp(chain->table, "filter") == 0 &&
+		strcmp(chain->name, "FORWARD") == 0)
+		return KEEPER_IPTABLES;
+	return KEEPER_NFT;
+}
+
+int look_firewall(struct kernel *kernel, const char (*bridges)[IFNAMSIZ], unsigned bridge_count,
+	char (*sentences)[512], unsigned max, unsigned *count, struct error *err)
+{
+	const struct bridges names = {bridges, bridge_count};
+	_cleanup_(chains_done) struct chains chains = {0};
+	_cleanup_(freep) const char **dropped = calloc(bridge_count + 1, sizeof(*dropped));
+	struct firewall_finding finding = {.bridges = dropped};
+	int r = dropped ? read_chains(kernel->nft, &chains, err) : error_memory(err);
+
+	*count = 0;
+	for (size_t i = 0; r == 0 && *count < max && i < chains.count; i++) {
+		if (!is_candidate(&chains.items[i]))
+			continue;
+		finding = (struct firewall_finding){.chain = &chains.items[i],
+			.keeper = keeper_of(&chains, &chains.items[i]),
+			.bridges = dropped};
+		r = look_at_chain(kernel->nft, &finding, &names, err);
+		if (r == 0 && finding.bridge_count > 0)
+			firewall_advise(&finding, sentences[(*count)++], sizeof(*sentences));
+	}
+	finding = (struct firewall_finding){.keeper = KEEPER_LEGACY, .bridges = dropped};
+	if (r == 0 && *count < max)
+		r = look_at_legacy(&finding, &names, err);
+	if (r == 0 && finding.bridge_count > 0)
+		firewall_advise(&finding, sentences[(*count)++], sizeof(*sentences));
+	return r;
+}

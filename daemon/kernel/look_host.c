@@ -1,0 +1,234 @@
+/*
+ * Questions about the host's own links, addresses and routes, and about the boot it runs in.
+ * Answers are lists of plain values for the rules to judge; what cannot matter to a rule is left
+ * out here, so that all callers leave out the same.
+ */
+#include "daemon/kernel/look.h"
+
+#include "daemon/kernel/internal.h"
+#include "daemon/kernel/links.h"
+#include "daemon/kernel/netns_record.h"
+#include "daemon/kernel/routes.h"
+#include "lib/cleanup.h"
+
+#include <fcntl.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <string.h>
+
+#define MTU_OTHERWISE 1500
+
+/* --- prefixes --- */
+
+struct prefixes {
+	struct links links;
+	struct look_prefix *items;
+	unsigned count, capacity;
+};
+
+static void prefixes_done(struct prefixes *prefixes)
+{
+	links_done(&prefixes->links);
+	free(prefixes->items);
+}
+
+static int add_prefix(struct prefixes *prefixes, const struct cidr *cidr, int index, bool route)
+{
+	const struct link_seen *link = links_find(&prefixes->links, index);
+	struct look_prefix *prefix;
+
+	if (prefixes->count == prefixes->capacity) {
+		unsigned capacity = prefixes->capacity ? 2 * prefixes->capacity : 16;
+		void *items = reallocarray(prefixes->items, capacity, sizeof(*prefixes->items));
+
+		if (!items)
+			return -ENOMEM;
+		prefixes->items = items;
+		prefixes->capacity = capacity;
+	}
+	prefix = &prefixes->items[prefixes->count++];
+	*prefix = (struct look_prefix){.cidr = *cidr, .route = route};
+	if (link)
+		memcpy(prefix->ifname, link->name, IFNAMSIZ);
+	return 0;
+}
+
+static int take_address(const struct nlmsghdr *message, void *arg)
+{
+	const struct ifaddrmsg *header = nlmsg_data(message);
+	struct nlattr *attributes[IFA_MAX + 1];
+	struct cidr cidr = {.ip.family = AF_INET};
+
+	if (message->nlmsg_type != RTM_NEWADDR ||
+	        nlmsg_parse(
+	                (struct nlmsghdr *)message, sizeof(*header), attributes, IFA_MAX, NULL) < 0)
+		return 0;
+	/* IFA_ADDRESS is the other side's on a point-to-point link, and the prefix is around that.
+	 */
+	if (header->ifa_family != AF_INET || header->ifa_prefixlen > 32 ||
+	        !attributes[IFA_ADDRESS] || nla_len(attributes[IFA_ADDRESS]) != 4)
+		return 0;
+	memcpy(cidr.ip.bytes, nla_data(attributes[IFA_ADDRESS]), 4);
+	cidr.prefix = header->ifa_prefixlen;
+	return add_prefix(arg, &cidr, (int)header->ifa_index, false);
+}
+
+static int take_route(const struct route_seen *route, void *arg)
+{
+	if (route->destination.prefix <= 1)
+		return 0;
+	return add_prefix(arg, &route->destination, route->index, true);
+}
+
+int look_prefixes(
+        struct kernel *kernel, struct look_prefix **ret, unsigned *count, struct error *err)
+{
+	_cleanup_(prefixes_done) struct prefixes prefixes = {0};
+	struct ifaddrmsg header = {.ifa_family = AF_INET};
+	struct nl_msg *msg;
+	int r = links_read(kernel->rtnl, "", &prefixes.links, err);
+
+	if (r < 0)
+		return r;
+	msg = rtnl_message(RTM_GETADDR, 0, &header, sizeof(header));
+	if (!msg)
+		return error_memory(err);
+	if (rtnl_dump(kernel->rtnl, "", msg, take_address, &prefixes, err) < 0)
+		return error_context(err, "list the addresses of the host");
+	r = routes_read(kernel->rtnl, "", AF_INET, take_route, &prefixes, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(prefixes.items);
+	*count = prefixes.count;
+	return 0;
+}
+
+/* --- links --- */
+
+int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, unsigned *count,
+        struct error *err)
+{
+	_cleanup_(links_done) struct links links = {0};
+	struct look_link *list;
+	int r = links_read(kernel->rtnl, ns, &links, err);
+
+	/* The socket inside would keep the namespace alive. */
+	rtnl_forget(kernel->rtnl, NULL);
+	if (r < 0)
+		return r;
+	list = calloc(links.count ? links.count : 1, sizeof(*list));
+	if (!list)
+		return error_memory(err);
+	for (unsigned i = 0; i < links.count; i++) {
+		const struct link_seen *link = &links.items[i];
+		const struct link_seen *master = links_find(&links, link->master);
+
+		memcpy(list[i].name, link->name, IFNAMSIZ);
+		list[i].index = link->index;
+		list[i].peer_index = link->peer_index;
+		list[i].loopback = link->loopback;
+		list[i].ours = mark_matches(link->alias, NULL);
+		list[i].bridge_port = master && strcmp(master->kind, "bridge") == 0;
+	}
+	*ret = list;
+	*count = links.count;
+	return 0;
+}
+
+/* --- default routes --- */
+
+/* The default route with the lowest metric; index 0: none. */
+static int take_default(const struct route_seen *route, void *arg)
+{
+	struct route_seen *best = arg;
+
+	if (route->destination.prefix == 0 && route->index &&
+	        (!best->index || route->metric < best->metric))
+		*best = *route;
+	return 0;
+}
+
+int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err)
+{
+	_cleanup_(links_done) struct links links = {0};
+	struct route_seen best = {0};
+	const struct link_seen *link;
+	int r = routes_read(kernel->rtnl, "", AF_INET, take_default, &best, err);
+
+	if (r == 0 && !best.index)
+		r = routes_read(kernel->rtnl, "", AF_INET6, take_default, &best, err);
+	if (r == 0)
+		r = links_read(kernel->rtnl, "", &links, err);
+	if (r < 0)
+		return r;
+	link = best.index ? links_find(&links, best.index) : NULL;
+	*ret = link && link->mtu ? link->mtu : MTU_OTHERWISE;
+	return 0;
+}
+
+bool look_default_route(struct kernel *kernel, const char *ns)
+{
+	struct route_seen best = {0};
+	struct error ignored;
+	int r = routes_read(kernel->rtnl, ns, AF_INET, take_default, &best, &ignored);
+
+	rtnl_forget(kernel->rtnl, NULL);
+	return r == 0 && best.index;
+}
+
+/* --- whose host this is --- */
+
+static int other_in_records(
+        struct kernel *kernel, const char *boot_id, char ret[33], struct error *err)
+{
+	_cleanup_(freep) struct netns_record *records = NULL;
+	unsigned count = 0;
+	int r = netns_records(kernel->runtime_dir, &records, &count, err);
+
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		if (strcmp(records[i].boot_id, boot_id) == 0 &&
+		        strcmp(records[i].instance, kernel->instance) != 0) {
+			memcpy(ret, records[i].instance, 33);
+			break;
+		}
+	return r;
+}
+
+int look_other_instance(struct kernel *kernel, char ret[33], struct error *err)
+{
+	_cleanup_(links_done) struct links links = {0};
+	char other[33] = "", boot_id[37];
+	int r = links_read(kernel->rtnl, "", &links, err);
+
+	for (unsigned i = 0; r == 0 && i < links.count && !other[0]; i++) {
+		const char *alias = links.items[i].alias;
+
+		if (mark_matches(alias, NULL) && !mark_matches(alias, kernel->instance))
+			snprintf(other, sizeof(other), "%.*s", MARK_INSTANCE_LENGTH,
+			        alias + strlen(MARK_PREFIX));
+	}
+	if (r == 0)
+		r = look_boot_id(boot_id, err);
+	if (r == 0 && !other[0])
+		r = other_in_records(kernel, boot_id, other, err);
+	if (r == 0)
+		memcpy(ret, other, sizeof(other));
+	return r;
+}
+
+int look_boot_id(char ret[37], struct error *err)
+{
+	static const char path[] = "/proc/sys/kernel/random/boot_id";
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[36];
+	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	if (size < 0)
+		return error_set(err, ERROR_KERNEL, errno, "read %s", path);
+	if (size != (ssize_t)sizeof(text))
+		return error_set(err, ERROR_KERNEL, EBADMSG, "read %s", path);
+	memcpy(ret, text, sizeof(text));
+	ret[sizeof(text)] = '\0';
+	return 0;
+}

@@ -1,0 +1,92 @@
+/*
+ * Reads the kernel's list of routes. Only the main table is asked for, and only unicast routes are
+ * handed on: local, blackhole and unreachable ones lead nowhere, cached ones are copies. Of a
+ * multipath route the first way counts.
+ */
+#include "daemon/kernel/routes.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <string.h>
+
+struct reading {
+	uint8_t family;
+	int (*each)(const struct route_seen *route, void *arg);
+	void *arg;
+};
+
+static uint32_t number(const struct nlattr *attribute)
+{
+	return attribute && nla_len(attribute) >= (int)sizeof(uint32_t) ? nla_get_u32(attribute)
+	                                                                : 0;
+}
+
+static void read_ip(const struct nlattr *attribute, uint8_t family, struct ip *ret)
+{
+	if (!attribute || nla_len(attribute) != (int)ip_size(family))
+		return;
+	ret->family = family;
+	memcpy(ret->bytes, nla_data(attribute), ip_size(family));
+}
+
+static void read_first_way(const struct nlattr *multipath, struct route_seen *route)
+{
+	const struct rtnexthop *way = nla_data(multipath);
+	int size = (int)sizeof(*way);
+	struct nlattr *gateway;
+
+	if (nla_len(multipath) < size || way->rtnh_len < size || way->rtnh_len > nla_len(multipath))
+		return;
+	route->index = way->rtnh_ifindex;
+	gateway = nla_find((struct nlattr *)RTNH_DATA(way), way->rtnh_len - size, RTA_GATEWAY);
+	read_ip(gateway, route->destination.ip.family, &route->gateway);
+}
+
+static int take_route(const struct nlmsghdr *message, void *arg)
+{
+	const struct reading *reading = arg;
+	const struct rtmsg *header = nlmsg_data(message);
+	struct nlattr *attributes[RTA_MAX + 1];
+	struct route_seen route = {0};
+	uint32_t table;
+
+	if (message->nlmsg_type != RTM_NEWROUTE ||
+	        nlmsg_parse(
+	                (struct nlmsghdr *)message, sizeof(*header), attributes, RTA_MAX, NULL) < 0)
+		return 0;
+	table = attributes[RTA_TABLE] ? number(attributes[RTA_TABLE]) : header->rtm_table;
+	if (header->rtm_family != reading->family || table != RT_TABLE_MAIN ||
+	        header->rtm_type != RTN_UNICAST || (header->rtm_flags & RTM_F_CLONED) ||
+	        header->rtm_dst_len > 8 * ip_size(reading->family))
+		return 0;
+	route.destination.ip.family = reading->family;
+	route.destination.prefix = header->rtm_dst_len;
+	read_ip(attributes[RTA_DST], reading->family, &route.destination.ip);
+	read_ip(attributes[RTA_GATEWAY], reading->family, &route.gateway);
+	route.index = (int)number(attributes[RTA_OIF]);
+	route.metric = number(attributes[RTA_PRIORITY]);
+	route.by_kernel =
+	        header->rtm_protocol == RTPROT_KERNEL || header->rtm_protocol == RTPROT_RA;
+	if (attributes[RTA_MULTIPATH])
+		read_first_way(attributes[RTA_MULTIPATH], &route);
+	return reading->each(&route, reading->arg);
+}
+
+int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
+        int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err)
+{
+	struct rtmsg header = {.rtm_family = family, .rtm_table = RT_TABLE_MAIN};
+	struct reading reading = {.family = family, .each = each, .arg = arg};
+	struct nl_msg *msg = rtnl_message(RTM_GETROUTE, 0, &header, sizeof(header));
+	int r;
+
+	if (!msg)
+		return error_memory(err);
+	r = rtnl_dump(rtnl, ns, msg, take_route, &reading, err);
+	/* A namespace in which no one has made a route has no main table, a kernel without IPv6 no
+	 * such family. */
+	if (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
+		return 0;
+	return r < 0 ? error_context(err, "list the routes of %s", ns[0] ? ns : "the host") : 0;
+}

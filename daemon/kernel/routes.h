@@ -1,0 +1,16 @@
+/* Routes as the kernel lists them: unicast routes of the main table. */
+#pragma once
+
+#include "daemon/kernel/rtnl.h"
+
+struct route_seen {
+	struct cidr destination;
+	struct ip gateway; /* family 0: none */
+	int index;         /* of the first interface it leads through; 0: none */
+	uint32_t metric;
+	bool by_kernel; /* made for an address, or from a router's advertisement */
+};
+
+/* Calls back for each; a negative return ends it. No main table yet: none. */
+int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
+        int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err);

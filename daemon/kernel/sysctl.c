@@ -1,0 +1,297 @@
+/*
+ * RESOURCE_SYSCTL: values below /proc/sys.
+ *
+ * Those of netd's own interfaces live and die with them: deleting such a resource is nothing. Those
+ * of the host's other interfaces (`journal`) are lent: the old value is in the journal before the
+ * new one is written, and it is put back only where the value is still the one netd wrote, for
+ * otherwise someone else has decided meanwhile.
+ *
+ * /proc/sys/net shows the namespace of the thread that opens the file, so everything goes through
+ * netns_inside(). A value that is right already is not written again: writing wakes listeners, and
+ * a start with nothing to do must change nothing.
+ */
+#include "daemon/kernel/sysctl.h"
+
+#include "daemon/kernel/inside.h"
+#include "daemon/kernel/internal.h"
+#include "daemon/kernel/journal.h"
+#include "daemon/kernel/look.h"
+#include "daemon/kernel/tell.h"
+#include "lib/cleanup.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define IPV6_PREFIX "net/ipv6/"
+
+struct access {
+	const char *path;
+	const char *value; /* to write */
+	char present[SYSCTL_VALUE_SIZE];
+};
+
+static const char *next_step(int errnum)
+{
+	switch (errnum) {
+	case EROFS:
+		return " (/proc/sys is read-only here: a systemd unit of netd must not have "
+		       "ProtectKernelTunables=, a container needs /proc/sys mounted writable)";
+	case EACCES:
+	case EPERM:
+		return " (netd needs root's files or CAP_NET_ADMIN in this namespace)";
+	default:
+		return "";
+	}
+}
+
+static int failed(struct error *err, const char *verb, const char *path, int errnum)
+{
+	return error_set(err, errnum == EACCES || errnum == EPERM ? ERROR_PERMISSION : ERROR_KERNEL,
+	        errnum, "%s sysctl %s%s", verb, path, next_step(errnum));
+}
+
+/* The paths are netd's own words around an interface name, which the kernel allows no '/'. */
+static int open_value(const char *path, int flags)
+{
+	char name[sizeof "/proc/sys/" + RESOURCE_NAME_SIZE];
+
+	snprintf(name, sizeof name, "/proc/sys/%s", path);
+	return open(name, flags | O_CLOEXEC);
+}
+
+static int read_inside(void *arg, struct error *err)
+{
+	struct access *access = arg;
+	char text[SYSCTL_VALUE_SIZE + 1];
+	_cleanup_(closep) int fd = open_value(access->path, O_RDONLY);
+	ssize_t size;
+
+	if (fd < 0)
+		return failed(err, "read", access->path, errno);
+	size = read(fd, text, sizeof text);
+	if (size < 0)
+		return failed(err, "read", access->path, errno);
+	if (size > 0 && text[size - 1] == '\n')
+		size--;
+	if (size >= SYSCTL_VALUE_SIZE)
+		return failed(err, "read", access->path, EMSGSIZE);
+	memcpy(access->present, text, (size_t)size);
+	access->present[size] = '\0';
+	return 0;
+}
+
+static int write_inside(void *arg, struct error *err)
+{
+	struct access *access = arg;
+	_cleanup_(closep) int fd = open_value(access->path, O_WRONLY);
+
+	if (fd < 0 || write(fd, access->value, strlen(access->value)) < 0)
+		return failed(err, "write", access->path, errno);
+	return 0;
+}
+
+int sysctl_read(const char *ns, const char *path, char ret[SYSCTL_VALUE_SIZE], struct error *err)
+{
+	struct access access = {.path = path};
+	int r = netns_inside(ns, read_inside, &access, err);
+
+	if (r < 0)
+		return r;
+	memcpy(ret, access.present, SYSCTL_VALUE_SIZE);
+	return 0;
+}
+
+static int sysctl_write(struct kernel *kernel, const char *ns, const char *path, const char *value,
+        struct error *err)
+{
+	struct access access = {.path = path, .value = value};
+	int r = netns_inside(ns, write_inside, &access, err);
+
+	if (r == 0)
+		kernel->changes++;
+	return r;
+}
+
+bool sysctl_journal_has(struct kernel *kernel, const char *path)
+{
+	_cleanup_(journal_done) struct journal journal = {0};
+	struct error ignored;
+
+	return journal_load(kernel->runtime_dir, &journal, &ignored) == 0 &&
+	       journal_find(&journal, path);
+}
+
+/* A kernel without IPv6 is as silent as one where it is switched off. */
+static bool no_ipv6(const char *path)
+{
+	return !strncmp(path, IPV6_PREFIX, strlen(IPV6_PREFIX)) &&
+	       access("/proc/sys/net/ipv6", F_OK) < 0;
+}
+
+static int set_value(struct kernel *kernel, const struct resource *new, struct error *err)
+{
+	const char *value = new->sysctl.value;
+	char present[SYSCTL_VALUE_SIZE];
+	bool had_line;
+	int r;
+
+	if (no_ipv6(new->name))
+		return 0;
+	r = sysctl_read(new->ns, new->name, present, err);
+	if (r < 0 || !strcmp(present, value))
+		return r;
+	if (!new->sysctl.journal)
+		return sysctl_write(kernel, new->ns, new->name, value, err);
+	had_line = sysctl_journal_has(kernel, new->name);
+	r = journal_record(kernel->runtime_dir, new->name, present, value, err);
+	if (r < 0)
+		return r;
+	r = sysctl_write(kernel, new->ns, new->name, value, err);
+	if (r < 0 && !had_line) {
+		struct error
+		        ignored; /* a line too many is harmless, the first failure is the answer */
+
+		journal_drop(kernel->runtime_dir, new->name, &ignored);
+	}
+	return r;
+}
+
+static int restore(struct kernel *kernel, const struct resource *old, struct error *err)
+{
+	_cleanup_(journal_done) struct journal journal = {0};
+	const struct journal_line *line;
+	char present[SYSCTL_VALUE_SIZE];
+	int r = journal_load(kernel->runtime_dir, &journal, err);
+
+	if (r < 0)
+		return r;
+	line = journal_find(&journal, old->name);
+	if (!line)
+		return 0;
+	r = sysctl_read(old->ns, old->name, present, err);
+	if (r == 0 && !strcmp(present, line->new))
+		r = sysctl_write(kernel, old->ns, old->name, line->old, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return journal_drop(kernel->runtime_dir, old->name, err);
+}
+
+static int sysctl_apply(struct kernel *kernel, struct step *step, struct error *err)
+{
+	int r = 0;
+
+	if (step->new)
+		r = set_value(kernel, step->new, err);
+	else if (step->old->sysctl.journal)
+		r = restore(kernel, step->old, err);
+	if (r < 0)
+		return r;
+	step->done = true;
+	return 0;
+}
+
+/* Appends what is there; a file or a namespace that is not is none. */
+static int observe_one(const char *ns, const char *path, struct resources *ret, struct error *err)
+{
+	char present[SYSCTL_VALUE_SIZE];
+	struct resource *resource;
+	int r = sysctl_read(ns, path, present, err);
+
+	if (r == -ENOENT || (*ns && r == -EINVAL))
+		return 0;
+	if (r < 0)
+		return r;
+	resource = resources_add(ret, RESOURCE_SYSCTL, ns, path);
+	if (!resource)
+		return error_memory(err);
+	memcpy(resource->sysctl.value, present, sizeof present);
+	return 0;
+}
+
+static int observe_journal(struct kernel *kernel, struct resources *ret, struct error *err)
+{
+	_cleanup_(journal_done) struct journal journal = {0};
+	int r = journal_load(kernel->runtime_dir, &journal, err);
+
+	for (unsigned i = 0; r == 0 && i < journal.count; i++) {
+		struct resource *resource =
+		        resources_add(ret, RESOURCE_SYSCTL, "", journal.lines[i].path);
+
+		if (!resource)
+			return error_memory(err);
+		resource->sysctl.journal = true;
+		r = sysctl_read("", resource->name, resource->sysctl.value, err);
+		if (r == -ENOENT) /* the interface is gone; the line is still there to be dropped */
+			r = 0;
+	}
+	return r;
+}
+
+static int observe_link(const char *ifname, bool bridge, struct resources *ret, struct error *err)
+{
+	static const struct {
+		const char *family, *name;
+		bool bridge_only;
+	} paths[] = {
+	        {"ipv4", "forwarding", false},
+	        {"ipv4", "route_localnet", true},
+	        {"ipv6", "disable_ipv6", false},
+	};
+
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+		char path[RESOURCE_NAME_SIZE];
+		int r;
+
+		if (paths[i].bridge_only && !bridge)
+			continue;
+		snprintf(path, sizeof path, "net/%s/conf/%s/%s", paths[i].family, ifname,
+		        paths[i].name);
+		r = observe_one("", path, ret, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int sysctl_observe(struct kernel *kernel, enum kernel_scope scope,
+        const char *const *namespaces, size_t namespace_count, struct resources *ret,
+        struct error *err)
+{
+	_cleanup_(freep) struct look_link *links = NULL;
+	unsigned count = 0;
+	int r = observe_journal(kernel, ret, err);
+
+	if (r < 0)
+		return r;
+	r = look_links(kernel, "", &links, &count, err);
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		if (links[i].ours)
+			r = observe_link(links[i].name, links[i].peer_index == 0, ret, err);
+	for (size_t i = 0; r == 0 && i < namespace_count; i++)
+		r = observe_one(namespaces[i], IPV6_PREFIX "conf/default/disable_ipv6", ret, err);
+	return r;
+}
+
+static void sysctl_tell(const struct step *step, FILE *out)
+{
+	const struct resource *new = step->new;
+
+	if (new) {
+		if (*new->ns)
+			fprintf(out, "ip netns exec %s ", new->ns);
+		fputs("sysctl -qw ", out);
+		tell_word(out, new->name);
+		fprintf(out, "=%s\n", new->sysctl.value);
+	} else if (step->old->sysctl.journal) {
+		fprintf(out,
+		        "# %s gets back the value it had before netd, if it still has netd's\n",
+		        step->old->name);
+	}
+}
+
+const struct kind kind_sysctl = {
+        .name = "sysctl",
+        .apply = sysctl_apply,
+        .observe = sysctl_observe,
+        .tell = sysctl_tell,
+};

@@ -1,0 +1,14 @@
+/* Values below /proc/sys, of the host and of namespaces; paths are relative to it, with '/'. */
+#pragma once
+
+#include "daemon/kernel/kernel.h"
+
+#define SYSCTL_VALUE_SIZE 16
+
+/* The value without its newline. -ENOENT where there is no such file (its interface is gone), with
+ * a sentence. */
+int sysctl_read(const char *ns, const char *path, char ret[SYSCTL_VALUE_SIZE], struct error *err);
+
+/* Whether netd changed this sysctl of the host in this boot and still has its old value to restore.
+ */
+bool sysctl_journal_has(struct kernel *kernel, const char *path);

@@ -1,0 +1,242 @@
+/*
+ * netd's outermost layer: what the command line asks for, the one lock that keeps a second daemon off this host, signals,
+ * and the talk with the service manager. Everything else is in the library, so that tests link all of it.
+ */
+#include "daemon/api/server.h"
+#include "daemon/engine/engine.h"
+#include "daemon/options.h"
+#include "daemon/rights.h"
+#include "daemon/sandbox.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+
+#define HOLD_PREFIX "hold-"
+
+/* One daemon per network namespace: an abstract socket is bound once in each. The descriptor is the lock. */
+static int lock_host(int *ret, struct error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0netd"};
+	socklen_t size = offsetof(struct sockaddr_un, sun_path) + sizeof("\0netd") - 1;
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "open a socket");
+	if (bind(fd, (struct sockaddr *)&address, size) < 0)
+		return errno == EADDRINUSE
+			       ? error_set(err, ERROR_REFUSED, 0,
+					 "a netd runs on this host already; stop it first (systemctl stop netd)")
+			       : error_set(err, ERROR_KERNEL, errno, "bind the socket @netd");
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+static int make_runtime_dir(const char *path, struct error *err)
+{
+	if (mkdir(path, 0750) < 0 && errno != EEXIST)
+		return error_set(err, ERROR_KERNEL, errno, "make the runtime directory %s", path);
+	return 0;
+}
+
+/* --- the service manager --- */
+
+/* Sorts what systemd passed: sockets that hold ports go to the engine, the other one is the API's (-1: none). */
+static int take_descriptors(struct engine *engine, int *ret, struct error *err)
+{
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(1, &names), r = 0;
+
+	*ret = -1;
+	if (count < 0)
+		return error_set(err, ERROR_KERNEL, -count, "take descriptors from the service manager");
+	for (int i = 0; i < count; i++) {
+		int fd = SD_LISTEN_FDS_START + i;
+
+		if (strncmp(names[i], HOLD_PREFIX, strlen(HOLD_PREFIX)) == 0) {
+			struct error adopt_err;
+
+			if (engine_adopt_hold(engine, fd, &adopt_err) < 0)
+				log_warning("take over the held port %s: %s", names[i], adopt_err.text);
+		} else if (*ret < 0) {
+			*ret = fd;
+		} else {
+			close(fd);
+		}
+		free(names[i]);
+	}
+	free(names);
+	return r;
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static struct event *start_watchdog(struct event_base *base)
+{
+	struct timeval interval;
+	struct event *timer;
+	uint64_t usec = 0;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0)
+		return NULL;
+	interval = (struct timeval){
+		.tv_sec = (time_t)(usec / 2 / 1000000), .tv_usec = (suseconds_t)(usec / 2 % 1000000)};
+	timer = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
+	if (timer)
+		event_add(timer, &interval);
+	return timer;
+}
+
+/* --- running --- */
+
+static void on_stop(evutil_socket_t number, short what, void *arg)
+{
+	log_info("%s: netd stops; networks, namespaces and published ports stay as they are",
+		strsignal(number));
+	sd_notify(0, "STOPPING=1");
+	event_base_loopexit(arg, NULL);
+}
+
+static int serve(struct event_base *base, struct engine *engine, const struct options *options,
+	struct error *err)
+{
+	struct event *stops[] = {evsignal_new(base, SIGTERM, on_stop, base),
+		evsignal_new(base, SIGINT, on_stop, base)};
+	struct event *watchdog = NULL;
+	struct api *api = NULL;
+	int listener = -1, r = take_descriptors(engine, &listener, err);
+	bool passed = listener >= 0;
+
+	if (r == 0)
+		r = engine_start(engine, err);
+	if (r == 0 && !passed)
+		r = api_listen(options->socket, &listener, err);
+	if (r == 0)
+		r = api_open(&api, base, engine, listener, err);
+	if (r == 0 && (!stops[0] || !stops[1]))
+		r = error_memory(err);
+	if (r == 0) {
+		event_add(stops[0], NULL);
+		event_add(stops[1], NULL);
+		watchdog = start_watchdog(base);
+		sd_notify(0, "READY=1");
+		event_base_dispatch(base);
+		if (!passed)
+			unlink(options->socket);
+	}
+	api_close(api);
+	for (int i = 0; i < 2; i++)
+		if (stops[i])
+			event_free(stops[i]);
+	if (watchdog)
+		event_free(watchdog);
+	return r;
+}
+
+static int run(const struct options *options, struct error *err)
+{
+	struct engine_config config = {
+		.state_dir = options->state_dir, .runtime_dir = options->runtime_dir};
+	_cleanup_(closep) int lock = -1;
+	struct engine *engine = NULL;
+	int r = rights_check(err);
+
+	if (r == 0)
+		r = lock_host(&lock, err);
+	if (r == 0)
+		r = rights_drop(err);
+	if (r == 0)
+		r = make_runtime_dir(options->runtime_dir, err);
+	if (r < 0)
+		return r;
+	config.base = event_base_new();
+	if (!config.base)
+		return error_memory(err);
+	r = engine_open(&engine, &config, err);
+	if (r == 0)
+		r = serve(config.base, engine, options, err);
+	engine_close(engine);
+	event_base_free(config.base);
+	return r;
+}
+
+/* --- cleaning up --- */
+
+static int purge(const char *state_dir, struct error *err)
+{
+	static const char *const names[] = {"netd.db", "netd.db-wal", "netd.db-shm"};
+	char path[4096];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", state_dir, names[i]);
+		if (unlink(path) < 0 && errno != ENOENT)
+			return error_set(err, ERROR_STORE, errno, "remove %s", path);
+	}
+	rmdir(state_dir); /* unless it was there before, or has something else in it */
+	return 0;
+}
+
+static int cleanup(const struct options *options, struct error *err)
+{
+	_cleanup_(closep) int lock = -1;
+	int r = rights_check(err);
+
+	if (r == 0)
+		r = lock_host(&lock, err);
+	if (r == 0)
+		r = engine_cleanup(options->runtime_dir, options->dry_run ? stdout : NULL, err);
+	if (r == 0 && options->purge && options->dry_run)
+		printf("rm %s/netd.db*\n", options->state_dir);
+	else if (r == 0 && options->purge)
+		r = purge(options->state_dir, err);
+	if (r == 0 && !options->dry_run)
+		rmdir(options->runtime_dir); /* the service manager's, if it keeps it */
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {0};
+	struct error err = {0};
+	int r = options_read(&options, argc, argv, &err), status = 0;
+
+	if (r < 0) {
+		log_error("%s", err.text);
+		return 2;
+	}
+	log_set_level(options.log_level);
+	signal(SIGPIPE, SIG_IGN);
+	switch (options.mode) {
+	case MODE_RUN:
+		r = run(&options, &err);
+		break;
+	case MODE_CLEANUP:
+		r = cleanup(&options, &err);
+		break;
+	case MODE_SANDBOX:
+		r = status = sandbox_run(argv[0], options.command, &err);
+		break;
+	case MODE_HELP:
+		options_help();
+		break;
+	case MODE_VERSION:
+		puts("netd " NETD_VERSION);
+		break;
+	}
+	options_done(&options);
+	if (r < 0) {
+		log_error("%s", err.text);
+		return 1;
+	}
+	return status;
+}

@@ -1,0 +1,99 @@
+/*
+ * What follows from the model without being stored in it: ids, index keys, where a default route goes, where a
+ * publication leads. Everything here is a pure function of the tables.
+ */
+#include "daemon/model/model.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void hex(char *ret, const uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+}
+
+void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip)
+{
+	int length = snprintf(ret, KEY_SIZE, "%s/%u/", network, ip->family == AF_INET6 ? 6U : 4U);
+
+	hex(ret + length, ip->bytes, ip_size(ip->family));
+}
+
+void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE])
+{
+	int length = snprintf(ret, KEY_SIZE, "%s/m/", network);
+
+	hex(ret + length, mac, MAC_SIZE);
+}
+
+void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const struct ip *host_ip)
+{
+	int length = snprintf(ret, KEY_SIZE, "%s/%05u/%u/", protocol_name(protocol), port,
+		host_ip->family == AF_INET6 ? 6U : 4U);
+
+	hex(ret + length, host_ip->bytes, ip_size(host_ip->family));
+}
+
+/* A bijection on 64 bits whose results look random (the finalizer of splitmix64). */
+static uint64_t mix(uint64_t value)
+{
+	value += 0x9e3779b97f4a7c15;
+	value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+	value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+	return value ^ (value >> 31);
+}
+
+int model_new_id(struct model *model, char ret[ID_SIZE])
+{
+	struct host host = *model_host(model);
+	char start[17];
+	uint64_t number;
+
+	snprintf(start, sizeof(start), "%.16s", host.instance);
+	number = mix(strtoull(start, NULL, 16) ^ mix(host.next_id++));
+	snprintf(ret, ID_SIZE, "%012llx", (unsigned long long)(number >> 16));
+	return model_put_host(model, &host);
+}
+
+const struct endpoint *namespace_endpoint(const struct namespace *ns, const char *network)
+{
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		if (strcmp(ns->endpoints[i].network, network) == 0)
+			return &ns->endpoints[i];
+	return NULL;
+}
+
+/* The first endpoint of a network with a way out. */
+static const struct endpoint *outward_endpoint(
+	const struct model *model, const struct namespace *ns)
+{
+	for (unsigned i = 0; i < ns->endpoint_count; i++) {
+		const struct network *network = model_network(model, ns->endpoints[i].network);
+
+		if (network && !network->internal)
+			return &ns->endpoints[i];
+	}
+	return NULL;
+}
+
+const struct endpoint *namespace_default_endpoint(
+	const struct model *model, const struct namespace *ns)
+{
+	return ns->own_route ? NULL : outward_endpoint(model, ns);
+}
+
+const struct endpoint *publication_target(
+	const struct model *model, const struct publication *publication)
+{
+	const struct namespace *ns = model_namespace(model, publication->namespace);
+
+	if (!ns)
+		return NULL;
+	if (publication->network[0])
+		return namespace_endpoint(ns, publication->network);
+	return outward_endpoint(model, ns);
+}

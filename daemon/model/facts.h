@@ -1,0 +1,51 @@
+/*
+ * What the rules must know of the host before they decide: plain values that the engine gathers from the kernel.
+ * Rules stay pure that way, and are tested with made-up hosts.
+ */
+#pragma once
+
+#include "daemon/model/model.h"
+
+/* A process of the host, or of a namespace, that has a port. */
+struct listener {
+	uint8_t protocol;
+	struct ip ip;	 /* the address it is bound to; :: takes IPv4 too unless v6only */
+	uint16_t port;
+	bool v6only;
+	uint32_t inode;	   /* of its socket, for whoever may read /proc/PID/fd */
+	char unit[128];	   /* its systemd unit or cgroup path; "" where unknown */
+};
+
+/* A prefix that is in use on the host, by an address or a route. */
+struct used_prefix {
+	struct cidr cidr;
+	char ifname[IFNAMSIZ];
+	bool route; /* else an address */
+};
+
+struct facts {
+	char boot_id[BOOT_ID_SIZE];
+	uint32_t default_mtu; /* of the default route's interface; 1500 where there is none */
+
+	struct used_prefix *used; /* for network create; netd's own bridges included */
+	unsigned used_count;
+	char (*links)[IFNAMSIZ]; /* names of all interfaces of the host, for --bridge */
+	unsigned link_count;
+
+	/* of the namespace a request names */
+	bool ns_exists;	       /* there is a namespace of that name in /run/netns */
+	bool ns_is_host;       /* and it is the host's own */
+	bool ns_stale;	       /* there is a file of that name, but no namespace behind it */
+	bool ns_symlink;
+	uint64_t ns_cookie;
+	bool ns_default_route; /* it has an IPv4 default route already */
+	unsigned ns_processes; /* whose network namespace it is */
+	char (*ns_links)[IFNAMSIZ]; /* names of the interfaces inside */
+	unsigned ns_link_count;
+
+	/* of the port a request names */
+	struct listener *listeners; /* on the host, of that protocol and port */
+	unsigned listener_count;
+};
+
+void facts_done(struct facts *facts);

@@ -1,0 +1,93 @@
+/* What requests, answers and facts own, and the rules' front door. */
+#include "daemon/model/request.h"
+#include "daemon/model/rules.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void request_done(struct request *request)
+{
+	free(request->interfaces);
+	request->interfaces = NULL;
+}
+
+void answer_done(struct answer *answer)
+{
+	free(answer->plan);
+	free(answer->removed);
+	answer->plan = NULL;
+	answer->removed = NULL;
+}
+
+void answer_warn(struct answer *answer, const char *format, ...)
+{
+	va_list args;
+
+	if (answer->warning_count == WARNINGS_MAX)
+		return;
+	va_start(args, format);
+	vsnprintf(answer->warnings[answer->warning_count++], WARNING_SIZE, format, args);
+	va_end(args);
+}
+
+int answer_removed(struct answer *answer, const char *format, ...)
+{
+	const char *before = answer->removed ? answer->removed : "";
+	char *sentence = NULL, *all = NULL;
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vasprintf(&sentence, format, args);
+	va_end(args);
+	if (length < 0)
+		return -ENOMEM;
+	length = asprintf(&all, "%s%s\n", before, sentence);
+	free(sentence);
+	if (length < 0)
+		return -ENOMEM;
+	free(answer->removed);
+	answer->removed = all;
+	return 0;
+}
+
+void facts_done(struct facts *facts)
+{
+	free(facts->used);
+	free(facts->links);
+	free(facts->ns_links);
+	free(facts->listeners);
+	*facts = (struct facts){0};
+}
+
+int rules_apply(struct model *fork, const struct request *request, const struct facts *facts,
+	struct answer *answer, struct error *err)
+{
+	switch (request->kind) {
+	case REQUEST_NETWORK_CREATE:
+		return rule_network_create(fork, request, facts, answer, err);
+	case REQUEST_NETWORK_REMOVE:
+		return rule_network_remove(fork, request, answer, err);
+	case REQUEST_NS_CREATE:
+		return rule_ns_create(fork, request, facts, answer, err);
+	case REQUEST_NS_REMOVE:
+		return rule_ns_remove(fork, request, facts, answer, err);
+	case REQUEST_NS_RELEASE:
+		return rule_ns_release(fork, request, err);
+	case REQUEST_CONNECT:
+		return rule_connect(fork, request, facts, answer, err);
+	case REQUEST_DISCONNECT:
+		return rule_disconnect(fork, request, answer, err);
+	case REQUEST_PUBLISH:
+		return rule_publish(fork, request, facts, answer, err);
+	case REQUEST_UNPUBLISH:
+		return rule_unpublish(fork, request, answer, err);
+	case REQUEST_HOST:
+		return rule_host(fork, request, err);
+	case REQUEST_REAP:
+		return 0;
+	}
+	return error_set(err, ERROR_INVALID, 0, "unknown request");
+}

@@ -1,0 +1,95 @@
+/* Typed requests and answers: what api/ makes of bytes, and what the rules make of requests. */
+#pragma once
+
+#include "daemon/model/model.h"
+
+#include <stdio.h>
+
+enum request_kind {
+	/* from outside */
+	REQUEST_NETWORK_CREATE,
+	REQUEST_NETWORK_REMOVE,
+	REQUEST_NS_CREATE,
+	REQUEST_NS_REMOVE,
+	REQUEST_CONNECT,
+	REQUEST_DISCONNECT,
+	REQUEST_PUBLISH,
+	REQUEST_UNPUBLISH,
+	/* from within */
+	REQUEST_NS_RELEASE, /* someone removed a namespace: netd lets go of it */
+	REQUEST_HOST,	    /* interfaces or resolvers of the host are as `host` says now */
+	REQUEST_REAP,	    /* what is gone from the kernel leaves the model, if nothing else takes it along */
+};
+
+struct request {
+	enum request_kind kind;
+	bool dry_run;
+	bool exist_ok;
+	bool force;
+
+	char network[NAME_SIZE];   /* "": not given */
+	char namespace[NAME_SIZE]; /* "": not given */
+
+	/* network create */
+	bool has_subnet;
+	struct cidr subnet;
+	struct ip gateway; /* family 0: not given */
+	char bridge[IFNAMSIZ];
+	uint32_t mtu; /* 0: not given */
+	bool internal;
+
+	/* connect */
+	struct ip ip; /* family 0: not given */
+	bool has_mac;
+	uint8_t mac[MAC_SIZE];
+	char ifname[IFNAMSIZ];
+	bool existing; /* do not create a missing namespace */
+
+	/* publish, unpublish */
+	struct port_spec ports;
+	char publication[ID_SIZE]; /* unpublish by id; "": by ports */
+
+	/* within */
+	struct host host;
+	struct interface *interfaces; /* owned */
+	unsigned interface_count;
+
+	unsigned caller_uid; /* for the log */
+	int caller_pid;
+};
+
+#define WARNINGS_MAX	  8
+#define WARNING_SIZE	  512
+
+/* Who has the port that was asked for: told beside an ERROR_EXISTS of publish. */
+struct listener_info {
+	bool present; /* else it is no such error */
+	uint8_t protocol;
+	struct ip ip;
+	uint16_t port;
+	uint32_t inode; /* of the socket */
+	char unit[128]; /* its systemd unit or cgroup path; "" where unknown */
+};
+
+/* What came of a request. Objects are named, and read from the model once it is committed. */
+struct answer {
+	char network[NAME_SIZE];
+	char namespace[NAME_SIZE];
+	char publication[ID_SIZE];
+	bool created_namespace; /* connect made it, too */
+	bool existed;		/* --exist-ok, and it was there */
+	char *plan;		/* dry run: one command per line; owned; NULL otherwise */
+	char *removed;		/* what went, one sentence per line; owned; NULL otherwise */
+	struct listener_info listener;
+	char warnings[WARNINGS_MAX][WARNING_SIZE];
+	unsigned warning_count;
+};
+
+/* Adds a sentence to `removed`. -ENOMEM: it was not added. */
+int answer_removed(struct answer *answer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void request_done(struct request *request);
+void answer_done(struct answer *answer);
+/* Adds a sentence; the ninth and later are dropped. */
+void answer_warn(struct answer *answer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));

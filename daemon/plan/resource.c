@@ -1,0 +1,230 @@
+/*
+ * Lists of resources, and what it means for two resources to be the same and to be alike. The key says which thing
+ * it is; everything else is an attribute. One place, so that every difference follows from it.
+ */
+#include "daemon/plan/resource.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_numbers(unsigned a, unsigned b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int compare_cidr(const struct cidr *a, const struct cidr *b)
+{
+	int order = ip_compare(&a->ip, &b->ip);
+
+	return order ? order : compare_numbers(a->prefix, b->prefix);
+}
+
+/* What else makes the key, beside kind, namespace and name. */
+static int compare_rest(const struct resource *a, const struct resource *b)
+{
+	int order;
+
+	switch (a->kind) {
+	case RESOURCE_ELEMENT:
+		order = strcmp(a->element.set->table, b->element.set->table);
+		if (order == 0)
+			order = memcmp(a->element.key, b->element.key, SET_KEY_SIZE);
+		if (order == 0)
+			order = memcmp(a->element.key_end, b->element.key_end, SET_KEY_SIZE);
+		return order;
+	case RESOURCE_ADDRESS:
+		return compare_cidr(&a->address.cidr, &b->address.cidr);
+	case RESOURCE_ROUTE:
+		return compare_cidr(&a->route.destination, &b->route.destination);
+	case RESOURCE_HOLD:
+		order = compare_numbers(a->hold.protocol, b->hold.protocol);
+		if (order == 0)
+			order = compare_numbers(a->hold.port, b->hold.port);
+		return order ? order : ip_compare(&a->hold.ip, &b->hold.ip);
+	case RESOURCE_FLOWS:
+		order = compare_numbers(a->flows.original_local, b->flows.original_local);
+		if (order == 0)
+			order = compare_numbers(a->flows.protocol, b->flows.protocol);
+		if (order == 0)
+			order = compare_numbers(a->flows.port, b->flows.port);
+		return order ? order : ip_compare(&a->flows.ip, &b->flows.ip);
+	case RESOURCE_SKELETON:
+	case RESOURCE_NETNS:
+	case RESOURCE_LINK:
+	case RESOURCE_END:
+	case RESOURCE_SYSCTL:
+	case RESOURCE_FILE:
+	case RESOURCE_KINDS:
+		return 0;
+	}
+	return 0;
+}
+
+int resource_compare(const struct resource *a, const struct resource *b)
+{
+	int order = compare_numbers(a->kind, b->kind);
+
+	if (order == 0)
+		order = strcmp(a->ns, b->ns);
+	if (order == 0)
+		order = strcmp(a->name, b->name);
+	return order ? order : compare_rest(a, b);
+}
+
+static bool equal_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* Of a link that waits for deletion only its harmlessness matters. */
+static bool equal_link(const struct resource *a, const struct resource *b)
+{
+	if (a->link.type != b->link.type || a->link.retired != b->link.retired)
+		return false;
+	if (a->link.retired)
+		return a->link.up == b->link.up && strcmp(a->link.master, b->link.master) == 0;
+	return a->link.up == b->link.up && a->link.mtu == b->link.mtu &&
+	       (a->link.type == LINK_VETH || memcmp(a->link.mac, b->link.mac, MAC_SIZE) == 0) &&
+	       strcmp(a->link.master, b->link.master) == 0 &&
+	       strcmp(a->link.peer_ns, b->link.peer_ns) == 0 && equal_text(a->text, b->text);
+}
+
+static bool equal_end(const struct resource *a, const struct resource *b)
+{
+	static const uint8_t any[MAC_SIZE];
+	bool macs = memcmp(a->end.mac, any, MAC_SIZE) && memcmp(b->end.mac, any, MAC_SIZE);
+
+	return strcmp(a->end.ifname, b->end.ifname) == 0 && a->end.up == b->end.up &&
+	       (!a->end.mtu || !b->end.mtu || a->end.mtu == b->end.mtu) &&
+	       (!macs || memcmp(a->end.mac, b->end.mac, MAC_SIZE) == 0);
+}
+
+bool resource_equal(const struct resource *a, const struct resource *b)
+{
+	switch (a->kind) {
+	case RESOURCE_SKELETON:
+	case RESOURCE_FILE:
+		return equal_text(a->text, b->text);
+	case RESOURCE_ELEMENT:
+		return memcmp(a->element.data, b->element.data, SET_KEY_SIZE) == 0;
+	case RESOURCE_NETNS:
+		return !a->netns.cookie || !b->netns.cookie || a->netns.cookie == b->netns.cookie;
+	case RESOURCE_LINK:
+		return equal_link(a, b);
+	case RESOURCE_END:
+		return equal_end(a, b);
+	case RESOURCE_SYSCTL:
+		return strcmp(a->sysctl.value, b->sysctl.value) == 0;
+	case RESOURCE_ROUTE:
+		return ip_equal(&a->route.gateway, &b->route.gateway);
+	case RESOURCE_ADDRESS:
+	case RESOURCE_HOLD:
+	case RESOURCE_FLOWS:
+	case RESOURCE_KINDS:
+		return true;
+	}
+	return true;
+}
+
+const char *resource_describe(const struct resource *resource, char *text, size_t size)
+{
+	char address[CIDR_TEXT_SIZE], element[256];
+	const char *in = resource->ns[0] ? " in " : "";
+
+	switch (resource->kind) {
+	case RESOURCE_SKELETON:
+		snprintf(text, size, "table %s", resource->name);
+		break;
+	case RESOURCE_ELEMENT:
+		snprintf(text, size, "element of %s { %s }", resource->name,
+			element_format(&resource->element, element, sizeof(element)));
+		break;
+	case RESOURCE_NETNS:
+		snprintf(text, size, "namespace %s", resource->name);
+		break;
+	case RESOURCE_LINK:
+		snprintf(text, size, "%s %s",
+			resource->link.type == LINK_BRIDGE ? "bridge" : "veth", resource->name);
+		break;
+	case RESOURCE_END:
+		snprintf(text, size, "interface %s%s%s", resource->end.ifname, in, resource->ns);
+		break;
+	case RESOURCE_SYSCTL:
+		snprintf(text, size, "sysctl %s%s%s", resource->name, in, resource->ns);
+		break;
+	case RESOURCE_ADDRESS:
+		snprintf(text, size, "address %s on %s%s%s",
+			cidr_format(&resource->address.cidr, address), resource->address.ifname, in,
+			resource->ns);
+		break;
+	case RESOURCE_ROUTE:
+		snprintf(text, size, "route %s%s%s",
+			cidr_format(&resource->route.destination, address), in, resource->ns);
+		break;
+	case RESOURCE_FILE:
+		snprintf(text, size, "file %s", resource->name);
+		break;
+	case RESOURCE_HOLD:
+		snprintf(text, size, "port %s:%u/%s", ip_format(&resource->hold.ip, address),
+			resource->hold.port, protocol_name(resource->hold.protocol));
+		break;
+	case RESOURCE_FLOWS:
+		snprintf(text, size, "flows of %s", ip_format(&resource->flows.ip, address));
+		break;
+	case RESOURCE_KINDS:
+		break;
+	}
+	return text;
+}
+
+struct resource *resources_add(
+	struct resources *list, enum resource_kind kind, const char *ns, const char *name)
+{
+	struct resource *resource;
+
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? 2 * list->capacity : 32;
+		void *items = reallocarray(list->items, capacity, sizeof(*list->items));
+
+		if (!items)
+			return NULL;
+		list->items = items;
+		list->capacity = capacity;
+	}
+	resource = &list->items[list->count++];
+	memset(resource, 0, sizeof(*resource));
+	resource->kind = kind;
+	snprintf(resource->ns, sizeof(resource->ns), "%s", ns);
+	snprintf(resource->name, sizeof(resource->name), "%s", name);
+	return resource;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	return resource_compare(a, b);
+}
+
+void resources_sort(struct resources *list)
+{
+	size_t kept = 0;
+
+	if (list->count == 0)
+		return;
+	qsort(list->items, list->count, sizeof(*list->items), compare_items);
+	for (size_t i = 1; i < list->count; i++) {
+		if (resource_compare(&list->items[kept], &list->items[i]) == 0)
+			free(list->items[i].text);
+		else
+			list->items[++kept] = list->items[i];
+	}
+	list->count = kept + 1;
+}
+
+void resources_done(struct resources *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i].text);
+	free(list->items);
+	*list = (struct resources){0};
+}

@@ -1,0 +1,279 @@
+/*
+ * One function per kind of object. What stands here is the whole of what a network, an endpoint or a published port is
+ * in the kernel; nothing else sets anything up.
+ */
+#include "daemon/render/render.h"
+
+#include "daemon/render/elements.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int add_sysctl(struct resources *list, const char *ns, const char *family,
+	const char *interface, const char *key, const char *value, bool journal)
+{
+	char path[RESOURCE_NAME_SIZE];
+	struct resource *sysctl;
+
+	snprintf(path, sizeof(path), "net/%s/conf/%s/%s", family, interface, key);
+	sysctl = resources_add(list, RESOURCE_SYSCTL, ns, path);
+	if (!sysctl)
+		return -1;
+	snprintf(sysctl->sysctl.value, sizeof(sysctl->sysctl.value), "%s", value);
+	sysctl->sysctl.journal = journal;
+	return 0;
+}
+
+static int add_address(struct resources *list, const char *ns, const char *name,
+	const char *ifname, const struct cidr *cidr)
+{
+	struct resource *address = resources_add(list, RESOURCE_ADDRESS, ns, name);
+
+	if (!address)
+		return -1;
+	address->address.cidr = *cidr;
+	snprintf(address->address.ifname, IFNAMSIZ, "%s", ifname);
+	return 0;
+}
+
+/* --- networks --- */
+
+static int add_bridge(const struct model *model, const struct network *network, struct resources *list)
+{
+	struct resource *bridge = resources_add(list, RESOURCE_LINK, "", network->bridge);
+
+	if (!bridge || asprintf(&bridge->text, "netd:%s:%s", model_host(model)->instance,
+			       network->name) < 0)
+		return -1;
+	bridge->link.type = LINK_BRIDGE;
+	bridge->link.up = true;
+	bridge->link.mtu = network->mtu;
+	memcpy(bridge->link.mac, network->mac, MAC_SIZE);
+	return 0;
+}
+
+int render_network(const struct model *model, const struct network *network, struct resources *ret,
+	struct error *err)
+{
+	const char *bridge = network->bridge;
+	int r = add_bridge(model, network, ret);
+
+	if (r == 0)
+		r = add_sysctl(ret, "", "ipv4", bridge, "forwarding", "1", false);
+	if (r == 0 && !network->internal)
+		r = add_sysctl(ret, "", "ipv4", bridge, "route_localnet", "1", false);
+	if (r == 0)
+		r = add_sysctl(ret, "", "ipv6", bridge, "disable_ipv6", "1", false);
+	for (unsigned i = 0; r == 0 && i < network->subnet_count; i++) {
+		struct cidr address = {network->subnets[i].gateway, network->subnets[i].cidr.prefix};
+
+		r = add_address(ret, "", bridge, bridge, &address);
+	}
+	if (r == 0)
+		r = add_network_elements(ret, network);
+	return r < 0 ? error_memory(err) : 0;
+}
+
+/* --- namespaces and their endpoints --- */
+
+static int add_veth(const struct model *model, const struct namespace *ns,
+	const struct endpoint *endpoint, const struct network *network, struct resources *list)
+{
+	struct resource *veth = resources_add(list, RESOURCE_LINK, "", endpoint->host_ifname);
+
+	if (!veth || asprintf(&veth->text, "netd:%s:%s/%s", model_host(model)->instance,
+			     network->name, ns->name) < 0)
+		return -1;
+	veth->link.type = LINK_VETH;
+	veth->link.up = true;
+	veth->link.mtu = network->mtu;
+	memcpy(veth->link.master, network->bridge, IFNAMSIZ);
+	memcpy(veth->link.peer_ns, ns->name, NAME_SIZE);
+	memcpy(veth->link.peer_name, endpoint->ifname, IFNAMSIZ);
+	memcpy(veth->link.peer_mac, endpoint->mac, MAC_SIZE);
+	return 0;
+}
+
+static int add_end(struct resources *list, const char *ns, const char *name, const char *ifname,
+	bool up, uint32_t mtu, const uint8_t *mac)
+{
+	struct resource *end = resources_add(list, RESOURCE_END, ns, name);
+
+	if (!end)
+		return -1;
+	snprintf(end->end.ifname, IFNAMSIZ, "%s", ifname);
+	end->end.up = up;
+	end->end.mtu = mtu;
+	if (mac)
+		memcpy(end->end.mac, mac, MAC_SIZE);
+	return 0;
+}
+
+static int add_default_route(
+	struct resources *list, const char *ns, const struct endpoint *endpoint, const struct ip *gateway)
+{
+	struct resource *route = resources_add(list, RESOURCE_ROUTE, ns, endpoint->host_ifname);
+
+	if (!route)
+		return -1;
+	route->route.destination.ip.family = gateway->family;
+	route->route.gateway = *gateway;
+	memcpy(route->route.ifname, endpoint->ifname, IFNAMSIZ);
+	return 0;
+}
+
+static int add_endpoint(const struct model *model, const struct namespace *ns,
+	const struct endpoint *endpoint, struct resources *list)
+{
+	const struct network *network = model_network(model, endpoint->network);
+	int r = add_veth(model, ns, endpoint, network, list);
+
+	if (r == 0)
+		r = add_sysctl(list, "", "ipv6", endpoint->host_ifname, "disable_ipv6", "1", false);
+	if (r == 0 && ns->origin == ORIGIN_ADOPTED)
+		r = add_sysctl(list, ns->name, "ipv6", endpoint->ifname, "disable_ipv6", "1", false);
+	if (r == 0)
+		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
+			network->mtu, endpoint->mac);
+	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
+		r = add_address(list, ns->name, endpoint->host_ifname, endpoint->ifname,
+			&endpoint->addresses[i]);
+	if (r == 0 && namespace_default_endpoint(model, ns) == endpoint)
+		r = add_default_route(list, ns->name, endpoint, &network->subnets[0].gateway);
+	return r == 0 ? add_endpoint_elements(list, endpoint) : r;
+}
+
+/* Only where the host's own resolver cannot be reached from inside: it listens on a loopback address. */
+static int add_resolver(const struct model *model, const struct namespace *ns, struct resources *list)
+{
+	const struct host *host = model_host(model);
+	char path[RESOURCE_NAME_SIZE], address[IP_TEXT_SIZE];
+	struct resource *file;
+	FILE *text;
+	size_t size;
+
+	if (!host->resolver_needed || host->upstream_count == 0)
+		return 0;
+	snprintf(path, sizeof(path), "/etc/netns/%s/resolv.conf", ns->name);
+	file = resources_add(list, RESOURCE_FILE, "", path);
+	text = file ? open_memstream(&file->text, &size) : NULL;
+	if (!text)
+		return -1;
+	fprintf(text,
+		"# netd: %s\n"
+		"# The host's resolver is a loopback address, which is another one in here: these stand "
+		"behind it.\n"
+		"# netd keeps this file current; take the first line away to make it yours.\n",
+		host->instance);
+	for (unsigned i = 0; i < host->upstream_count; i++)
+		fprintf(text, "nameserver %s\n", ip_format(&host->upstreams[i], address));
+	return fclose(text) == 0 ? 0 : -1;
+}
+
+static int add_created(const struct namespace *ns, struct resources *list)
+{
+	struct resource *netns = resources_add(list, RESOURCE_NETNS, "", ns->name);
+
+	if (!netns)
+		return -1;
+	netns->netns.cookie = ns->cookie;
+	if (add_end(list, ns->name, "lo", "lo", true, 0, NULL) < 0)
+		return -1;
+	return add_sysctl(list, ns->name, "ipv6", "default", "disable_ipv6", "1", false);
+}
+
+int render_namespace(const struct model *model, const struct namespace *ns, struct resources *ret,
+	struct error *err)
+{
+	int r = ns->origin == ORIGIN_CREATED ? add_created(ns, ret) : 0;
+
+	if (r == 0)
+		r = add_resolver(model, ns, ret);
+	for (unsigned i = 0; r == 0 && i < ns->endpoint_count; i++)
+		r = add_endpoint(model, ns, &ns->endpoints[i], ret);
+	return r < 0 ? error_memory(err) : 0;
+}
+
+/* --- publications, interfaces, tombstones --- */
+
+int render_publication(const struct model *model, const struct publication *publication,
+	struct resources *ret, struct error *err)
+{
+	const struct endpoint *target = publication_target(model, publication);
+	struct resource *hold = resources_add(ret, RESOURCE_HOLD, "", "");
+
+	if (!hold)
+		return error_memory(err);
+	hold->hold.protocol = publication->protocol;
+	hold->hold.ip = publication->host_ip;
+	hold->hold.port = publication->host_port;
+	if (target && add_publication_element(ret, publication, &target->addresses[0].ip) < 0)
+		return error_memory(err);
+	return 0;
+}
+
+int render_interface(const struct interface *interface, struct resources *ret, struct error *err)
+{
+	int r = add_sysctl(ret, "", "ipv4", interface->name, "forwarding", "1", true);
+
+	if (r == 0 && interface->switched)
+		r = add_switched_element(ret, interface->name);
+	return r < 0 ? error_memory(err) : 0;
+}
+
+static int render_condemned_link(const struct tombstone *tombstone, struct resources *list)
+{
+	struct resource *link = resources_add(list, RESOURCE_LINK, "", tombstone->name);
+
+	if (!link)
+		return -1;
+	link->link.type = tombstone->namespace[0] ? LINK_VETH : LINK_BRIDGE;
+	link->link.retired = true;
+	memcpy(link->link.peer_ns, tombstone->namespace, NAME_SIZE);
+	if (!tombstone->namespace[0])
+		return 0;
+	return add_end(list, tombstone->namespace, tombstone->name, tombstone->name, false, 0, NULL);
+}
+
+static int render_condemned_netns(const struct tombstone *tombstone, struct resources *list)
+{
+	struct resource *netns = resources_add(list, RESOURCE_NETNS, "", tombstone->name);
+
+	if (!netns)
+		return -1;
+	netns->netns.adopted = tombstone->origin == ORIGIN_ADOPTED;
+	netns->netns.cookie = tombstone->cookie;
+	return 0;
+}
+
+static int render_condemned_flows(const struct tombstone *tombstone, struct resources *list)
+{
+	struct resource *flows = resources_add(list, RESOURCE_FLOWS, "", "");
+
+	if (!flows)
+		return -1;
+	flows->flows.protocol = tombstone->protocol;
+	flows->flows.ip = tombstone->ip;
+	flows->flows.port = tombstone->port;
+	flows->flows.original_local = tombstone->match == FLOWS_ORIGINAL_LOCAL;
+	return 0;
+}
+
+int render_tombstone(const struct tombstone *tombstone, struct resources *ret, struct error *err)
+{
+	int r = 0;
+
+	switch (tombstone->kind) {
+	case TOMBSTONE_LINK:
+		r = render_condemned_link(tombstone, ret);
+		break;
+	case TOMBSTONE_NETNS:
+		r = render_condemned_netns(tombstone, ret);
+		break;
+	case TOMBSTONE_FLOWS:
+		r = render_condemned_flows(tombstone, ret);
+		break;
+	}
+	return r < 0 ? error_memory(err) : 0;
+}

@@ -1,0 +1,118 @@
+/*
+ * Which objects are rendered: all of them, or those that a fork touches. An object whose resources depend on others is
+ * rendered again when those change: a publication follows its namespace, a namespace's resolv.conf follows the host.
+ */
+#include "daemon/render/render.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int render_base(const char *inet_fingerprint, const char *bridge_fingerprint,
+	struct resources *ret, struct error *err)
+{
+	const struct {
+		const char *name, *fingerprint;
+	} tables[] = {{"inet netd", inet_fingerprint}, {"bridge netd", bridge_fingerprint}};
+
+	for (int i = 0; i < 2; i++) {
+		struct resource *table =
+			resources_add(ret, RESOURCE_SKELETON, "", tables[i].name);
+
+		if (table)
+			table->text = strdup(tables[i].fingerprint);
+		if (!table || !table->text)
+			return error_memory(err);
+	}
+	return 0;
+}
+
+static int render_object(const struct model *model, enum model_table table, const void *object,
+	struct resources *ret, struct error *err)
+{
+	switch (table) {
+	case TABLE_NETWORKS:
+		return render_network(model, object, ret, err);
+	case TABLE_NAMESPACES:
+		return render_namespace(model, object, ret, err);
+	case TABLE_PUBLICATIONS:
+		return render_publication(model, object, ret, err);
+	case TABLE_TOMBSTONES:
+		return render_tombstone(object, ret, err);
+	case TABLE_INTERFACES:
+		return render_interface(object, ret, err);
+	case TABLE_HOST:
+	case TABLE_MEMBERS:
+	case TABLE_ADDRESSES:
+	case TABLE_BRIDGES:
+	case TABLE_PORTS:
+	case TABLE_NS_PORTS:
+	case TABLE_USAGE:
+	case TABLE_COUNT:
+		return 0;
+	}
+	return 0;
+}
+
+static int render_table(const struct model *model, enum model_table table, struct resources *ret,
+	struct error *err)
+{
+	const void *object;
+	char key[KEY_SIZE] = "";
+	int r = 0;
+
+	while (r == 0 && (object = model_next(model, table, key)))
+		r = render_object(model, table, object, ret, err);
+	return r;
+}
+
+int render_all(const struct model *model, struct resources *ret, struct error *err)
+{
+	int r = 0;
+
+	for (int table = 0; r == 0 && table < TABLE_COUNT; table++)
+		if (table != TABLE_TOMBSTONES)
+			r = render_table(model, (enum model_table)table, ret, err);
+	return r;
+}
+
+/* Publications lead where their namespace's endpoints are. */
+static int render_publications_of(const struct model *model, const char *ns, struct resources *ret,
+	struct error *err)
+{
+	const struct reference *reference;
+	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
+	int r = 0;
+
+	snprintf(prefix, sizeof(prefix), "%s/", ns);
+	while (r == 0 && (reference = model_next_in(model, TABLE_NS_PORTS, prefix, key)))
+		r = render_publication(model, model_publication(model, reference->owner), ret, err);
+	return r;
+}
+
+static int render_touched_table(const struct model *fork, const struct model *model,
+	enum model_table table, struct resources *ret, struct error *err)
+{
+	const void *touched, *object;
+	char key[KEY_SIZE] = "";
+	int r = 0;
+
+	while (r == 0 && model_next_touched(fork, table, key, &touched)) {
+		object = model_object(model, table, key);
+		if (object)
+			r = render_object(model, table, object, ret, err);
+		if (r == 0 && table == TABLE_NAMESPACES)
+			r = render_publications_of(model, key, ret, err);
+	}
+	return r;
+}
+
+int render_touched(const struct model *fork, const struct model *model, struct resources *ret,
+	struct error *err)
+{
+	int r = 0;
+
+	for (int table = 0; r == 0 && table < TABLE_COUNT; table++)
+		r = render_touched_table(fork, model, (enum model_table)table, ret, err);
+	return r;
+}

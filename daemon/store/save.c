@@ -1,0 +1,239 @@
+/*
+ * Writes what a fork touched. Every row of an object is replaced as a whole: an object is small,
+ * and so there is no second description of how it changes.
+ *
+ * All of it happens inside the transaction that store_commit() opened, which also takes it back.
+ */
+#include "daemon/store/internal.h"
+
+#include <errno.h>
+
+/* One statement being filled. The first error stays; the rest is then skipped. */
+struct writer {
+	struct store *store;
+	struct error *err;
+	sqlite3_stmt *statement;
+	int position;
+	int result;
+};
+
+static void start(struct writer *writer, enum statement id)
+{
+	if (writer->result < 0)
+		return;
+	writer->position = 0;
+	writer->statement = store_statement(writer->store, id, writer->err);
+	if (!writer->statement)
+		writer->result = -EIO;
+}
+
+static void bound(struct writer *writer, int result)
+{
+	if (result != SQLITE_OK)
+		writer->result = store_error(writer->store, "bind", writer->err);
+}
+
+/* Borrowed until finish(). */
+static void text(struct writer *writer, const char *value)
+{
+	if (writer->result == 0)
+		bound(writer, sqlite3_bind_text(writer->statement, ++writer->position, value, -1,
+		                      SQLITE_STATIC));
+}
+
+/* No address (family 0) is NULL, too. */
+static void address(struct writer *writer, const struct ip *ip)
+{
+	char buffer[IP_TEXT_SIZE];
+
+	if (writer->result < 0)
+		return;
+	writer->position++;
+	if (ip->family)
+		bound(writer, sqlite3_bind_text(writer->statement, writer->position,
+		                      ip_format(ip, buffer), -1, SQLITE_TRANSIENT));
+	else
+		bound(writer, sqlite3_bind_null(writer->statement, writer->position));
+}
+
+static void number(struct writer *writer, uint64_t value)
+{
+	if (writer->result == 0)
+		bound(writer, sqlite3_bind_int64(
+		                      writer->statement, ++writer->position, (sqlite3_int64)value));
+}
+
+static void finish(struct writer *writer)
+{
+	if (writer->result < 0)
+		return;
+	if (sqlite3_step(writer->statement) != SQLITE_DONE)
+		writer->result = store_error(writer->store, "write", writer->err);
+	sqlite3_reset(writer->statement);
+}
+
+static void drop(struct writer *writer, enum statement id, const char *key)
+{
+	start(writer, id);
+	text(writer, key);
+	finish(writer);
+}
+
+static void save_host(struct writer *writer, const char *key, const void *object)
+{
+	const struct host *host = object;
+
+	if (!host)
+		return;
+	start(writer, STATEMENT_SAVE_META);
+	number(writer, host->next_id);
+	finish(writer);
+}
+
+static void save_network(struct writer *writer, const char *key, const void *object)
+{
+	const struct network *network = object;
+	char mac[MAC_TEXT_SIZE];
+
+	drop(writer, STATEMENT_DROP_SUBNETS, key);
+	if (!network) {
+		drop(writer, STATEMENT_DROP_NETWORK, key);
+		return;
+	}
+	start(writer, STATEMENT_SAVE_NETWORK);
+	text(writer, network->name);
+	text(writer, network->id);
+	text(writer, network->driver);
+	text(writer, network->bridge);
+	text(writer, mac_format(network->mac, mac));
+	number(writer, network->mtu);
+	number(writer, network->internal);
+	finish(writer);
+	for (unsigned i = 0; i < network->subnet_count; i++) {
+		start(writer, STATEMENT_SAVE_SUBNET);
+		text(writer, network->name);
+		number(writer, i);
+		address(writer, &network->subnets[i].cidr.ip);
+		number(writer, network->subnets[i].cidr.prefix);
+		address(writer, &network->subnets[i].gateway);
+		finish(writer);
+	}
+}
+
+static void save_endpoint(struct writer *writer, const struct namespace *ns, unsigned position)
+{
+	const struct endpoint *endpoint = &ns->endpoints[position];
+	char mac[MAC_TEXT_SIZE];
+
+	start(writer, STATEMENT_SAVE_ENDPOINT);
+	text(writer, ns->name);
+	number(writer, position);
+	text(writer, endpoint->id);
+	text(writer, endpoint->network);
+	text(writer, endpoint->ifname);
+	text(writer, endpoint->host_ifname);
+	text(writer, mac_format(endpoint->mac, mac));
+	finish(writer);
+	for (unsigned i = 0; i < endpoint->address_count; i++) {
+		start(writer, STATEMENT_SAVE_ADDRESS);
+		text(writer, ns->name);
+		number(writer, position);
+		number(writer, i);
+		address(writer, &endpoint->addresses[i].ip);
+		number(writer, endpoint->addresses[i].prefix);
+		finish(writer);
+	}
+}
+
+static void save_namespace(struct writer *writer, const char *key, const void *object)
+{
+	const struct namespace *ns = object;
+
+	drop(writer, STATEMENT_DROP_ADDRESSES, key);
+	drop(writer, STATEMENT_DROP_ENDPOINTS, key);
+	if (!ns) {
+		drop(writer, STATEMENT_DROP_NAMESPACE, key);
+		return;
+	}
+	start(writer, STATEMENT_SAVE_NAMESPACE);
+	text(writer, ns->name);
+	text(writer, store_origins.words[ns->origin]);
+	number(writer, ns->cookie);
+	text(writer, ns->boot_id);
+	number(writer, ns->own_route);
+	finish(writer);
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		save_endpoint(writer, ns, i);
+}
+
+static void save_publication(struct writer *writer, const char *key, const void *object)
+{
+	const struct publication *publication = object;
+
+	if (!publication) {
+		drop(writer, STATEMENT_DROP_PUBLICATION, key);
+		return;
+	}
+	start(writer, STATEMENT_SAVE_PUBLICATION);
+	text(writer, publication->id);
+	number(writer, publication->protocol);
+	address(writer, &publication->host_ip);
+	number(writer, publication->host_port);
+	number(writer, publication->host_port_end);
+	number(writer, publication->port);
+	text(writer, publication->namespace);
+	text(writer, publication->network);
+	finish(writer);
+}
+
+static void save_tombstone(struct writer *writer, const char *key, const void *object)
+{
+	const struct tombstone *tombstone = object;
+
+	if (!tombstone) {
+		drop(writer, STATEMENT_DROP_TOMBSTONE, key);
+		return;
+	}
+	start(writer, STATEMENT_SAVE_TOMBSTONE);
+	text(writer, tombstone->id);
+	text(writer, store_kinds.words[tombstone->kind]);
+	text(writer, tombstone->name);
+	text(writer, tombstone->namespace);
+	text(writer, store_origins.words[tombstone->origin]);
+	text(writer, tombstone->network);
+	number(writer, tombstone->cookie);
+	number(writer, tombstone->protocol);
+	address(writer, &tombstone->ip);
+	number(writer, tombstone->port);
+	text(writer, store_flows_match.words[tombstone->match]);
+	finish(writer);
+}
+
+static const struct {
+	enum model_table table;
+	void (*save)(struct writer *writer, const char *key, const void *object);
+} tables[] = {
+        {TABLE_HOST, save_host},
+        {TABLE_NETWORKS, save_network},
+        {TABLE_NAMESPACES, save_namespace},
+        {TABLE_PUBLICATIONS, save_publication},
+        {TABLE_TOMBSTONES, save_tombstone},
+};
+
+int store_save(struct store *store, const struct model *fork, struct error *err)
+{
+	struct writer writer = {.store = store, .err = err};
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		char key[KEY_SIZE] = "";
+		const void *object;
+
+		while (writer.result == 0 &&
+		        model_next_touched(fork, tables[i].table, key, &object))
+			tables[i].save(&writer, key, object);
+	}
+	start(&writer, STATEMENT_SAVE_GENERATION);
+	number(&writer, store->generation + 1);
+	finish(&writer);
+	return writer.result;
+}

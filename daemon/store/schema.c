@@ -1,0 +1,114 @@
+/*
+ * The tables, and every statement that reads or writes them, side by side so that columns can be
+ * compared.
+ *
+ * Addresses are text, so that `sqlite3 netd.db` shows a person what netd believes. A 64-bit cookie
+ * is stored as the signed integer of the same bits. Tables are STRICT: SQLite itself refuses a text
+ * where a number belongs.
+ */
+#include "daemon/store/internal.h"
+
+const char store_schema[] =
+        "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), instance TEXT NOT NULL,"
+        " next_id INTEGER NOT NULL, generation INTEGER NOT NULL) STRICT;"
+
+        "CREATE TABLE networks (name TEXT PRIMARY KEY, id TEXT NOT NULL, driver TEXT NOT NULL,"
+        " bridge TEXT NOT NULL, mac TEXT NOT NULL, mtu INTEGER NOT NULL, internal INTEGER NOT NULL)"
+        " STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE subnets (network TEXT NOT NULL, position INTEGER NOT NULL, address TEXT NOT "
+        "NULL,"
+        " prefix INTEGER NOT NULL, gateway TEXT, PRIMARY KEY (network, position))"
+        " STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE namespaces (name TEXT PRIMARY KEY, origin TEXT NOT NULL, cookie INTEGER NOT "
+        "NULL,"
+        " boot_id TEXT NOT NULL, own_route INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE endpoints (namespace TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT "
+        "NULL,"
+        " network TEXT NOT NULL, ifname TEXT NOT NULL, host_ifname TEXT NOT NULL, mac TEXT NOT "
+        "NULL,"
+        " PRIMARY KEY (namespace, position)) STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE endpoint_addresses (namespace TEXT NOT NULL, endpoint INTEGER NOT NULL,"
+        " position INTEGER NOT NULL, address TEXT NOT NULL, prefix INTEGER NOT NULL,"
+        " PRIMARY KEY (namespace, endpoint, position)) STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE publications (id TEXT PRIMARY KEY, protocol INTEGER NOT NULL,"
+        " host_ip TEXT NOT NULL, host_port INTEGER NOT NULL, host_port_end INTEGER NOT NULL,"
+        " port INTEGER NOT NULL, namespace TEXT NOT NULL, network TEXT NOT NULL)"
+        " STRICT, WITHOUT ROWID;"
+
+        "CREATE TABLE tombstones (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
+        " namespace TEXT NOT NULL, origin TEXT NOT NULL, network TEXT NOT NULL,"
+        " cookie INTEGER NOT NULL, protocol INTEGER NOT NULL, ip TEXT, port INTEGER NOT NULL,"
+        " match TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+
+const char *const store_statements[STATEMENT_COUNT] = {
+        [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+        [STATEMENT_COMMIT] = "COMMIT",
+        [STATEMENT_ROLLBACK] = "ROLLBACK",
+        [STATEMENT_SAVE_META] = "UPDATE meta SET next_id = ?",
+        [STATEMENT_SAVE_GENERATION] = "UPDATE meta SET generation = ?",
+        [STATEMENT_SAVE_NETWORK] = "INSERT OR REPLACE INTO networks"
+                                   " (name, id, driver, bridge, mac, mtu, internal)"
+                                   " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_SUBNET] =
+                "INSERT INTO subnets (network, position, address, prefix, gateway)"
+                " VALUES (?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_NAMESPACE] = "INSERT OR REPLACE INTO namespaces"
+                                     " (name, origin, cookie, boot_id, own_route)"
+                                     " VALUES (?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_ENDPOINT] = "INSERT INTO endpoints"
+                                    " (namespace, position, id, network, ifname, host_ifname, mac)"
+                                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_ADDRESS] = "INSERT INTO endpoint_addresses"
+                                   " (namespace, endpoint, position, address, prefix)"
+                                   " VALUES (?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_PUBLICATION] = "INSERT OR REPLACE INTO publications (id, protocol, host_ip,"
+                                       " host_port, host_port_end, port, namespace, network)"
+                                       " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_TOMBSTONE] = "INSERT OR REPLACE INTO tombstones (id, kind, name, namespace,"
+                                     " origin, network, cookie, protocol, ip, port, match)"
+                                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_DROP_NETWORK] = "DELETE FROM networks WHERE name = ?",
+        [STATEMENT_DROP_SUBNETS] = "DELETE FROM subnets WHERE network = ?",
+        [STATEMENT_DROP_NAMESPACE] = "DELETE FROM namespaces WHERE name = ?",
+        [STATEMENT_DROP_ENDPOINTS] = "DELETE FROM endpoints WHERE namespace = ?",
+        [STATEMENT_DROP_ADDRESSES] = "DELETE FROM endpoint_addresses WHERE namespace = ?",
+        [STATEMENT_DROP_PUBLICATION] = "DELETE FROM publications WHERE id = ?",
+        [STATEMENT_DROP_TOMBSTONE] = "DELETE FROM tombstones WHERE id = ?",
+        [STATEMENT_LOAD_META] = "SELECT instance, next_id, generation FROM meta",
+        [STATEMENT_LOAD_NETWORKS] =
+                "SELECT name, id, driver, bridge, mac, mtu, internal FROM networks",
+        [STATEMENT_LOAD_SUBNETS] = "SELECT address, prefix, gateway FROM subnets"
+                                   " WHERE network = ? ORDER BY position",
+        [STATEMENT_LOAD_NAMESPACES] =
+                "SELECT name, origin, cookie, boot_id, own_route FROM namespaces",
+        [STATEMENT_LOAD_ENDPOINTS] = "SELECT id, network, ifname, host_ifname, mac, position"
+                                     " FROM endpoints WHERE namespace = ? ORDER BY position",
+        [STATEMENT_LOAD_ADDRESSES] = "SELECT address, prefix FROM endpoint_addresses"
+                                     " WHERE namespace = ? AND endpoint = ? ORDER BY position",
+        [STATEMENT_LOAD_PUBLICATIONS] =
+                "SELECT id, protocol, host_ip, host_port, host_port_end, port,"
+                " namespace, network FROM publications",
+        [STATEMENT_LOAD_TOMBSTONES] = "SELECT id, kind, name, namespace, origin, network, cookie,"
+                                      " protocol, ip, port, match FROM tombstones",
+};
+
+const struct words store_origins = {(const char *const[]){"created", "adopted"}, 2};
+const struct words store_kinds = {(const char *const[]){"link", "netns", "flows"}, 3};
+const struct words store_flows_match = {(const char *const[]){"reply-source", "original-local"}, 2};
+
+sqlite3_stmt *store_statement(struct store *store, enum statement id, struct error *err)
+{
+	sqlite3_stmt **statement = &store->statements[id];
+
+	if (!*statement && sqlite3_prepare_v3(store->db, store_statements[id], -1,
+	                           SQLITE_PREPARE_PERSISTENT, statement, NULL) != SQLITE_OK) {
+		store_error(store, "prepare", err);
+		return NULL;
+	}
+	return *statement;
+}

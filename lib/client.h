@@ -1,0 +1,28 @@
+/* One call = one HTTP/1.1 request over netd's Unix socket, its answer read whole. No event loop. */
+#pragma once
+
+#include "lib/error.h"
+
+#include <jansson.h>
+
+#define NETD_SOCKET_DEFAULT "/run/netd/netd.sock"
+
+struct client_answer {
+	int status;   /* the HTTP status */
+	json_t *body; /* owned; NULL where the answer had none */
+};
+
+/*
+ * Sends `method` `path` with the JSON `body` (NULL: none; borrowed) and reads the answer. Fails
+ * with ERROR_UNREACHABLE where no daemon answers (the sentence says what to do), with
+ * ERROR_PERMISSION where the socket may not be opened (it names the group), and with the daemon's
+ * own error (code, field, sentence from its problem document) for a status of 400 or more; *ret
+ * then holds that document. Otherwise *ret is empty on failure, so client_answer_done() is always
+ * right. A body that is not the JSON the daemon would send is ERROR_UNREACHABLE, too.
+ */
+int client_call(const char *socket_path, const char *method, const char *path, const json_t *body,
+        struct client_answer *ret, struct error *err);
+void client_answer_done(struct client_answer *answer);
+
+/* One part of a path or one value of a query, percent-encoded; NULL where memory is out. */
+char *client_encode(const char *part);

@@ -1,0 +1,262 @@
+/*
+ * Every name, number and address from outside passes here, on both sides of the socket. What is
+ * quoted in an error is cut and cleaned, since it goes to terminals and logs.
+ */
+#include "lib/parse.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What was given, fit to be printed: at most 60 bytes, without control characters. */
+struct quoted {
+	char text[72];
+};
+
+static struct quoted quote(const char *text)
+{
+	struct quoted quoted = {{0}};
+	size_t n = 0;
+
+	quoted.text[n++] = '\'';
+	for (; *text && n < 61; text++)
+		quoted.text[n++] = isprint((unsigned char)*text) ? *text : '?';
+	if (*text)
+		n += (size_t)snprintf(quoted.text + n, 4, "...");
+	quoted.text[n] = '\'';
+	return quoted;
+}
+
+int parse_name(const char *text, const char *field, char ret[NAME_SIZE], struct error *err)
+{
+	size_t length = strlen(text);
+	bool good = length >= 1 && length < NAME_SIZE && isalnum((unsigned char)text[0]);
+
+	for (const char *c = text; good && *c; c++)
+		good = isalnum((unsigned char)*c) || strchr("._-", *c);
+	if (!good)
+		return error_field(err, field,
+		        "%s: %s is no name: 1 to %d letters, digits, '.', '_' or '-', a letter or "
+		        "digit first",
+		        field, quote(text).text, NAME_SIZE - 1);
+	memcpy(ret, text, length + 1);
+	return 0;
+}
+
+int parse_ifname(const char *text, const char *field, char ret[IFNAMSIZ], struct error *err)
+{
+	size_t length = strlen(text);
+	bool good = length >= 1 && length < IFNAMSIZ && strcmp(text, ".") != 0 &&
+	            strcmp(text, "..") != 0;
+
+	for (const char *c = text; good && *c; c++)
+		good = isgraph((unsigned char)*c) && !strchr("/:%\"'\\", *c);
+	if (!good)
+		return error_field(err, field,
+		        "%s: %s is no interface name: 1 to %d printable characters without spaces, "
+		        "quotes, "
+		        "'/', ':' or '%%'",
+		        field, quote(text).text, IFNAMSIZ - 1);
+	memcpy(ret, text, length + 1);
+	return 0;
+}
+
+static bool read_ip(const char *text, struct ip *ret)
+{
+	struct ip ip = {0};
+
+	ip.family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	if (inet_pton(ip.family, text, ip.bytes) != 1)
+		return false;
+	*ret = ip;
+	return true;
+}
+
+int parse_ip(const char *text, const char *field, struct ip *ret, struct error *err)
+{
+	if (!read_ip(text, ret))
+		return error_field(err, field, "%s: %s is no IP address", field, quote(text).text);
+	return 0;
+}
+
+int parse_number(const char *text, const char *field, unsigned long min, unsigned long max,
+        unsigned long *ret, struct error *err)
+{
+	unsigned long value = 0;
+	bool good = *text && strlen(text) <= 10;
+
+	for (const char *c = text; good && *c; c++) {
+		good = isdigit((unsigned char)*c);
+		value = value * 10 + (unsigned long)(*c - '0');
+	}
+	if (!good || value < min || value > max)
+		return error_field(err, field, "%s: %s is no number from %lu to %lu", field,
+		        quote(text).text, min, max);
+	*ret = value;
+	return 0;
+}
+
+int parse_subnet(const char *text, const char *field, struct cidr *ret, struct error *err)
+{
+	char address[IP_TEXT_SIZE], clean[CIDR_TEXT_SIZE];
+	const char *slash = strchr(text, '/');
+	struct cidr cidr = {0}, network;
+	unsigned long prefix;
+
+	if (!slash || (size_t)(slash - text) >= sizeof(address))
+		return error_field(err, field,
+		        "%s: %s is no subnet; write it as ADDRESS/PREFIX, like 10.1.0.0/24", field,
+		        quote(text).text);
+	memcpy(address, text, (size_t)(slash - text));
+	address[slash - text] = '\0';
+	if (!read_ip(address, &cidr.ip) ||
+	        parse_number(slash + 1, field, 0, ip_size(cidr.ip.family) * 8, &prefix, err) < 0)
+		return error_field(err, field,
+		        "%s: %s is no subnet; write it as ADDRESS/PREFIX, like 10.1.0.0/24", field,
+		        quote(text).text);
+	cidr.prefix = (uint8_t)prefix;
+	network = (struct cidr){cidr_first(&cidr), cidr.prefix};
+	if (!ip_equal(&network.ip, &cidr.ip))
+		return error_field(err, field, "%s: %s has host bits set; its network is %s", field,
+		        quote(text).text, cidr_format(&network, clean));
+	*ret = cidr;
+	return 0;
+}
+
+int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct error *err)
+{
+	static const uint8_t zero[MAC_SIZE];
+	uint8_t mac[MAC_SIZE];
+	bool good = strlen(text) == MAC_TEXT_SIZE - 1;
+
+	for (int i = 0; good && i < MAC_SIZE; i++) {
+		const char *part = text + 3 * i;
+		char digits[3] = {part[0], part[1], 0};
+
+		good = isxdigit((unsigned char)part[0]) && isxdigit((unsigned char)part[1]) &&
+		       (part[2] == ':' || (i == MAC_SIZE - 1 && part[2] == '\0'));
+		mac[i] = (uint8_t)strtoul(digits, NULL, 16);
+	}
+	if (!good)
+		return error_field(err, field,
+		        "%s: %s is no MAC address; write six bytes, like 02:00:00:00:00:01", field,
+		        quote(text).text);
+	if ((mac[0] & 1) || memcmp(mac, zero, sizeof(mac)) == 0)
+		return error_field(err, field, "%s: %s is no MAC address of one interface%s", field,
+		        quote(text).text,
+		        (mac[0] & 1) ? " (it is a group's: the first byte is odd)" : "");
+	memcpy(ret, mac, sizeof(mac));
+	return 0;
+}
+
+int parse_protocol(const char *text, const char *field, uint8_t *ret, struct error *err)
+{
+	if (strcmp(text, "tcp") == 0)
+		*ret = IPPROTO_TCP;
+	else if (strcmp(text, "udp") == 0)
+		*ret = IPPROTO_UDP;
+	else
+		return error_field(err, field,
+		        "%s: %s is no protocol of a published port; it is tcp or udp", field,
+		        quote(text).text);
+	return 0;
+}
+
+const char *protocol_name(uint8_t protocol)
+{
+	return protocol == IPPROTO_UDP ? "udp" : "tcp";
+}
+
+/* Takes "/proto" off the end of a copy of a port's text. 0 in *protocol where there is none. */
+static int split_protocol(char *text, const char *field, uint8_t *protocol, struct error *err)
+{
+	char *slash = strchr(text, '/');
+
+	*protocol = 0;
+	if (!slash)
+		return 0;
+	*slash = '\0';
+	return parse_protocol(slash + 1, field, protocol, err);
+}
+
+static int copy_spec(const char *text, const char *field, char *ret, size_t size, struct error *err)
+{
+	if (strlen(text) >= size)
+		return error_field(err, field, "%s: %s is too long", field, quote(text).text);
+	strcpy(ret, text);
+	return 0;
+}
+
+static int parse_port(const char *text, const char *field, uint16_t *ret, struct error *err)
+{
+	unsigned long port;
+	int r = parse_number(text, field, 1, 65535, &port, err);
+
+	if (r < 0)
+		return r;
+	*ret = (uint16_t)port;
+	return 0;
+}
+
+int parse_port_spec(const char *text, const char *field, struct port_spec *ret, struct error *err)
+{
+	struct port_spec spec = {.host_ip = {.family = AF_INET}};
+	char copy[96], *last, *middle;
+	int r = copy_spec(text, field, copy, sizeof(copy), err);
+
+	if (r == 0)
+		r = split_protocol(copy, field, &spec.protocol, err);
+	if (r < 0)
+		return r;
+	if (spec.protocol == 0)
+		spec.protocol = IPPROTO_TCP;
+	last = strrchr(copy, ':');
+	if (!last)
+		return error_field(err, field,
+		        "%s: %s is no published port; write [HOSTIP:]HOSTPORT:PORT[/tcp|udp], like "
+		        "8080:80",
+		        field, quote(text).text);
+	*last++ = '\0';
+	middle = strrchr(copy, ':');
+	if (middle) {
+		*middle++ = '\0';
+		r = parse_ip(copy, field, &spec.host_ip, err);
+	} else {
+		middle = copy;
+	}
+	if (r == 0)
+		r = parse_port(middle, field, &spec.host_port, err);
+	if (r == 0)
+		r = parse_port(last, field, &spec.port, err);
+	if (r < 0)
+		return r;
+	*ret = spec;
+	return 0;
+}
+
+int parse_port_key(const char *text, const char *field, struct port_spec *ret, struct error *err)
+{
+	struct port_spec spec = {0};
+	char copy[96], *port;
+	int r = copy_spec(text, field, copy, sizeof(copy), err);
+
+	if (r == 0)
+		r = split_protocol(copy, field, &spec.protocol, err);
+	if (r < 0)
+		return r;
+	port = strrchr(copy, ':');
+	if (port) {
+		*port++ = '\0';
+		r = parse_ip(copy, field, &spec.host_ip, err);
+	} else {
+		port = copy;
+	}
+	if (r == 0)
+		r = parse_port(port, field, &spec.host_port, err);
+	if (r < 0)
+		return r;
+	*ret = spec;
+	return 0;
+}

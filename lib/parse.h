@@ -1,0 +1,52 @@
+/*
+ * Strict parsers of what people write. Each takes text, leaves *ret untouched on failure, returns 0
+ * or -EINVAL, and fills *err with a sentence whose `field` is the one given. Nothing is trimmed,
+ * nothing is guessed.
+ */
+#pragma once
+
+#include "lib/error.h"
+#include "lib/ip.h"
+
+#include <net/if.h>
+#include <netinet/in.h>
+
+/* A network or namespace name: 1 to 63 of [A-Za-z0-9._-], starting with a letter or digit. So it is
+ * a safe file name, fits in an interface alias, and reads the same in every shell. */
+#define NAME_SIZE 64
+
+int parse_name(const char *text, const char *field, char ret[NAME_SIZE], struct error *err);
+
+/* An interface name as the kernel accepts it (1 to 15 bytes, no '/', no space, not "." or ".."),
+ * and of printable ASCII without quotes, backslash, ':' or '%'. */
+int parse_ifname(const char *text, const char *field, char ret[IFNAMSIZ], struct error *err);
+
+int parse_ip(const char *text, const char *field, struct ip *ret, struct error *err);
+
+/* A network's prefix: no host bits set, and a prefix length given. */
+int parse_subnet(const char *text, const char *field, struct cidr *ret, struct error *err);
+
+/* A unicast MAC address, six bytes in colon notation. */
+int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct error *err);
+
+/* A decimal number from min to max, both included. */
+int parse_number(const char *text, const char *field, unsigned long min, unsigned long max,
+        unsigned long *ret, struct error *err);
+
+/* "tcp" or "udp" -> IPPROTO_TCP, IPPROTO_UDP. */
+int parse_protocol(const char *text, const char *field, uint8_t *ret, struct error *err);
+const char *protocol_name(uint8_t protocol);
+
+/* [HOSTIP:]HOSTPORT:PORT[/tcp|udp] */
+struct port_spec {
+	struct ip host_ip; /* 0.0.0.0 where none was given */
+	uint16_t host_port;
+	uint16_t port;
+	uint8_t protocol;
+};
+
+int parse_port_spec(const char *text, const char *field, struct port_spec *ret, struct error *err);
+
+/* [HOSTIP:]HOSTPORT[/tcp|udp], as `unpublish` takes it; family 0 in host_ip and protocol 0 where
+ * not given. */
+int parse_port_key(const char *text, const char *field, struct port_spec *ret, struct error *err);

@@ -1,0 +1,206 @@
+"""Bad input: each is refused by the CLI and by the API with an error that names the field, and changes nothing.
+
+After each one the database, the host's interfaces and the namespaces are as before; after all of them the whole snapshot is.
+"""
+
+import json
+import os
+
+import pytest
+
+from lib.host import Host
+from lib.snapshot import assert_same
+from conftest import checked
+
+LONG = "n" * 300
+SUBNET, GATEWAY, ADDRESS = "subnets[0].subnet", "subnets[0].gateway", "addresses[0]"
+
+
+@pytest.fixture(scope="module")
+def net():
+    with Host() as host:
+        host.neighbour()
+        host.start_daemon()
+        host.ctl("network", "create", "my-net", "--subnet", "10.77.0.0/24", "--bridge", "nd-a")
+        host.ctl("connect", "my-net", "web", "--ip", "10.77.0.2", "--mac", "02:00:00:00:00:02")
+        host.ctl("publish", "8080:80", "web")
+        before = host.snapshot(inside=True)
+        yield host
+        assert_same(before, host.snapshot(inside=True), "bad input changes nothing")
+        checked(host)
+
+
+@pytest.fixture
+def unchanged(net):
+    before = glance(net)
+    yield net
+    assert glance(net) == before, "bad input changed something"
+
+
+def glance(host):
+    database = {path.name: path.read_bytes() for path in sorted(host.state.iterdir())}
+    return database, [sorted(os.listdir(host.file(path))) for path in ("/sys/class/net", "/run/netns", "/run/netd")]
+
+
+# What is typed, the exit status, what the error must say.
+CLI = [
+    *[(["network", "create", name], 2, "name") for name in ("../x", "", LONG, "a b", "a\nb", ".", "..", "a/b", "ä")],
+    *[(["ns", "create", name], 2, "name") for name in ("../x", "", LONG, "a b", "a\nb", ".", "..")],
+    *[(["connect", "my-net", name], 2, "namespace") for name in ("../x", "", LONG, "a b", ".")],
+    *[(["network", "rm", name], 2, "name") for name in ("../x", "", "a b")],
+    *[(["network", "create", "x", "--subnet", subnet], 2, "subnet")
+      for subnet in ("10.77.0.128/25", "10.0.0.0/8", "10.77.0.0", "10.78.0.1/24", "10.78.0.0/33", "10.78.0/24", "text", "10.78.0.0/-1",
+                     "10.78.0.0/24x", "256.1.1.0/24", "0.0.0.0/0", "127.1.0.0/16", "224.0.0.0/24", "192.0.2.0/24", "10.78.0.0/32")],
+    *[(["network", "create", "x", "--subnet", "10.78.0.0/24", "--gateway", gateway], 2, "gateway")
+      for gateway in ("10.79.0.1", "10.78.0.0", "10.78.0.255", "text", "fd00::1", "10.78.0.1/24")],
+    *[(["network", "create", "x", "--bridge", name], 2, "bridge") for name in ("a" * 16, "a/b", "a b", "..", "a:b")],
+    (["network", "create", "x", "--bridge", "nd-a"], 5, "nd-a"),
+    (["network", "create", "x", "--bridge", "up-out"], 5, "up-out"),
+    *[(["network", "create", "x", "--mtu", mtu], 2, "mtu") for mtu in ("0", "67", "65536", "text", "-1", "1e3", "99999999999999999999")],
+    *[(["connect", "my-net", "x", "--ip", ip], 2, "address") for ip in ("10.78.0.2", "10.77.0.0", "10.77.0.255", "text", "fd00::2")],
+    (["connect", "my-net", "x", "--ip", "10.77.0.1"], 5, "gateway"),
+    (["connect", "my-net", "x", "--ip", "10.77.0.2"], 5, "web"),
+    *[(["connect", "my-net", "x", "--mac", mac], 2, "mac")
+      for mac in ("text", "01:00:00:00:00:01", "00:00:00:00:00:00", "02:00:00:00:00", "02:00:00:00:00:01:02", "02-00-00-00-00-01")],
+    (["connect", "my-net", "x", "--mac", "02:00:00:00:00:02"], 5, "web"),
+    *[(["connect", "my-net", "x", "--ifname", name], 2, "interface") for name in ("a" * 16, "a/b", "a b", ".")],
+    (["connect", "default", "web", "--ifname", "eth0"], 5, "eth0"),
+    (["connect", "nowhere", "web"], 3, "nowhere"),
+    (["connect", "my-net", "nobody", "--existing"], 3, "nobody"),
+    (["disconnect", "nowhere", "web"], 3, "nowhere"),
+    (["disconnect", "my-net", "nobody"], 3, "nobody"),
+    *[(["publish", spec, "web"], 2, "port")
+      for spec in ("0:80", "65536:80", "text:80", "81:0", "81:65536", "81:text", "81", "81:80/icmp", "81:80/", "x:81:80", "1.2.3:81:80",
+                   ":80", "81:", "81:80:", "81:+80", "81 :80", "081:80000")],
+    (["publish", "81:80", "nobody"], 3, "nobody"),
+    (["publish", "81:80", "web", "--network", "nowhere"], 3, "nowhere"),
+    (["publish", "8080:81", "web"], 5, "8080"),
+    *[(["unpublish", spec], 2, "port") for spec in ("0", "65536", "text", "8080/icmp")],
+    (["unpublish", "81"], 3, "81"),
+    (["network", "inspect", "nowhere"], 3, "nowhere"),
+    (["ns", "inspect", "nobody"], 3, "nobody"),
+    (["ns", "rm", "nobody"], 3, "nobody"),
+    (["network", "create", "-x"], 2, "-x"),
+    (["publish", "-1:80", "web"], 2, "-1:80"),
+    (["network", "make"], 2, "make"),
+    (["nonsense"], 2, "nonsense"),
+    ([], 2, "command"),
+    (["network", "create"], 2, "NAME"),
+    (["network", "create", "x", "y"], 2, "y"),
+    (["network", "create", "x", "--nonsense"], 2, "--nonsense"),
+    (["network", "create", "x", "--mtu"], 2, "--mtu"),
+]
+
+
+@pytest.mark.parametrize("words, status, named", CLI, ids=[" ".join(words)[:60].replace("\n", "\\n") or "nothing" for words, *_ in CLI])
+def test_cli(unchanged, words, status, named):
+    done = unchanged.ctl(*words, check=status)
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("netd-ctl: ") and named in first, done.stderr
+    assert done.stdout == ""
+
+
+def network(**fields):
+    return ("POST", "/v1/networks", {"name": "x", **fields})
+
+
+def subnets(**fields):
+    return network(subnets=[{"subnet": "10.78.0.0/24", **fields}])
+
+
+def endpoint(**fields):
+    return ("POST", "/v1/endpoints", {"network": "my-net", "namespace": "x", **fields})
+
+
+def publication(**fields):
+    return ("POST", "/v1/publications", {"host_port": 81, "port": 80, "namespace": "web", **fields})
+
+
+# The request, the status, the field that is named.
+API = [
+    *[(network(name=name), 400, "name") for name in ("../x", "", LONG, "a b", "a\nb", ".", "host", "none")],
+    (network(name="a\u0000b"), 400, None),
+    *[(network(name=name), 400, "name") for name in (None, 1, True, [], {})],
+    (("POST", "/v1/networks", {}), 400, "name"),
+    *[(("POST", "/v1/namespaces", {"name": name}), 400, "name") for name in ("../x", "", LONG, 1, None)],
+    *[(subnets(subnet=subnet), 400, SUBNET) for subnet in ("10.77.0.0/25", "10.78.0.1/24", "text", "", 1, None, "fd00::/64")],
+    *[(subnets(gateway=gateway), 400, GATEWAY) for gateway in ("10.79.0.1", "10.78.0.0", "text", 1)],
+    (subnets(nonsense=1), 400, "subnets[0].nonsense"),
+    *[(network(subnets=value), 400, "subnets") for value in ("10.78.0.0/24", {}, 1)],
+    (network(subnets=["10.78.0.0/24"]), 400, "subnets[0]"),
+    (network(driver="macvlan"), 400, "driver"),
+    *[(network(bridge=name), 400, "bridge") for name in ("a" * 16, "a/b", 1)],
+    (network(bridge="nd-a"), 409, None),
+    *[(network(mtu=mtu), 400, "mtu") for mtu in (1, 65536, -1, "1500", 1500.5, 2**40)],
+    (network(mtu=2**64), 400, None),
+    (network(internal="yes"), 400, "internal"),
+    (network(exist_ok=1), 400, "exist_ok"),
+    (network(nonsense=1), 400, "nonsense"),
+    *[(endpoint(network=name), 400, "network") for name in ("../x", "", 1, None)],
+    *[(endpoint(namespace=name), 400, "namespace") for name in ("../x", "", 1, None)],
+    (endpoint(network="nowhere"), 404, None),
+    (endpoint(namespace="nobody", existing=True), 404, None),
+    (endpoint(existing="yes"), 400, "existing"),
+    *[(endpoint(addresses=[address]), 400, ADDRESS) for address in ("10.78.0.2", "10.77.0.0", "10.77.0.255", "text", 1)],
+    (endpoint(addresses="10.77.0.9"), 400, "addresses"),
+    (endpoint(addresses=["10.77.0.1"]), 409, None),
+    (endpoint(addresses=["10.77.0.2"]), 409, None),
+    *[(endpoint(mac=mac), 400, "mac") for mac in ("text", "01:00:00:00:00:01", 1)],
+    *[(endpoint(interface=name), 400, "interface") for name in ("a" * 16, "a/b", 1)],
+    *[(publication(host_port=port), 400, "host_port") for port in (65536, -1, "81", None, 81.5)],
+    *[(publication(port=port), 400, "port") for port in (0, 65536, "80", None)],
+    *[(publication(protocol=protocol), 400, "protocol") for protocol in ("icmp", "TCP", 6)],
+    *[(publication(host_ip=address), 400, "host_ip") for address in ("text", "224.0.0.1", 1)],
+    (publication(host_port=8080), 409, None),
+    (publication(namespace="nobody"), 404, None),
+    (publication(network="nowhere"), 404, None),
+    (("DELETE", "/v1/networks/nowhere", None), 404, None),
+    (("DELETE", "/v1/networks/..%2fx", None), 400, None),
+    (("DELETE", "/v1/networks/a%20b", None), 400, "network"),
+    (("DELETE", "/v1/networks/my-net?force=perhaps", None), 400, "force"),
+    (("DELETE", "/v1/networks/my-net?nonsense=1", None), 400, "nonsense"),
+    (("DELETE", "/v1/publications", None), 400, "host_port"),
+    (("DELETE", "/v1/publications?host_port=text", None), 400, "host_port"),
+    (("DELETE", "/v1/publications/nonsense", None), 400, "id"),
+    (("DELETE", "/v1/publications/0123456789ab", None), 404, None),
+    (("GET", "/v1/nonsense", None), 404, None),
+    (("GET", "/", None), 404, None),
+    (("GET", "/v2/networks", None), 404, None),
+    (("PUT", "/v1/networks", {"name": "x"}), 405, None),
+    (("PATCH", "/v1/networks/my-net", {"mtu": 1400}), 405, None),
+]
+
+
+@pytest.mark.parametrize("request_, status, field", API, ids=[f"{method} {path} {json.dumps(body)}"[:70] for (method, path, body), *_ in API])
+def test_api(unchanged, request_, status, field):
+    answer = unchanged.http(*request_)
+    assert answer.status == status, answer
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.body["status"] == status and answer.body["detail"] and answer.body["code"] and answer.body["title"]
+    if field:
+        assert answer.body.get("field") == field, answer.body
+
+
+RAW = {
+    "not JSON": (b"not json", 400),
+    "half of JSON": (b'{"name": "x"', 400),
+    "a list": (b"[]", 400),
+    "a number": (b"1", 400),
+    "something behind it": (b'{"name": "x"} {}', 400),
+    "a field twice": (b'{"name": "x", "name": "y"}', 400),
+    "bad UTF-8": (b'{"name": "\xff"}', 400),
+    "a zero byte": (b'{"name": "x"}\0', 400),
+    "deep nesting": (b'{"name":' + b"[" * 100000, 400),
+    "300 KiB": (b'{"name": "' + b"x" * 300 * 1024 + b'"}', 413),
+    "10 MB": (b'{"name": "' + b"x" * 10_000_000 + b'"}', 413),
+}
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_body(unchanged, kind):
+    body, status = RAW[kind]
+    try:
+        assert unchanged.http("POST", "/v1/networks", raw=body).status == status
+    except (ConnectionError, BrokenPipeError):
+        assert status == 413, "only a body that is too large may be cut off"
+    assert unchanged.http("GET", "/v1/version").status == 200

@@ -1,0 +1,189 @@
+"""Namespaces: the same ones that `ip netns` knows, and what happens when someone else removes, links or holds them."""
+
+import fcntl
+import os
+import socket
+import struct
+
+import pytest
+
+from lib.host import NETD_CTL
+from lib.wait import wait_for
+
+SO_NETNS_COOKIE = 71
+FIELDS = {"name", "path", "origin", "inode", "cookie", "nsid", "processes", "interfaces", "endpoints"}
+
+
+def names(host):
+    return [item["name"] for item in host.json("ip", "-j", "netns", "list")]
+
+
+def inspect(host, name):
+    return host.ctl_json("ns", "inspect", name)[0]
+
+
+def cookie(place):
+    with place.socket() as made:
+        return str(struct.unpack("=Q", made.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0])
+
+
+def test_ip_netns_sees_what_netd_made(netd):
+    netd.ctl("ns", "create", "web")
+    assert names(netd) == ["web"]
+    assert "UP" in netd.json("ip", "-n", "web", "-j", "link", "show", "lo")[0]["flags"]
+    assert "lo" in netd.run("ip netns exec web ip -br link").stdout
+
+
+def test_netd_sees_what_ip_netns_made(netd):
+    netd.run("ip netns add theirs")
+    ours, = netd.ctl_json("ns", "ls")
+    assert (ours["name"], ours["origin"]) == ("theirs", "adopted")
+
+
+def test_namespaces_reach_the_whole_host(netd):
+    """Also where /run/netns was there before, made by ip netns."""
+    netd.run("ip netns add theirs")
+    netd.ctl("ns", "create", "web")
+    with netd.spawn("unshare", "--mount", "--propagation", "slave", "sleep", "60") as other:
+        wait_for(lambda: other.pid, "the other mount namespace")
+        netd.ctl("ns", "create", "db")
+        assert netd.run("stat", "-f", "-c", "%T", "/run/netns/db").stdout.strip() == "nsfs"
+        wait_for(lambda: "/run/netns/db" in open(f"/proc/{other.pid}/mountinfo").read(), "the mount reaches others")
+
+
+def test_inspect_says_what_the_kernel_says(netd):
+    netd.ctl("connect", "default", "web")
+    web = inspect(netd, "web")
+    assert set(web) >= FIELDS
+    assert (web["path"], web["origin"]) == ("/run/netns/web", "created")
+    assert web["inode"] == int(netd.run("stat -L -c %i /run/netns/web").stdout)
+    assert web["cookie"] == cookie(netd.ns("web"))
+    assert [web["nsid"]] == [item["nsid"] for item in netd.json("ip", "-j", "netns", "list-id") if item.get("name") == "web"]
+    assert sorted(web["interfaces"]) == ["eth0", "lo"]
+    assert web["endpoints"][0]["network"] == "default"
+    assert web["processes"] == 0
+    with netd.ns("web").spawn("sleep", "60"):
+        wait_for(lambda: inspect(netd, "web")["processes"] == 1, "the process is counted")
+
+
+def test_the_lock_is_that_of_iproute2(netd):
+    netd.run("ip netns add theirs")
+    directory = os.open(f"/proc/{netd.pid}/root/run/netns", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    with netd.spawn(NETD_CTL, "ns", "create", "web") as creating:
+        with pytest.raises(AssertionError):
+            wait_for(lambda: not creating.running() or "web" in os.listdir(directory), "", 0.4)
+        os.close(directory)
+        assert creating.wait() == 0
+    assert sorted(names(netd)) == ["theirs", "web"]
+
+
+def test_create_again(netd):
+    netd.ctl("ns", "create", "web")
+    assert "web" in netd.ctl("ns", "create", "web", check=5).stderr
+    netd.ctl("ns", "create", "web", "--exist-ok")
+    netd.run("ip netns add theirs")
+    netd.ctl("ns", "create", "theirs", check=5)
+    netd.ctl("ns", "create", "theirs", "--exist-ok")
+
+
+def test_stale_file_of_a_crash_is_no_namespace(netd):
+    netd.shell("ip netns add x; ip netns del x; touch /run/netns/web")
+    assert netd.ctl_json("ns", "ls") == []
+
+
+def test_remove(netd):
+    netd.ctl("ns", "create", "web")
+    netd.ctl("ns", "rm", "web")
+    assert names(netd) == [] and not netd.file("/run/netns/web").exists()
+    netd.ctl("ns", "rm", "web", check=3)
+
+
+def test_remove_lists_what_goes_with_it(netd):
+    netd.ctl("connect", "default", "web")
+    netd.ctl("publish", "8080:80", "web")
+    outer = inspect(netd, "web")["endpoints"][0]["host_interface"]
+    done = netd.ctl("ns", "rm", "web")
+    assert "default" in done.stdout and "8080" in done.stdout and "web" in done.stdout
+    assert netd.ctl_json("ports") == []
+    wait_for(lambda: netd.run("ip", "link", "show", outer, check=False).returncode != 0, "the outer end is gone")
+
+
+def test_remove_refuses_while_processes_run_inside(netd):
+    netd.ctl("ns", "create", "web")
+    with netd.ns("web").spawn("sleep", "60") as inside:
+        wait_for(lambda: inspect(netd, "web")["processes"] == 1, "the process is inside")
+        done = netd.ctl("ns", "rm", "web", check=1)
+        assert "1 process" in done.stderr and "-f" in done.stderr
+        assert names(netd) == ["web"]
+        netd.ctl("ns", "rm", "-f", "web")
+        assert names(netd) == [] and inside.running()
+
+
+def test_adopted_is_never_deleted(netd):
+    netd.run("ip netns add theirs")
+    for words in (["theirs"], ["-f", "theirs"]):
+        assert "ip netns del theirs" in netd.ctl("ns", "rm", *words, check=1).stderr
+    assert names(netd) == ["theirs"]
+
+
+def test_symlink_is_adopted_and_only_the_link_removed(netd):
+    """As the SandboxKey of a container is linked: the namespace is mounted elsewhere and must stay mounted there."""
+    netd.shell("""ip netns add x; ip netns del x
+        mkdir /run/sandbox; touch /run/sandbox/key; unshare --net=/run/sandbox/key true
+        ln -s /run/sandbox/key /run/netns/box""")
+    assert inspect(netd, "box")["origin"] == "adopted"
+    netd.ctl("connect", "default", "box")
+    assert "eth0" in [item["ifname"] for item in netd.json("nsenter --net=/run/sandbox/key ip -j link")]
+    netd.ctl("ns", "rm", "box")
+    assert not netd.file("/run/netns/box").is_symlink()
+    assert netd.run("stat -f -c %T /run/sandbox/key").stdout.strip() == "nsfs"
+    netd.run("nsenter --net=/run/sandbox/key true")
+    assert netd.ctl_json("network", "inspect", "default")[0]["endpoints"] == []
+
+
+def test_the_hosts_own_namespace_is_not_connected(netd):
+    netd.shell("ip netns add x; ip netns del x; touch /run/netns/self; mount --bind /proc/self/ns/net /run/netns/self")
+    assert "self" in netd.ctl("connect", "default", "self", check=1).stderr
+
+
+def released(host):
+    return (host.ctl_json("network", "inspect", "default")[0]["endpoints"] == []
+            and [port["state"] for port in host.ctl_json("ports")] == ["pending"] and names(host) == [])
+
+
+@pytest.fixture
+def connected(netd):
+    netd.ctl("connect", "default", "web", "--ip", str(address(netd)))
+    netd.ctl("publish", "8080:80", "web")
+    return netd
+
+
+def address(host):
+    """An address of the default network."""
+    subnet = host.ctl_json("network", "inspect", "default")[0]["subnets"][0]["subnet"]
+    return subnet.split("/")[0].rsplit(".", 1)[0] + ".77"
+
+
+def test_removed_by_someone_while_netd_runs(connected):
+    connected.run("ip netns del web")
+    wait_for(lambda: released(connected), "the namespace is released")
+    connected.ctl("connect", "default", "web", "--ip", address(connected))
+    assert [port["state"] for port in connected.ctl_json("ports")] == ["active"]
+
+
+def test_removed_by_someone_while_netd_is_down(connected):
+    connected.stop_daemon()
+    connected.run("ip netns del web")
+    connected.start_daemon()
+    assert released(connected)
+
+
+def test_replaced_by_someone_while_netd_is_down(connected):
+    """The name is the same, the namespace is not: it is nobody netd knows."""
+    connected.stop_daemon()
+    connected.shell("ip netns del web; ip netns add web")
+    connected.start_daemon()
+    assert inspect(connected, "web")["origin"] == "adopted"
+    assert [item["ifname"] for item in connected.ns("web").json("ip -j link")] == ["lo"]
+    assert connected.ctl_json("network", "inspect", "default")[0]["endpoints"] == []

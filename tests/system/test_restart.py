@@ -1,0 +1,307 @@
+"""Stop, kill, start, reboot: the kernel is made what the database says, and nothing is touched that is so already."""
+
+import re
+import shutil
+import sqlite3
+
+import pytest
+
+from lib.host import NETD_CTL
+from lib.snapshot import assert_same
+from lib.wait import wait_for
+
+OWN = ["file /run/netd"]
+CHANGING = re.compile(r"RTM_(NEW|DEL|SET)\w+|NFT_MSG_(NEW|DEL|DESTROY)\w+|IPCTNL_MSG_CT_(NEW|DELETE)")
+
+
+@pytest.fixture
+def built(netd):
+    """One of everything. The host's resolver is a loopback address, so that namespaces get files of their own."""
+    netd.stop_daemon()
+    netd.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
+    netd.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
+    netd.start_daemon()
+    netd.ctl("network", "create", "my-net", "--subnet", "10.77.0.0/24", "--bridge", "nd-a")
+    netd.ctl("network", "create", "closed", "--subnet", "10.77.1.0/24", "--bridge", "nd-b", "--internal")
+    netd.ctl("connect", "my-net", "web", "--ip", "10.77.0.2")
+    netd.ctl("connect", "closed", "web")
+    netd.ctl("connect", "my-net", "db")
+    for spec in ("8080:80/tcp", "8080:80/udp", "192.0.2.1:9090:80"):
+        netd.ctl("publish", spec, "web")
+    netd.outer = {item["namespace"]: item["host_interface"]
+                  for item in netd.ctl_json("network", "inspect", "my-net")[0]["endpoints"]}
+    return netd
+
+
+def lists(host):
+    return {noun: host.ctl_json(*noun.split()) for noun in ("network ls", "ns ls", "ports")}
+
+
+# --- nothing to do ---
+
+def test_start_with_nothing_to_do_is_heard_by_no_one(built):
+    """Seen from outside: an owned table that is claimed again is announced, though it does not change."""
+    built.stop_daemon()
+    before = built.snapshot(inside=True, without=OWN)
+    heard = built.dir / "heard"
+    built.write("/run/marker", "")
+    with heard.open("w") as file, built.spawn("ip", "monitor", "all", stdout=file), \
+            built.spawn("nft", "monitor", stdout=file):
+        # the monitors are listening once they have heard this
+        built.shell("ip link add marker type bridge; nft add table inet marker")
+        wait_for(lambda: "marker" in heard.read_text() and "add table inet marker" in heard.read_text(), "the monitors listen")
+        built.start_daemon()
+        built.shell("ip link del marker; nft delete table inet marker")
+        wait_for(lambda: "delete table inet marker" in heard.read_text() and "Deleted" in heard.read_text(), "the end is heard")
+    lines = [line for line in heard.read_text().splitlines()
+             if line and "marker" not in line and not line.startswith("# new generation")
+             and not re.match(r"add table (inet|bridge) netd( \{|$)", line)]
+    assert [line for line in lines if re.search(r"netd|nv[0-9a-f]{6}|nd-[ab]|10\.77\.", line)] == []
+    assert_same(before, built.snapshot(inside=True, without=OWN), "a start with nothing to do changes nothing")
+
+
+def test_start_with_nothing_to_do_sends_no_changing_message(built):
+    built.stop_daemon()
+    trace = built.dir / "trace"
+    built.start_daemon(prefix=["strace", "-f", "-s", "4096", "-o", trace,
+                               "-e", "trace=sendmsg,sendto,sendmmsg,mount,umount2,openat,unlink,unlinkat"],
+                       env={"ASAN_OPTIONS": "detect_leaks=0"}, deadline=30)
+    calls = trace.read_text().splitlines()
+    built.stop_daemon()
+    netlink = [line for line in calls if "nlmsg_type" in line]
+    assert netlink, "strace shows the netlink messages"
+    claims = re.compile(r"NFT_MSG_NEWTABLE|NFNL_MSG_BATCH")  # claiming an owned table again is a NEWTABLE
+    changing = [line for line in netlink if CHANGING.search(claims.sub("", line))]
+    assert not changing, "\n".join(changing)
+    assert not [line for line in calls if re.search(r"\b(mount|umount2)\(", line)]
+    assert not [line for line in calls if "/proc/sys/" in line and re.search(r"O_WRONLY|O_RDWR", line) and "pid_max" not in line]
+
+
+def test_restart_changes_no_answer(built):
+    before = lists(built)
+    built.restart_daemon()
+    assert lists(built) == before
+
+
+# --- what was destroyed while netd was stopped ---
+
+DESTROYED = {
+    "bridge": "ip link del nd-a",
+    "bridge down": "ip link set nd-a down",
+    "bridge's MTU": "ip link set nd-a mtu 1300",
+    "bridge's MAC": "ip link set nd-a address 02:00:00:00:00:99",
+    "bridge's address": "ip addr del 10.77.0.1/24 dev nd-a",
+    "veth": "ip link del {web}",
+    "veth from inside": "ip -n web link del eth0",
+    "outer end down": "ip link set {web} down",
+    "outer end without bridge": "ip link set {web} nomaster",
+    "outer end on another bridge": "ip link set {web} master nd-b",
+    "inner end down": "ip -n web link set eth0 down",
+    "inner end's name": "ip -n web link set eth0 down; ip -n web link set eth0 name other",
+    "inner end's MAC": "ip -n web link set eth0 address 02:00:00:00:00:98",
+    "inner end's MTU": "ip -n web link set eth0 mtu 1300",
+    "lo down": "ip -n web link set lo down",
+    "address": "ip -n web addr flush dev eth0",
+    "default route": "ip -n web route del default",
+    "default route elsewhere": "ip -n web route replace default via 10.77.0.9",
+    "namespace's links all": "ip -n web link del eth0; ip -n web link del eth1",
+    "inet table": "nft delete table inet netd",
+    "bridge table": "nft delete table bridge netd",
+    "whole ruleset": "nft flush ruleset",
+    "a guard's rules": "nft flush chain inet netd nd_guard",
+    "a rule": "nft delete rule inet netd nd_published handle $(nft -a list chain inet netd nd_published | awk '/drop/{{print $NF}}')",
+    "a rule too many": "nft insert rule inet netd nd_forward accept",
+    "a chain": "nft flush chain inet netd nd_output; nft delete chain inet netd nd_output",
+    "a published port": "nft delete element inet netd nd_any4 '{{ tcp . 8080 }}'",
+    "a published port elsewhere": "nft delete element inet netd nd_any4 '{{ tcp . 8080 }}';"
+                                  " nft add element inet netd nd_any4 '{{ tcp . 8080 : 10.77.0.99 . 80 }}'",
+    "a port too many": "nft add element inet netd nd_any4 '{{ tcp . 9999 : 10.77.0.2 . 80 }}'",
+    "a guard's element": "nft delete element inet netd nd_closed '{{ nd-b }}'",
+    "an endpoint's guard": "nft delete element bridge netd nd_ports '{{ {web} }}'",
+    "forwarding of the uplink": "echo 0 >/proc/sys/net/ipv4/conf/up-out/forwarding",
+    "forwarding of the bridge": "echo 0 >/proc/sys/net/ipv4/conf/nd-a/forwarding",
+    "route_localnet": "echo 0 >/proc/sys/net/ipv4/conf/nd-a/route_localnet",
+    "resolv.conf": "rm -r /etc/netns/web",
+    "resolv.conf's content": "sed -i s/192.0.2.2/192.0.2.9/ /etc/netns/web/resolv.conf",
+    "everything": "nft flush ruleset; ip link del nd-a; ip link del nd-b; ip link del {web}; ip link del {db}; rm -r /etc/netns",
+}
+
+
+@pytest.mark.parametrize("kind", DESTROYED)
+def test_start_restores(built, kind):
+    before = built.snapshot(inside=True, without=OWN)
+    built.stop_daemon()
+    built.shell(DESTROYED[kind].format(**built.outer))
+    assert before.diff(built.snapshot(inside=True, without=OWN)), "something was destroyed"
+    built.start_daemon()
+    assert_same(before, built.snapshot(inside=True, without=OWN), f"{kind}: start restores what was")
+
+
+def test_start_removes_its_own_orphans(built):
+    """What bears this instance's mark and is in no database."""
+    before = built.snapshot(inside=True, without=OWN)
+    alias = built.json("ip", "-j", "link", "show", built.outer["web"])[0]["ifalias"]
+    instance = alias.split(":")[1]
+    built.stop_daemon()
+    built.shell(f"""ip link add nvffffff type veth peer name eth9 netns web
+        ip link set nvffffff alias netd:{instance}:my-net/gone
+        ip link add netd-ffffff type bridge; ip link set netd-ffffff alias netd:{instance}:gone
+        ip link add foreign type bridge; ip link set foreign alias someone""")
+    built.start_daemon()
+    built.run("ip link del foreign")
+    assert_same(before, built.snapshot(inside=True, without=OWN), "orphans are gone, the foreign bridge was there")
+
+
+# --- running traffic ---
+
+@pytest.mark.parametrize("ending", ("stop_daemon", "kill_daemon"))
+def test_running_traffic_survives(built, out, ending):
+    built.ns("web").serve(80)
+    out.serve(80)
+    streams = [out.stream("tcp", "192.0.2.1", 8080), out.stream("udp", "192.0.2.1", 8080), built.stream("tcp", "127.0.0.1", 8080),
+               built.ns("web").stream("tcp", "192.0.2.2", 80), built.ns("db").stream("udp", "10.77.0.2", 80)]
+    try:
+        for stream in streams:
+            stream.wait()
+        getattr(built, ending)()
+        for stream in streams:
+            stream.wait(5)
+        assert out.ask("tcp", "192.0.2.1", 8080).peer == out.address  # new connections, too
+        built.start_daemon()
+        for stream in streams:
+            stream.wait(5)
+    finally:
+        for stream in streams:
+            stream.close()
+    for stream in streams:
+        assert stream.error is None
+        assert stream.lost <= 2, "no datagram was lost, but for one on its way at the end"
+
+
+def test_killed_daemon_leaves_what_start_needs_not_change(built):
+    before = built.snapshot(inside=True, without=OWN)
+    built.kill_daemon()
+    assert_same(before, built.snapshot(inside=True, without=OWN), "a killed netd leaves everything as it is")
+    built.start_daemon()
+    assert_same(before, built.snapshot(inside=True, without=OWN), "and so does the next start")
+
+
+def test_killed_in_the_middle_of_changes(built):
+    """Whatever was acknowledged is there, nothing is leaked."""
+    clients = []
+    for number in range(12):
+        name = f"n{number}"
+        clients.append((name, built.spawn(NETD_CTL, "connect", "my-net", name)))
+    wait_for(lambda: clients[2][1].running() is False, "some are done")
+    built.kill_daemon()
+    done = [name for name, client in clients if client.wait() == 0]
+    built.start_daemon()
+    connected = {item["namespace"] for item in built.ctl_json("network", "inspect", "my-net")[0]["endpoints"]}
+    assert set(done) <= connected
+    listed = {item["name"] for item in built.ctl_json("ns", "ls") if item["origin"] == "created"}
+    assert set(built.run("ls", "/run/netns").stdout.split()) == listed
+    ports = {item["ifname"] for item in built.json("ip -j link show type veth") if item.get("master")}
+    assert ports == {item["host_interface"] for network in built.ctl_json("network", "ls") for item in network["endpoints"]}
+
+
+# --- reboot ---
+
+def everything(host):
+    """Names, addresses, MACs and ports, without what belongs to a boot."""
+    namespaces = host.ctl_json("ns", "ls")
+    for namespace in namespaces:
+        for field in ("inode", "cookie", "nsid"):
+            del namespace[field]
+    return {"networks": host.ctl_json("network", "ls"), "namespaces": namespaces, "ports": host.ctl_json("ports")}
+
+
+def test_reboot_brings_everything_back(built, out):
+    before, kernel = everything(built), built.snapshot(inside=True, without=OWN)
+    built.reboot()
+    assert not {"netns", "netd", "systemd"} & set(built.run("ls", "/run").stdout.split())
+    built.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
+    built.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
+    built.start_daemon()
+    assert everything(built) == before
+    assert_same(kernel, built.snapshot(inside=True, without=OWN), "after a reboot the kernel is as before")
+    built.ns("web").serve(80)
+    for protocol in ("tcp", "udp"):
+        assert out.ask(protocol, "192.0.2.1", 8080).peer == out.address
+
+
+def test_reboot_forgets_what_was_adopted(netd):
+    netd.run("ip netns add theirs")
+    netd.ctl("connect", "default", "theirs")
+    netd.ctl("publish", "8080:80", "theirs")
+    netd.reboot()
+    netd.start_daemon()
+    assert netd.ctl_json("ns", "ls") == []
+    assert netd.ctl_json("network", "inspect", "default")[0]["endpoints"] == []
+    assert [port["state"] for port in netd.ctl_json("ports")] in ([], ["pending"])
+    netd.run("ip netns add theirs")
+    netd.ctl("connect", "default", "theirs")
+
+
+# --- whose host is it ---
+
+def refused_start(host, *args):
+    before = host.snapshot(inside=True, without=OWN)
+    with pytest.raises(AssertionError, match="before it was ready"):
+        host.start_daemon(*args)
+    assert_same(before, host.snapshot(inside=True, without=OWN), "a refused start changes nothing")
+    return host.log()
+
+
+def test_host_that_bears_another_instances_marks_is_refused(built):
+    built.stop_daemon()
+    other = built.dir / "other"
+    other.mkdir()
+    assert "--cleanup" in refused_start(built, "--state-dir", other)
+
+
+def test_lost_state_directory_is_no_fresh_start(built):
+    built.stop_daemon()
+    for path in built.state.iterdir():
+        path.unlink()
+    assert "--cleanup" in refused_start(built)
+
+
+def test_damaged_database_is_left_alone(built):
+    built.stop_daemon()
+    database = built.state / "netd.db"
+    for path in built.state.iterdir():
+        if path != database:
+            path.unlink()
+    damaged = b"This is no database.\n" * 400
+    database.write_bytes(damaged)
+    assert "netd.db" in refused_start(built)
+    assert database.read_bytes() == damaged
+
+
+def test_newer_database_is_left_alone(built):
+    built.stop_daemon()
+    path = built.state / "netd.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("pragma user_version = 9999")
+    connection.close()
+    before = path.read_bytes()
+    assert "newer" in refused_start(built)
+    assert path.read_bytes() == before
+
+
+def test_older_copy_of_the_state_is_made_true(built):
+    """A restored backup has the same instance: what is missing in it is an orphan."""
+    built.stop_daemon()
+    before = built.snapshot(inside=True, without=OWN)
+    copy = built.dir / "copy"
+    shutil.copytree(built.state, copy)
+    built.start_daemon()
+    built.ctl("network", "create", "later")
+    built.ctl("publish", "7070:80", "web")
+    built.stop_daemon()
+    for path in built.state.iterdir():
+        path.unlink()
+    for path in copy.iterdir():
+        shutil.copy(path, built.state / path.name)
+    built.start_daemon()
+    assert_same(before, built.snapshot(inside=True, without=OWN), "the kernel is what the restored database says")

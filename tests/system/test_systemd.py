@@ -1,0 +1,178 @@
+"""netd as a service: installed from its own build on a machine that boots, started by its unit, used, and removed again."""
+
+import subprocess
+
+import pytest
+
+from lib.host import BUILD, ROOT
+from lib.machine import Machine
+
+WEB = """
+[Unit]
+Requires=netd-ns@web.service
+After=netd-ns@web.service
+[Service]
+NetworkNamespacePath=/run/netns/web
+ExecStart=/usr/bin/python3 -u -m http.server 80 --directory /srv
+PrivateTmp=yes
+ProtectSystem=strict
+"""
+NEIGHBOUR = """
+ip netns add out && ip link add uplink type veth peer name eth0 netns out
+ip addr add 192.0.2.1/24 dev uplink && ip link set uplink up
+ip -n out addr add 192.0.2.2/24 dev eth0 && ip -n out link set eth0 up
+"""
+# Asks as long as it takes for a server to listen.
+FETCH = "curl -sS --fail --retry 40 --retry-delay 1 --retry-all-errors --max-time 2 --retry-max-time 10"
+# Everything on the machine that netd could leave something in.
+STATE = r"""
+ip -o link | cut -d: -f2; ip -o addr; ip route show table all; ip rule; ip netns; nft list ruleset
+sysctl -a -r '^net\.' | grep -v nf_conntrack_count
+cut -d' ' -f4- /proc/self/mountinfo | sort
+find / -xdev -path /proc -prune -o -path /sys -prune -o -path /var/log -prune -o -path /var/lib/systemd -prune -o -path /tmp -prune \
+    -o -path /var/tmp -prune -o -path /root -prune -o -path '/etc/*-' -o -print | sort
+find /run -path /run/systemd -prune -o -path /run/log -prune -o -path /run/udev -prune -o -print | sort
+cat /etc/group /etc/passwd
+"""
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory):
+    """The files that `meson install` copies, below a folder."""
+    folder = tmp_path_factory.mktemp("staged")
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def bare():
+    """The machine without netd, with the scripts that quickstart uses."""
+    with Machine() as made:
+        made.put("/root/tools/common.bash", (ROOT / "tools/common.bash").read_text())
+        made.put("/root/tools/install.bash", (ROOT / "tools/install.bash").read_text())
+        yield made
+
+
+def script(machine, function, **options):
+    """Runs one of the functions that quickstart calls on the machine that it installs on."""
+    return machine.run(f"bash -uc '. tools/common.bash; . tools/install.bash; {function}'", **options)
+
+
+def install(machine, folder):
+    machine.copy_in(folder)
+    script(machine, "start_installed")
+
+
+@pytest.fixture
+def machine(bare, staged):
+    install(bare, staged)
+    return bare
+
+
+@pytest.fixture
+def web(machine):
+    """The three commands, and a service of systemd's own in the namespace."""
+    machine.put("/etc/systemd/system/web.service", WEB)
+    machine.put("/srv/index.html", "served from web\n")
+    machine.run(NEIGHBOUR)
+    machine.run("netd-ctl network create my-net && netd-ctl connect my-net web && netd-ctl publish 8080:80")
+    machine.run("systemctl daemon-reload && systemctl start web.service")
+    assert machine.run(f"{FETCH} http://127.0.0.1:8080/").stdout == "served from web\n"
+    return machine
+
+
+def shown(machine, unit, name):
+    return machine.run(f"systemctl show --value --property={name} {unit}").stdout.strip()
+
+
+def test_a_service_in_a_namespace_is_reached_through_its_published_port(web):
+    assert web.run(f"ip netns exec out {FETCH} http://192.0.2.1:8080/").stdout == "served from web\n"
+    client = web.run("journalctl --unit=web --output=cat --grep=192.0.2.2 --no-pager", check=False).stdout
+    assert "GET /" in client, "the client's address is kept"
+
+
+def test_a_restart_of_netd_leaves_the_service_alone_and_the_port_held(web):
+    before = shown(web, "web", "MainPID"), shown(web, "web", "ExecMainStartTimestampMonotonic")
+    daemon = shown(web, "netd", "MainPID")
+    assert shown(web, "netd", "NFileDescriptorStore") == "1"
+    web.run("systemctl restart netd")
+    assert shown(web, "netd", "MainPID") != daemon
+    assert (shown(web, "web", "MainPID"), shown(web, "web", "ExecMainStartTimestampMonotonic")) == before
+    assert shown(web, "netd", "NFileDescriptorStore") == "1"
+    assert web.run(f"ip netns exec out {FETCH} http://192.0.2.1:8080/").stdout == "served from web\n"
+    web.run("netd-ctl unpublish 8080")
+    assert shown(web, "netd", "NFileDescriptorStore") == "0"
+
+
+def test_a_crash_of_netd_is_mended_by_systemd(web):
+    daemon = shown(web, "netd", "MainPID")
+    web.run(f"kill -KILL {daemon}")
+    # the socket is systemd's: the answer waits until there is someone to give it
+    assert "8080" in web.run("netd-ctl ports").stdout
+    assert shown(web, "netd", "MainPID") not in ("0", daemon)
+    assert web.run(f"{FETCH} http://127.0.0.1:8080/").stdout == "served from web\n"
+
+
+def test_the_group_administers_the_network_and_no_one_else(machine):
+    expected = "660 root netd"
+    member = "setpriv --reuid=nobody --regid=nogroup --groups=netd --inh-caps=-all netd-ctl network ls"
+    stranger = "setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=-all netd-ctl network ls"
+    for again in ("true", "systemctl restart netd", "systemctl restart netd.socket"):
+        machine.run(again)
+        assert machine.run("stat -c '%a %U %G' /run/netd/netd.sock").stdout.strip() == expected, again
+        assert machine.run("stat -c '%a %U %G' /run/netd").stdout.strip() == "750 root netd", again
+        assert "default" in machine.run(member).stdout, again
+        refused = machine.run(stranger, check=False)
+        assert refused.returncode == 4 or refused.returncode == 1, again
+        assert "netd-ctl:" in refused.stderr and "group" in refused.stderr, again
+
+
+def test_a_namespace_is_a_unit_that_others_can_require(machine):
+    machine.run("systemctl start netd-ns@my-ns.service netd-ns@other.service")
+    assert "my-ns" in machine.run("netd-ctl ns ls -q").stdout.split()
+    machine.run("systemctl stop netd-ns@my-ns.service")
+    assert "my-ns" in machine.run("ip netns").stdout.split(), "stopping the unit leaves the namespace"
+    machine.run("systemctl start netd-ns@my-ns.service")
+    refused = machine.run("systemctl start 'netd-ns@..service'", check=False)
+    assert refused.returncode != 0
+
+
+def test_what_netd_mounts_is_seen_by_units_with_mounts_of_their_own(machine):
+    machine.run("systemd-run --unit=sleeper --property=PrivateMounts=yes sleep 60")
+    machine.run("netd-ctl ns create late")
+    pid = shown(machine, "sleeper", "MainPID")
+    assert " /run/netns/late " in machine.run("cat /proc/1/mountinfo").stdout
+    assert " /run/netns/late " in machine.run(f"cat /proc/{pid}/mountinfo").stdout
+    machine.run("systemd-run --wait --property=NetworkNamespacePath=/run/netns/late true")
+
+
+def test_the_units_are_clean_and_hardened(machine):
+    units = "netd.service netd.socket netd-ns@web.service"
+    verified = machine.run(f"systemd-analyze verify {units}")
+    assert verified.stdout + verified.stderr == ""
+    machine.run("systemd-analyze security --offline=true --threshold=50 /usr/local/lib/systemd/system/netd.service")
+    assert "Operation not permitted" not in machine.run("journalctl --unit=netd --output=cat --no-pager").stdout
+
+
+def test_netd_starts_again_with_the_machine(machine):
+    for unit in ("netd.service", "netd.socket"):
+        assert machine.run(f"systemctl is-enabled {unit}").stdout.strip() == "enabled"
+
+
+def test_removing_netd_leaves_nothing(bare, staged):
+    before = bare.run(STATE, check=False).stdout.splitlines()
+    install(bare, staged)
+    bare.run("netd-ctl network create my-net && netd-ctl connect my-net web && netd-ctl publish 8080:80")
+    bare.run("systemctl start netd-ns@other.service")
+    files = "\n".join(f"/{path.relative_to(staged)}" for path in sorted(staged.rglob("*")) if not path.is_dir())
+    bare.put("/root/files", files + "\n")
+    script(bare, "remove_installed <files")
+    after = bare.run(STATE, check=False).stdout.splitlines()
+    assert sorted(set(after) - set(before)) == []
+    assert sorted(set(before) - set(after)) == []
+
+
+def test_removing_what_is_not_there_says_so(bare):
+    refused = script(bare, "echo /usr/local/sbin/netd | remove_installed", check=False)
+    assert refused.returncode == 1
+    assert "not installed" in refused.stderr

@@ -1,0 +1,274 @@
+/*
+ * The command line and its failures: grammar, help, wrong usage, exit statuses, output that is
+ * lost.
+ */
+#include "tests/unit/run-cli.h"
+
+#include <netinet/in.h>
+#include <sys/stat.h>
+
+static const struct {
+	const char *line;
+	const char *sentence;
+} wrong[] = {
+        {"", "netd-ctl: what shall be done? A command is missing\nusage: netd-ctl [OPTION]"},
+        {"frob", "netd-ctl: there is no command 'frob'\n"},
+        {"network", "netd-ctl: network: a command is missing\nusage: netd-ctl network create"},
+        {"network list", "netd-ctl: network: there is no command 'list'\nusage: netd-ctl network"},
+        {"network create", "netd-ctl: network create: NAME is missing\nusage: netd-ctl network "
+                           "create NAME [--subnet CIDR]"},
+        {"network create a b", "there is a word too many: 'b'"},
+        {"network create a --foo", "network create: there is no option '--foo'\nusage: netd-ctl"},
+        {"network create a -x", "there is no option '-x'"},
+        {"network create a --exist", "there is no option '--exist'"},
+        {"network create a --mtu", "--mtu needs a value: --mtu N"},
+        {"network create a --mtu --internal", "--mtu needs a value"},
+        {"network create a --mtu=", "--mtu needs a value"},
+        {"network create a --mtu many", "mtu: 'many' is no number"},
+        {"network create a --mtu 0", "mtu: '0' is no number"},
+        {"network create a --internal=yes", "--internal takes no value"},
+        {"network create a --bridge b1 --bridge=b2", "--bridge is given twice ('b1' and 'b2')"},
+        {"network create a --bridge b\xff", "not printable ASCII"},
+        {"network create a --gateway 10.0.0.1", "--gateway needs --subnet"},
+        {"network create ../x", "'../x' is no name"},
+        {"network create --", "NAME is missing"},
+        {"network inspect a ..", "'..' is no name"},
+        {"network ls a", "there is a word too many: 'a'"},
+        {"network ls --force", "network ls: there is no option --force here"},
+        {"network ls --json -q", "--json and --quiet exclude each other"},
+        {"ns rm", "NAME is missing\nusage: netd-ctl ns rm NAME... [-f] [--dry-run]"},
+        {"connect my-net", "connect: NS is missing"},
+        {"publish 8080", "is no published port"},
+        {"publish 0:80", "'0' is no number from 1 to 65535"},
+        {"publish 8080:65536", "'65536' is no number"},
+        {"publish 8080:80/sctp", "'sctp' is no protocol"},
+        {"unpublish text", "'text' is no number"},
+        {"exec", "exec: NS is missing"},
+        {"exec ../x -- true", "'../x' is no name"},
+        {"exec web ls", "there is a word too many: 'ls' (a command to run stands behind --)"},
+        {"help frob", "there is no command 'frob'"},
+        {"--socket", "--socket needs a value: --socket PATH"},
+};
+
+START_TEST(wrong_usage_names_the_word_and_the_usage)
+{
+	run(wrong[_i].line);
+	ck_assert_int_eq(status, EXIT_USAGE);
+	ck_assert_str_eq(out, "");
+	check_contains(err, wrong[_i].sentence);
+	ck_assert_int_eq(strncmp(err, "netd-ctl: ", 10), 0);
+}
+END_TEST
+
+START_TEST(socket_path_that_is_too_long_is_wrong_usage)
+{
+	char line[300] = "network ls --socket ";
+
+	memset(line + strlen(line), 'x', 200);
+	run(line);
+	ck_assert_int_eq(status, EXIT_USAGE);
+	check_contains(err, "is no path of a socket");
+}
+END_TEST
+
+START_TEST(every_command_has_help_on_every_level)
+{
+	run("help");
+	ck_assert_int_eq(status, EXIT_DONE);
+	for (size_t i = 0; i < commands.n_commands; i++) {
+		const struct command *command = &commands.commands[i];
+		char words[64], line[96];
+
+		snprintf(words, sizeof(words), "%s%s%s", command->words[0],
+		        command->words[1] ? " " : "", command->words[1] ? command->words[1] : "");
+		run("help");
+		check_contains(out, words);
+		check_contains(out, command->help);
+		snprintf(line, sizeof(line), "%s -h", words);
+		run(line);
+		ck_assert_int_eq(status, EXIT_DONE);
+		snprintf(line, sizeof(line), "usage: netd-ctl %s", words);
+		check_contains(out, line);
+		ck_assert_str_eq(err, "");
+	}
+	run("network -h");
+	ck_assert_int_eq(status, EXIT_DONE);
+	check_contains(out, "network rm NAME...");
+	ck_assert_ptr_null(strstr(out, "publish"));
+	run("--help");
+	check_contains(out, "Exit status");
+	run("help network create");
+	check_contains(out, "[--internal]");
+}
+END_TEST
+
+START_TEST(options_stand_anywhere_and_with_or_without_equals)
+{
+	const char *wanted = "{\"name\":\"a\",\"subnets\":[{\"subnet\":\"10.1.0.0/24\",\"gateway\":"
+	                     "\"10.1.0.9\"}],\"bridge\":\"br7\",\"mtu\":1400,\"internal\":true,"
+	                     "\"exist_ok\":true}";
+
+	fake_answer(&fake, 201, "{\"network\": " NETWORK ", \"warnings\": []}");
+	fake_answer(&fake, 201, "{\"network\": " NETWORK ", \"warnings\": []}");
+	run("--subnet 10.1.0.0/24 --gateway=10.1.0.9 network --mtu 1400 create --exist-ok "
+	    "--bridge=br7 -q --internal -- a");
+	ck_assert_int_eq(status, EXIT_DONE);
+	ck_assert_str_eq(out, "my-net\n");
+	run("network create a --subnet=10.1.0.0/24 --gateway 10.1.0.9 --mtu=1400 --bridge br7 "
+	    "--internal --exist-ok");
+	fake_stop(&fake);
+	check_request(0, "POST /v1/networks");
+	ck_assert_str_eq(request_body(0), wanted);
+	ck_assert_str_eq(request_body(1), wanted);
+}
+END_TEST
+
+static const struct {
+	const char *code;
+	int http;
+	int status;
+} codes[] = {
+        {"invalid", 400, 2},
+        {"not-found", 404, 3},
+        {"exists", 409, 5},
+        {"refused", 409, 1},
+        {"permission", 403, 1},
+        {"kernel", 500, 1},
+        {"store", 503, 1},
+        {"too-large", 413, 2},
+        {"method-not-allowed", 405, 1},
+        {"none", 500, 1},
+};
+
+START_TEST(each_code_has_its_exit_status)
+{
+	char body[128];
+
+	snprintf(body, sizeof(body), "{\"code\": \"%s\", \"detail\": \"because\"}", codes[_i].code);
+	fake_answer(&fake, codes[_i].http, body);
+	run("ns create web");
+	ck_assert_int_eq(status, codes[_i].status);
+	ck_assert_str_eq(out, "");
+	check_contains(err, "netd-ctl: because\n");
+}
+END_TEST
+
+START_TEST(no_daemon_is_exit_4)
+{
+	run("network ls");
+	ck_assert_int_eq(status, EXIT_NO_DAEMON);
+	check_contains(err, "netd-ctl: no daemon answers on ");
+	run("--socket /nonexistent/sock ports");
+	ck_assert_int_eq(status, EXIT_NO_DAEMON);
+	check_contains(err, "no daemon answers on /nonexistent/sock: start it with");
+}
+END_TEST
+
+START_TEST(version_shows_both_ends)
+{
+	run("version");
+	ck_assert_int_eq(status, EXIT_NO_DAEMON);
+	ck_assert_str_eq(out, "netd-ctl " NETD_VERSION "\n");
+	check_contains(err, "no daemon answers");
+	run("version --json");
+	ck_assert_int_eq(status, EXIT_NO_DAEMON);
+	check_contains(out, "\"daemon\": null");
+	fake_answer(&fake, 200, "{\"version\": \"0.9\", \"api\": 1, \"instance\": \"ab\"}");
+	run("version");
+	ck_assert_int_eq(status, EXIT_DONE);
+	check_contains(out, "netd-ctl " NETD_VERSION "\nnetd 0.9 (API 1, instance ab, on ");
+}
+END_TEST
+
+START_TEST(answer_without_its_list_is_not_netds)
+{
+	fake_answer(&fake, 200, "{\"networks\": {}}");
+	run("network ls");
+	ck_assert_int_eq(status, EXIT_NO_DAEMON);
+	check_contains(err, "the answer has no list of networks");
+}
+END_TEST
+
+START_TEST(listener_is_named_with_its_process)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char body[256], wanted[128];
+	struct stat stat;
+
+	ck_assert_int_eq(fstat(fd, &stat), 0);
+	snprintf(body, sizeof(body),
+	        "{\"code\": \"exists\", \"detail\": \"8080 has a listener\", \"listener\": "
+	        "{\"inode\": %llu, \"unit\": \"nginx.service\"}}",
+	        (unsigned long long)stat.st_ino);
+	fake_answer(&fake, 409, body);
+	run("publish 8080:80");
+	close(fd);
+	ck_assert_int_eq(status, EXIT_EXISTS);
+	snprintf(wanted, sizeof(wanted), "netd-ctl: 8080 has a listener (pid ");
+	check_contains(err, wanted);
+	check_contains(err, "test-cli)\n");
+}
+END_TEST
+
+START_TEST(output_that_cannot_be_written_is_a_failure)
+{
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), ends[2];
+
+	for (int i = 0; i < 3; i++)
+		fake_answer(&fake, 200, "{\"networks\": [" NETWORK "]}");
+	fake_start(&fake);
+	run_into(full, "network ls");
+	close(full);
+	ck_assert_int_eq(status, EXIT_FAILED);
+	check_contains(err, "netd-ctl: the output is not complete: No space left on device\n");
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	close(ends[0]);
+	run_into(ends[1], "network ls --json");
+	close(ends[1]);
+	ck_assert_int_eq(status, EXIT_FAILED);
+	check_contains(err, "Broken pipe");
+	run_into(-1, "network ls");
+	ck_assert_int_eq(status, EXIT_FAILED);
+	check_contains(err, "the output is not complete");
+}
+END_TEST
+
+START_TEST(exec_needs_a_namespace_and_no_daemon)
+{
+	run("exec netd-test-no-such -- true");
+	ck_assert_int_eq(status, EXIT_NOT_FOUND);
+	check_contains(err, "netd-ctl: exec netd-test-no-such: there is no namespace");
+	run("ns exec netd-test-no-such");
+	ck_assert_int_eq(status, EXIT_NOT_FOUND);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("cli");
+	TCase *tests = tcase_create("cli");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_loop_test(tests, wrong_usage_names_the_word_and_the_usage, 0,
+	        sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_test(tests, socket_path_that_is_too_long_is_wrong_usage);
+	tcase_add_test(tests, every_command_has_help_on_every_level);
+	tcase_add_test(tests, options_stand_anywhere_and_with_or_without_equals);
+	tcase_add_loop_test(
+	        tests, each_code_has_its_exit_status, 0, sizeof(codes) / sizeof(codes[0]));
+	tcase_add_test(tests, no_daemon_is_exit_4);
+	tcase_add_test(tests, version_shows_both_ends);
+	tcase_add_test(tests, answer_without_its_list_is_not_netds);
+	tcase_add_test(tests, listener_is_named_with_its_process);
+	tcase_add_test(tests, output_that_cannot_be_written_is_a_failure);
+	tcase_add_test(tests, exec_needs_a_namespace_and_no_daemon);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

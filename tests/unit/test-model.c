@@ -1,0 +1,125 @@
+/* The model: forks, merging, indexes that cannot drift, ids. */
+#include "tests/lib/made_up.h"
+#include "tests/lib/suite.h"
+
+static struct network network(const char *name, const char *bridge)
+{
+	struct network network = {.mtu = 1500};
+
+	strcpy(network.name, name);
+	strcpy(network.bridge, bridge);
+	return network;
+}
+
+START_TEST(a_fork_shadows_its_parent_until_it_is_merged)
+{
+	struct model *model = made_up_model(), *fork;
+	struct network a = network("a", "br-a"), b = network("b", "br-b");
+
+	ck_assert_int_eq(model_put_network(model, &a), 0);
+	fork = model_fork(model);
+	ck_assert_int_eq(model_put_network(fork, &b), 0);
+	a.mtu = 9000;
+	ck_assert_int_eq(model_put_network(fork, &a), 0);
+	ck_assert_uint_eq(model_network(model, "a")->mtu, 1500);
+	ck_assert_uint_eq(model_network(fork, "a")->mtu, 9000);
+	ck_assert_ptr_null(model_network(model, "b"));
+	ck_assert_uint_eq(model_count(fork, TABLE_NETWORKS), 2);
+	ck_assert_uint_eq(model_count(model, TABLE_NETWORKS), 1);
+	model_merge(fork, model);
+	ck_assert_uint_eq(model_network(model, "a")->mtu, 9000);
+	ck_assert_uint_eq(model_count(model, TABLE_NETWORKS), 2);
+	model_free(model);
+}
+END_TEST
+
+START_TEST(what_a_fork_removes_is_gone_from_walks_and_indexes)
+{
+	struct model *model = made_up_model(), *fork, *inner;
+	struct network a = network("a", "br-a"), b = network("b", "br-b");
+	const struct network *found;
+	char key[KEY_SIZE] = "";
+
+	model_put_network(model, &a);
+	model_put_network(model, &b);
+	fork = model_fork(model);
+	inner = model_fork(fork);
+	ck_assert_int_eq(model_remove(inner, TABLE_NETWORKS, "a"), 0);
+	model_merge(inner, fork);
+	found = model_next(fork, TABLE_NETWORKS, key);
+	ck_assert_str_eq(found->name, "b");
+	ck_assert_ptr_null(model_next(fork, TABLE_NETWORKS, key));
+	ck_assert_ptr_null(model_owner(fork, TABLE_BRIDGES, "br-a"));
+	ck_assert_str_eq(model_owner(model, TABLE_BRIDGES, "br-a"), "a");
+	model_free(fork);
+	ck_assert_ptr_nonnull(model_network(model, "a"));
+	model_free(model);
+}
+END_TEST
+
+START_TEST(indexes_follow_their_objects)
+{
+	struct model *model = made_up_model();
+	const struct namespace *ns;
+	char key[KEY_SIZE];
+
+	must_create(model, "net");
+	must_connect(model, "net", "web");
+	ns = model_namespace(model, "web");
+	model_address_key(key, "net", &ns->endpoints[0].addresses[0].ip);
+	ck_assert_str_eq(model_owner(model, TABLE_ADDRESSES, key), "web");
+	ck_assert_uint_eq(model_usage(model, "net").endpoints, 1);
+	ck_assert_int_eq(model_remove_endpoint(model, ns, "net"), 0);
+	ck_assert_ptr_null(model_owner(model, TABLE_ADDRESSES, key));
+	ck_assert_ptr_null(model_owner(model, TABLE_MEMBERS, "net/web"));
+	ck_assert_uint_eq(model_usage(model, "net").endpoints, 0);
+	model_free(model);
+}
+END_TEST
+
+START_TEST(ids_are_derived_from_history_and_never_given_twice)
+{
+	struct model *one = made_up_model(), *other = made_up_model();
+	char a[ID_SIZE], b[ID_SIZE], last[ID_SIZE] = "";
+
+	for (int i = 0; i < 1000; i++) {
+		model_new_id(one, a);
+		model_new_id(other, b);
+		ck_assert_str_eq(a, b);
+		ck_assert_uint_eq(strspn(a, "0123456789abcdef"), ID_SIZE - 1);
+		ck_assert_str_ne(a, last);
+		strcpy(last, a);
+	}
+	model_free(one);
+	model_free(other);
+}
+END_TEST
+
+START_TEST(a_fork_names_what_it_touched)
+{
+	struct model *model = made_up_model(), *fork;
+	struct network a = network("a", "br-a"), b = network("b", "br-b");
+	const void *object;
+	char key[KEY_SIZE] = "";
+
+	model_put_network(model, &a);
+	fork = model_fork(model);
+	model_remove(fork, TABLE_NETWORKS, "a");
+	model_put_network(fork, &b);
+	ck_assert(model_next_touched(fork, TABLE_NETWORKS, key, &object));
+	ck_assert_str_eq(key, "a");
+	ck_assert_ptr_null(object);
+	ck_assert(model_next_touched(fork, TABLE_NETWORKS, key, &object));
+	ck_assert_str_eq(key, "b");
+	ck_assert(!model_next_touched(fork, TABLE_NETWORKS, key, &object));
+	model_free(fork);
+	model_free(model);
+}
+END_TEST
+
+int main(void)
+{
+	return SUITE_RUN("model", a_fork_shadows_its_parent_until_it_is_merged,
+		what_a_fork_removes_is_gone_from_walks_and_indexes, indexes_follow_their_objects,
+		ids_are_derived_from_history_and_never_given_twice, a_fork_names_what_it_touched);
+}

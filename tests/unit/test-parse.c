@@ -1,0 +1,148 @@
+/* The strict parsers: what they take, what they refuse, and that a refusal leaves the result alone. */
+#include "lib/parse.h"
+#include "tests/lib/suite.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct error err;
+
+START_TEST(names_are_file_names_of_letters_digits_and_dots)
+{
+	static const char *const bad[] = {"", ".", "..", "../x", "a/b", "a b", "a\nb", "-a", "_a", ".a",
+		"\xc3\xa4", "a\x01"};
+	char long_name[301], name[NAME_SIZE] = "before";
+
+	ck_assert_int_eq(parse_name("my-net_1.x", "name", name, &err), 0);
+	ck_assert_str_eq(name, "my-net_1.x");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_int_lt(parse_name(bad[i], "name", name, &err), 0);
+		ck_assert_str_eq(err.field, "name");
+		ck_assert_int_eq(err.code, ERROR_INVALID);
+	}
+	memset(long_name, 'a', 300);
+	long_name[300] = '\0';
+	ck_assert_int_lt(parse_name(long_name, "name", name, &err), 0);
+	ck_assert_ptr_null(strchr(err.text, '\n'));
+	ck_assert_uint_lt(strlen(err.text), 300);
+	ck_assert_str_eq(name, "my-net_1.x");
+	long_name[63] = '\0';
+	ck_assert_int_eq(parse_name(long_name, "name", name, &err), 0);
+}
+END_TEST
+
+START_TEST(subnets_have_a_prefix_and_no_host_bits)
+{
+	static const char *const bad[] = {"", "10.1.0.0", "10.1.0.0/", "10.1.0.0/33", "10.1.0.0/-1", "10.1.0/24",
+		"10.1.0.0/24 ", "x/24", "10.1.0.0/024000000000", "fd00::/129"};
+	struct cidr cidr;
+
+	ck_assert_int_eq(parse_subnet("10.1.0.0/24", "subnet", &cidr, &err), 0);
+	ck_assert_uint_eq(cidr.prefix, 24);
+	ck_assert_int_eq(parse_subnet("fd00:1::/64", "subnet", &cidr, &err), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(parse_subnet(bad[i], "subnet", &cidr, &err) < 0, "%s", bad[i]);
+	ck_assert_int_lt(parse_subnet("10.1.0.7/24", "subnet", &cidr, &err), 0);
+	ck_assert_ptr_nonnull(strstr(err.text, "10.1.0.0/24"));
+}
+END_TEST
+
+START_TEST(macs_belong_to_one_interface)
+{
+	static const char *const bad[] = {"", "02:00:00:00:00", "02:00:00:00:00:01:02", "02-00-00-00-00-01",
+		"0g:00:00:00:00:01", "01:00:00:00:00:01", "00:00:00:00:00:00", "2:0:0:0:0:1"};
+	uint8_t mac[MAC_SIZE];
+
+	ck_assert_int_eq(parse_mac("02:00:00:00:00:Af", "mac", mac, &err), 0);
+	ck_assert_uint_eq(mac[5], 0xaf);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(parse_mac(bad[i], "mac", mac, &err) < 0, "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(port_specs_are_read_whole)
+{
+	static const char *const bad[] = {"", "80", ":80", "80:", "0:80", "80:0", "65536:80", "80:65536", "a:b",
+		"8080:80/sctp", "8080:80/", "8080:80/tcp/udp", "1.2.3:8080:80", "8080:80:90:100", "+80:80",
+		" 80:80", "80:80\n"};
+	struct port_spec spec;
+	char text[IP_TEXT_SIZE];
+
+	ck_assert_int_eq(parse_port_spec("8080:80", "spec", &spec, &err), 0);
+	ck_assert(ip_is_any(&spec.host_ip));
+	ck_assert_uint_eq(spec.host_port, 8080);
+	ck_assert_uint_eq(spec.port, 80);
+	ck_assert_uint_eq(spec.protocol, IPPROTO_TCP);
+	ck_assert_int_eq(parse_port_spec("127.0.0.1:53:5353/udp", "spec", &spec, &err), 0);
+	ck_assert_str_eq(ip_format(&spec.host_ip, text), "127.0.0.1");
+	ck_assert_uint_eq(spec.protocol, IPPROTO_UDP);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(parse_port_spec(bad[i], "spec", &spec, &err) < 0, "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(port_keys_may_leave_out_what_is_clear)
+{
+	struct port_spec spec;
+
+	ck_assert_int_eq(parse_port_key("8080", "port", &spec, &err), 0);
+	ck_assert_uint_eq(spec.host_ip.family, 0);
+	ck_assert_uint_eq(spec.protocol, 0);
+	ck_assert_int_eq(parse_port_key("10.0.0.1:8080/udp", "port", &spec, &err), 0);
+	ck_assert_uint_eq(spec.protocol, IPPROTO_UDP);
+	ck_assert_int_lt(parse_port_key("8080:80", "port", &spec, &err), 0);
+	ck_assert_int_lt(parse_port_key("0", "port", &spec, &err), 0);
+}
+END_TEST
+
+START_TEST(interface_names_are_the_kernels)
+{
+	static const char *const bad[] = {"", ".", "..", "a/b", "a b", "a:b", "a%d", "1234567890123456", "a\"b"};
+	char name[IFNAMSIZ];
+
+	ck_assert_int_eq(parse_ifname("eth0", "interface", name, &err), 0);
+	ck_assert_int_eq(parse_ifname("123456789012345", "interface", name, &err), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(parse_ifname(bad[i], "interface", name, &err) < 0, "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(prefixes_know_their_bounds)
+{
+	struct cidr wide, narrow, other;
+	char text[IP_TEXT_SIZE];
+	struct ip last;
+
+	ck_assert_int_eq(parse_subnet("10.0.0.0/9", "", &wide, &err), 0);
+	ck_assert_int_eq(parse_subnet("10.127.255.0/24", "", &narrow, &err), 0);
+	ck_assert_int_eq(parse_subnet("10.128.0.0/24", "", &other, &err), 0);
+	ck_assert(cidr_overlap(&wide, &narrow));
+	ck_assert(cidr_overlap(&narrow, &wide));
+	ck_assert(!cidr_overlap(&wide, &other));
+	last = cidr_last(&wide);
+	ck_assert_str_eq(ip_format(&last, text), "10.127.255.255");
+}
+END_TEST
+
+START_TEST(context_reads_as_a_path)
+{
+	char deep[900];
+
+	ck_assert_int_eq(error_set(&err, ERROR_KERNEL, EBUSY, "add veth nv1"), -EBUSY);
+	ck_assert_int_eq(error_context(&err, "connect %s", "web"), -EBUSY);
+	ck_assert_str_eq(err.text, "connect web: add veth nv1: Device or resource busy");
+	memset(deep, 'x', sizeof(deep) - 1);
+	deep[sizeof(deep) - 1] = '\0';
+	for (int i = 0; i < 3; i++)
+		error_context(&err, "%s", deep);
+	ck_assert_uint_lt(strlen(err.text), ERROR_TEXT_SIZE);
+}
+END_TEST
+
+int main(void)
+{
+	return SUITE_RUN("parse", names_are_file_names_of_letters_digits_and_dots,
+		subnets_have_a_prefix_and_no_host_bits, macs_belong_to_one_interface,
+		port_specs_are_read_whole, port_keys_may_leave_out_what_is_clear,
+		interface_names_are_the_kernels, prefixes_know_their_bounds, context_reads_as_a_path);
+}

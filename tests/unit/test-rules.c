@@ -1,0 +1,302 @@
+/* The rules: what is granted, what is refused, and with which words. */
+#include "tests/lib/made_up.h"
+#include "tests/lib/suite.h"
+
+static struct error err;
+
+/* Refused with this code, and a sentence that has these words. */
+static void refused(struct model *model, const struct request *request, const struct facts *facts,
+	enum error_code code, const char *words)
+{
+	struct answer answer = {0};
+
+	ck_assert_int_lt(ask(model, request, facts, &answer, &err), 0);
+	ck_assert_msg(err.code == code && strstr(err.text, words), "%s", err.text);
+	answer_done(&answer);
+}
+
+static struct request request_for(enum request_kind kind, const char *network, const char *ns)
+{
+	struct request request = {.kind = kind};
+
+	strcpy(request.network, network);
+	strcpy(request.namespace, ns);
+	return request;
+}
+
+static void set_subnet(struct request *request, const char *text)
+{
+	ck_assert_int_eq(parse_subnet(text, "", &request->subnet, &err), 0);
+	request->has_subnet = true;
+}
+
+START_TEST(networks_get_the_next_free_subnet_of_the_pool)
+{
+	struct used_prefix used[] = {{.ifname = "eth0", .route = true}};
+	struct facts facts = {.default_mtu = 1400, .used = used, .used_count = 1};
+	struct request create = request_for(REQUEST_NETWORK_CREATE, "a", "");
+	struct model *model = made_up_model();
+	char text[CIDR_TEXT_SIZE];
+
+	parse_subnet("10.208.0.0/23", "", &used[0].cidr, &err);
+	must(model, &create, &facts);
+	ck_assert_str_eq(cidr_format(&model_network(model, "a")->subnets[0].cidr, text), "10.208.2.0/24");
+	ck_assert_uint_eq(model_network(model, "a")->mtu, 1400);
+	strcpy(create.network, "b");
+	must(model, &create, &facts);
+	ck_assert_str_eq(cidr_format(&model_network(model, "b")->subnets[0].cidr, text), "10.208.3.0/24");
+	ck_assert_str_ne(model_network(model, "a")->bridge, model_network(model, "b")->bridge);
+	parse_subnet("10.208.0.0/12", "", &used[0].cidr, &err);
+	strcpy(create.network, "c");
+	refused(model, &create, &facts, ERROR_REFUSED, "10.208.0.0/12");
+	model_free(model);
+}
+END_TEST
+
+START_TEST(bad_networks_are_refused_by_field)
+{
+	static const struct {
+		const char *subnet, *gateway, *field, *words;
+	} bad[] = {
+		{"10.1.0.0/31", NULL, "subnets[0].subnet", "8 to 30"},
+		{"10.0.0.0/7", NULL, "subnets[0].subnet", "8 to 30"},
+		{"127.1.0.0/16", NULL, "subnets[0].subnet", "not for hosts"},
+		{"224.0.0.0/24", NULL, "subnets[0].subnet", "not for hosts"},
+		{"fd00::/64", NULL, "subnets[0].subnet", "IPv4"},
+		{"10.1.0.0/24", "10.2.0.1", "subnets[0].gateway", "outside"},
+		{"10.1.0.0/24", "10.1.0.0", "subnets[0].gateway", "broadcast"},
+		{"10.1.0.0/24", "10.1.0.255", "subnets[0].gateway", "broadcast"},
+		{"10.208.0.128/25", NULL, "subnets[0].subnet", "network there"},
+	};
+	struct model *model = made_up_model();
+
+	must_create(model, "there");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct request create = request_for(REQUEST_NETWORK_CREATE, "new", "");
+
+		set_subnet(&create, bad[i].subnet);
+		if (bad[i].gateway)
+			ck_assert_int_eq(parse_ip(bad[i].gateway, "", &create.gateway, &err), 0);
+		refused(model, &create, &quiet_host, ERROR_INVALID, bad[i].words);
+		ck_assert_str_eq(err.field, bad[i].field);
+	}
+	model_free(model);
+}
+END_TEST
+
+START_TEST(names_and_bridges_that_are_taken_are_refused)
+{
+	char links[][IFNAMSIZ] = {"br0"};
+	struct facts facts = {.default_mtu = 1500, .links = links, .link_count = 1};
+	struct request create = request_for(REQUEST_NETWORK_CREATE, "there", "");
+	struct model *model = made_up_model();
+
+	must_create(model, "there");
+	refused(model, &create, &facts, ERROR_EXISTS, "exists already");
+	create.exist_ok = true;
+	must(model, &create, &facts);
+	create.mtu = 9000;
+	refused(model, &create, &facts, ERROR_EXISTS, "another mtu");
+	create = request_for(REQUEST_NETWORK_CREATE, "host", "");
+	refused(model, &create, &facts, ERROR_INVALID, "reserved");
+	create = request_for(REQUEST_NETWORK_CREATE, "new", "");
+	strcpy(create.bridge, "br0");
+	refused(model, &create, &facts, ERROR_EXISTS, "br0");
+	model_free(model);
+}
+END_TEST
+
+START_TEST(addresses_go_round_and_taken_ones_name_their_owner)
+{
+	struct model *model = made_up_model();
+	struct request create = request_for(REQUEST_NETWORK_CREATE, "small", "");
+	struct request connect = request_for(REQUEST_CONNECT, "small", "c");
+	char text[CIDR_TEXT_SIZE];
+
+	set_subnet(&create, "10.1.0.0/29");
+	must(model, &create, &quiet_host);
+	must_connect(model, "small", "a");
+	must_connect(model, "small", "b");
+	ck_assert_str_eq(cidr_format(&model_namespace(model, "b")->endpoints[0].addresses[0], text),
+		"10.1.0.3/29");
+	parse_ip("10.1.0.2", "", &connect.ip, &err);
+	refused(model, &connect, &quiet_host, ERROR_EXISTS, "namespace a");
+	parse_ip("10.1.0.1", "", &connect.ip, &err);
+	refused(model, &connect, &quiet_host, ERROR_EXISTS, "gateway");
+	parse_ip("10.1.1.1", "", &connect.ip, &err);
+	refused(model, &connect, &quiet_host, ERROR_INVALID, "outside");
+	parse_ip("10.1.0.7", "", &connect.ip, &err);
+	refused(model, &connect, &quiet_host, ERROR_INVALID, "broadcast");
+	ck_assert_ptr_null(model_namespace(model, "c"));
+	for (int i = 0; i < 3; i++)
+		must_connect(model, "small", (const char *[]){"d", "e", "f"}[i]);
+	connect.ip.family = 0;
+	refused(model, &connect, &quiet_host, ERROR_REFUSED, "no address");
+	model_free(model);
+}
+END_TEST
+
+START_TEST(a_freed_address_rests_until_its_flows_are_gone)
+{
+	struct model *model = made_up_model();
+	struct request again = request_for(REQUEST_CONNECT, "net", "other");
+	struct request disconnect = request_for(REQUEST_DISCONNECT, "net", "web");
+	char key[KEY_SIZE] = "";
+
+	must_create(model, "net");
+	must_connect(model, "net", "web");
+	again.ip = model_namespace(model, "web")->endpoints[0].addresses[0].ip;
+	must(model, &disconnect, &quiet_host);
+	ck_assert_uint_eq(model_count(model, TABLE_TOMBSTONES), 2);
+	refused(model, &again, &quiet_host, ERROR_REFUSED, "rests");
+	while (model_next(model, TABLE_TOMBSTONES, key))
+		model_remove(model, TABLE_TOMBSTONES, key);
+	must(model, &again, &quiet_host);
+	model_free(model);
+}
+END_TEST
+
+START_TEST(the_default_route_moves_and_internal_networks_have_none)
+{
+	struct model *model = made_up_model();
+	struct request internal = request_for(REQUEST_NETWORK_CREATE, "inside", "");
+	struct request disconnect = request_for(REQUEST_DISCONNECT, "one", "web");
+	const struct namespace *ns;
+
+	internal.internal = true;
+	must(model, &internal, &quiet_host);
+	must_create(model, "one");
+	must_create(model, "two");
+	must_connect(model, "inside", "web");
+	ns = model_namespace(model, "web");
+	ck_assert_ptr_null(namespace_default_endpoint(model, ns));
+	must_connect(model, "one", "web");
+	must_connect(model, "two", "web");
+	ns = model_namespace(model, "web");
+	ck_assert_str_eq(namespace_default_endpoint(model, ns)->network, "one");
+	ck_assert_str_eq(ns->endpoints[2].ifname, "eth2");
+	must(model, &disconnect, &quiet_host);
+	ns = model_namespace(model, "web");
+	ck_assert_str_eq(namespace_default_endpoint(model, ns)->network, "two");
+	model_free(model);
+}
+END_TEST
+
+START_TEST(adopted_namespaces_keep_what_they_have)
+{
+	char links[][IFNAMSIZ] = {"lo", "eth0"};
+	struct facts facts = {.boot_id = "boot-1", .ns_exists = true, .ns_cookie = 7,
+		.ns_default_route = true, .ns_links = links, .ns_link_count = 2};
+	struct request connect = request_for(REQUEST_CONNECT, "net", "theirs");
+	struct request disconnect = request_for(REQUEST_DISCONNECT, "net", "theirs");
+	struct request remove = request_for(REQUEST_NS_REMOVE, "", "theirs");
+	struct model *model = made_up_model();
+	const struct namespace *ns;
+
+	must_create(model, "net");
+	must(model, &connect, &facts);
+	ns = model_namespace(model, "theirs");
+	ck_assert_int_eq(ns->origin, ORIGIN_ADOPTED);
+	ck_assert_str_eq(ns->endpoints[0].ifname, "eth1");
+	ck_assert_ptr_null(namespace_default_endpoint(model, ns));
+	refused(model, &remove, &facts, ERROR_REFUSED, "not created by netd");
+	must(model, &disconnect, &facts);
+	ck_assert_ptr_null(model_namespace(model, "theirs"));
+	facts.ns_is_host = true;
+	refused(model, &connect, &facts, ERROR_REFUSED, "host's own");
+	model_free(model);
+}
+END_TEST
+
+START_TEST(a_port_has_one_owner)
+{
+	struct listener listener = {.protocol = IPPROTO_TCP, .ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}},
+		.port = 9000, .unit = "nginx.service"};
+	struct facts facts = {.listeners = &listener, .listener_count = 1};
+	struct request publish = request_for(REQUEST_PUBLISH, "", "");
+	struct model *model = made_up_model();
+
+	publish.ports = (struct port_spec){.host_ip = {.family = AF_INET}, .host_port = 8080, .port = 80,
+		.protocol = IPPROTO_TCP};
+	refused(model, &publish, &quiet_host, ERROR_REFUSED, "no namespace is connected");
+	must_create(model, "net");
+	must_connect(model, "net", "web");
+	must(model, &publish, &quiet_host);
+	refused(model, &publish, &quiet_host, ERROR_EXISTS, "0.0.0.0:8080/tcp -> web (net 10.208.0.2):80");
+	parse_ip("127.0.0.1", "", &publish.ports.host_ip, &err);
+	refused(model, &publish, &quiet_host, ERROR_EXISTS, "published already");
+	publish.ports.protocol = IPPROTO_UDP;
+	must(model, &publish, &quiet_host);
+	publish.ports.protocol = IPPROTO_TCP;
+	publish.ports.host_port = 9000;
+	refused(model, &publish, &facts, ERROR_EXISTS, "nginx.service");
+	parse_ip("192.0.2.1", "", &publish.ports.host_ip, &err);
+	must(model, &publish, &facts);
+	must_connect(model, "net", "db");
+	publish.ports.host_port = 9001;
+	refused(model, &publish, &quiet_host, ERROR_REFUSED, "db, web");
+	model_free(model);
+}
+END_TEST
+
+START_TEST(publications_wait_for_their_namespace)
+{
+	struct request disconnect = request_for(REQUEST_DISCONNECT, "net", "web");
+	struct request unpublish = request_for(REQUEST_UNPUBLISH, "", "");
+	const struct publication *publication;
+	struct model *model = made_up_model();
+	char key[KEY_SIZE] = "";
+
+	must_create(model, "net");
+	must_connect(model, "net", "web");
+	must_publish(model, 8080, 80, "web");
+	publication = model_next(model, TABLE_PUBLICATIONS, key);
+	ck_assert_ptr_nonnull(publication_target(model, publication));
+	must(model, &disconnect, &quiet_host);
+	ck_assert_ptr_null(publication_target(model, publication));
+	must_connect(model, "net", "web");
+	ck_assert_ptr_nonnull(publication_target(model, publication));
+	unpublish.ports.host_port = 8081;
+	refused(model, &unpublish, &quiet_host, ERROR_NOT_FOUND, "8081");
+	unpublish.ports.host_port = 8080;
+	must(model, &unpublish, &quiet_host);
+	ck_assert_uint_eq(model_count(model, TABLE_PUBLICATIONS), 0);
+	ck_assert_uint_eq(model_count(model, TABLE_PORTS), 0);
+	model_free(model);
+}
+END_TEST
+
+START_TEST(what_is_in_use_is_not_removed_by_accident)
+{
+	struct facts busy = {.ns_exists = true, .ns_processes = 2};
+	struct request rm_net = request_for(REQUEST_NETWORK_REMOVE, "net", "");
+	struct request rm_ns = request_for(REQUEST_NS_REMOVE, "", "web");
+	struct model *model = made_up_model();
+
+	must_create(model, "default");
+	must_create(model, "net");
+	must_connect(model, "net", "web");
+	must_publish(model, 8080, 80, "web");
+	refused(model, &rm_net, &quiet_host, ERROR_REFUSED, "web");
+	refused(model, &rm_ns, &busy, ERROR_REFUSED, "2 processes");
+	rm_ns.force = true;
+	must(model, &rm_ns, &busy);
+	ck_assert_uint_eq(model_count(model, TABLE_NAMESPACES), 0);
+	ck_assert_uint_eq(model_count(model, TABLE_PUBLICATIONS), 0);
+	must(model, &rm_net, &quiet_host);
+	rm_net = request_for(REQUEST_NETWORK_REMOVE, "default", "");
+	refused(model, &rm_net, &quiet_host, ERROR_REFUSED, "default");
+	model_free(model);
+}
+END_TEST
+
+int main(void)
+{
+	return SUITE_RUN("rules", networks_get_the_next_free_subnet_of_the_pool,
+		bad_networks_are_refused_by_field, names_and_bridges_that_are_taken_are_refused,
+		addresses_go_round_and_taken_ones_name_their_owner,
+		a_freed_address_rests_until_its_flows_are_gone,
+		the_default_route_moves_and_internal_networks_have_none,
+		adopted_namespaces_keep_what_they_have, a_port_has_one_owner,
+		publications_wait_for_their_namespace, what_is_in_use_is_not_removed_by_accident);
+}

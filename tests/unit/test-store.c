@@ -1,0 +1,305 @@
+/* The database: what goes in comes out, and a file that is not right is never touched. */
+#include "tests/unit/store-fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+/* --- content --- */
+
+START_TEST(a_new_database_has_an_instance_and_nothing_else)
+{
+	struct store *store = open_store();
+	struct model *model = load(store);
+	char instance[INSTANCE_SIZE];
+	struct stat st;
+
+	strcpy(instance, store_instance(store));
+	ck_assert_uint_eq(strlen(instance), 32);
+	ck_assert_uint_eq(strspn(instance, "0123456789abcdef"), 32);
+	ck_assert_str_eq(model_host(model)->instance, instance);
+	ck_assert_uint_eq(model_host(model)->next_id, 1);
+	ck_assert_uint_eq(model_count(model, TABLE_NETWORKS), 0);
+	ck_assert_int_eq(stat(database, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	model_free(model);
+	store_close(store);
+	store = open_store();
+	ck_assert_str_eq(store_instance(store), instance);
+	store_close(store);
+}
+END_TEST
+
+START_TEST(a_missing_state_directory_is_made_private)
+{
+	struct stat st;
+
+	ck_assert_int_eq(rmdir(directory), 0);
+	store_close(open_store());
+	ck_assert_int_eq(stat(directory, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0700);
+}
+END_TEST
+
+START_TEST(every_kind_of_object_comes_back)
+{
+	struct store *store;
+	struct model *model;
+
+	store_filled();
+	store = open_store();
+	model = load(store);
+	check_filled(model);
+	model_free(model);
+	store_close(store);
+}
+END_TEST
+
+START_TEST(a_fork_is_saved_as_what_it_touched)
+{
+	struct store *store;
+	struct model *model, *fork;
+	struct network changed = a_network("first");
+	struct namespace web;
+
+	store_filled();
+	store = open_store();
+	model = load(store);
+	fork = model_fork(model);
+	changed.subnet_count = 1;
+	changed.mtu = 9000;
+	ck_assert_int_eq(model_put_network(fork, &changed), 0);
+	web = *model_namespace(fork, "web");
+	ck_assert_int_eq(model_remove_endpoint(fork, &web, "second"), 0);
+	ck_assert_int_eq(model_remove(fork, TABLE_NETWORKS, "second"), 0);
+	ck_assert_int_eq(model_remove(fork, TABLE_NAMESPACES, "alone"), 0);
+	ck_assert_int_eq(model_remove(fork, TABLE_PUBLICATIONS, "00000000000a"), 0);
+	ck_assert_int_eq(model_remove(fork, TABLE_TOMBSTONES, "00000000000b"), 0);
+	commit(store, fork);
+	model_free(fork);
+	model_free(model);
+	store_close(store);
+
+	store = open_store();
+	model = load(store);
+	ck_assert_uint_eq(model_count(model, TABLE_NETWORKS), 1);
+	ck_assert_mem_eq(model_network(model, "first")->driver, "bridge", 7);
+	ck_assert_uint_eq(model_network(model, "first")->mtu, 9000);
+	ck_assert_uint_eq(model_network(model, "first")->subnet_count, 1);
+	ck_assert_uint_eq(model_count(model, TABLE_NAMESPACES), 1);
+	ck_assert_uint_eq(model_namespace(model, "web")->endpoint_count, 1);
+	ck_assert_str_eq(model_namespace(model, "web")->endpoints[0].network, "first");
+	ck_assert_uint_eq(model_count(model, TABLE_PUBLICATIONS), 0);
+	ck_assert_uint_eq(model_count(model, TABLE_TOMBSTONES), 1);
+	model_free(model);
+	store_close(store);
+}
+END_TEST
+
+/* --- what must not be opened --- */
+
+struct image {
+	char *bytes;
+	size_t size;
+	struct timespec changed;
+};
+
+static struct image read_image(void)
+{
+	struct image image = {0};
+	struct stat st;
+	int fd = open(database, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	image.size = (size_t)st.st_size;
+	image.changed = st.st_mtim;
+	image.bytes = calloc(1, image.size + 1);
+	ck_assert_int_eq(read(fd, image.bytes, image.size), (ssize_t)image.size);
+	close(fd);
+	return image;
+}
+
+/* Opening must fail with this sentence and leave the file as it is, byte for byte. */
+static void refused_untouched(const char *sentence)
+{
+	struct image before = read_image(), after;
+	struct store *store = NULL;
+	struct error err = {0};
+
+	ck_assert_int_lt(store_open(&store, directory, &err), 0);
+	ck_assert_ptr_null(store);
+	ck_assert_int_eq(err.code, ERROR_STORE);
+	ck_assert_msg(strstr(err.text, sentence) != NULL, "%s", err.text);
+	after = read_image();
+	ck_assert_uint_eq(before.size, after.size);
+	ck_assert_mem_eq(before.bytes, after.bytes, before.size);
+	ck_assert_mem_eq(&before.changed, &after.changed, sizeof(after.changed));
+	free(before.bytes);
+	free(after.bytes);
+}
+
+static void write_file(const char *path, const char *bytes, size_t size, off_t offset)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, bytes, size, offset), (ssize_t)size);
+	close(fd);
+}
+
+static void run_sql(const char *sql)
+{
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(database, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+START_TEST(a_file_that_is_no_database_is_left_alone)
+{
+	write_file(database, "this was never a database", 25, 0);
+	refused_untouched("is damaged");
+}
+END_TEST
+
+START_TEST(an_empty_file_is_no_fresh_start)
+{
+	write_file(database, "", 0, 0);
+	refused_untouched("is damaged");
+}
+END_TEST
+
+START_TEST(another_programs_database_is_left_alone)
+{
+	run_sql("CREATE TABLE t (x); PRAGMA user_version=1");
+	refused_untouched("netd's mark");
+}
+END_TEST
+
+START_TEST(a_damaged_page_is_found)
+{
+	char garbage[4096];
+
+	store_filled();
+	memset(garbage, 0xa5, sizeof(garbage));
+	write_file(database, garbage, sizeof(garbage), 4096L * 2);
+	refused_untouched("is damaged");
+}
+END_TEST
+
+START_TEST(a_truncated_database_is_found)
+{
+	store_filled();
+	ck_assert_int_eq(truncate(database, 4096 * 3), 0);
+	refused_untouched("is damaged");
+}
+END_TEST
+
+START_TEST(a_newer_database_is_left_alone)
+{
+	store_filled();
+	run_sql("PRAGMA user_version=2");
+	refused_untouched("newer netd");
+}
+END_TEST
+
+START_TEST(a_log_without_its_database_is_no_fresh_start)
+{
+	char log[128];
+	struct store *store = NULL;
+	struct error err = {0};
+
+	snprintf(log, sizeof(log), "%s-wal", database);
+	write_file(log, "frames", 6, 0);
+	ck_assert_int_lt(store_open(&store, directory, &err), 0);
+	ck_assert_msg(strstr(err.text, "netd.db-wal") != NULL, "%s", err.text);
+	ck_assert_int_lt(access(database, F_OK), 0);
+}
+END_TEST
+
+START_TEST(values_that_cannot_be_are_refused)
+{
+	static const char *const edits[] = {
+	        "UPDATE networks SET name = hex(randomblob(40)) WHERE name = 'first'",
+	        "UPDATE networks SET mac = 'none'",
+	        "UPDATE subnets SET address = '10.0.0'",
+	        "UPDATE subnets SET prefix = 129",
+	        "UPDATE namespaces SET origin = 'found'",
+	        "UPDATE publications SET host_port = 65536",
+	        "UPDATE tombstones SET kind = ''",
+	        "INSERT INTO subnets VALUES ('first', 2, '10.9.0.0', 24, '10.9.0.1')",
+	};
+
+	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+		struct store *store;
+		struct model *model;
+		struct error err = {0};
+
+		store_filled();
+		run_sql(edits[i]);
+		store = open_store();
+		model = model_new();
+		ck_assert_msg(store_load(store, model, &err) < 0, "%s", edits[i]);
+		ck_assert_msg(strstr(err.text, "is damaged") != NULL, "%s", err.text);
+		model_free(model);
+		store_close(store);
+		empty_directory();
+	}
+}
+END_TEST
+
+START_TEST(a_second_netd_is_refused)
+{
+	struct store *store = open_store();
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		struct store *second = NULL;
+		struct error err = {0};
+
+		_exit(store_open(&second, directory, &err) < 0 && !second &&
+		                        strstr(err.text, "another netd uses it")
+		                ? 0
+		                : 1);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	store_close(store);
+	store_close(open_store());
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store");
+	TCase *tests = tcase_create("tests");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tests, make_directory, remove_directory);
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, a_new_database_has_an_instance_and_nothing_else);
+	tcase_add_test(tests, a_missing_state_directory_is_made_private);
+	tcase_add_test(tests, every_kind_of_object_comes_back);
+	tcase_add_test(tests, a_fork_is_saved_as_what_it_touched);
+	tcase_add_test(tests, a_file_that_is_no_database_is_left_alone);
+	tcase_add_test(tests, an_empty_file_is_no_fresh_start);
+	tcase_add_test(tests, another_programs_database_is_left_alone);
+	tcase_add_test(tests, a_damaged_page_is_found);
+	tcase_add_test(tests, a_truncated_database_is_found);
+	tcase_add_test(tests, a_newer_database_is_left_alone);
+	tcase_add_test(tests, a_log_without_its_database_is_no_fresh_start);
+	tcase_add_test(tests, values_that_cannot_be_are_refused);
+	tcase_add_test(tests, a_second_netd_is_refused);
+	suite_add_tcase(suite, tests);
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
