@@ -200,6 +200,8 @@ static int cleanup(const struct options *options, struct error *err)
 	else if (r == 0 && options->purge)
 		r = purge(options->state_dir, err);
 	if (r == 0 && !options->dry_run)
+		api_unlink(options->socket);
+	if (r == 0 && !options->dry_run)
 		rmdir(options->runtime_dir); /* the service manager's, if it keeps it */
 	return r;
 }

@@ -217,7 +217,7 @@ static int netd_start(struct guest *guest, struct error *err)
 static void netd_stop(struct guest *guest)
 {
 	int64_t deadline = milliseconds() + STOP_SECONDS * 1000;
-	bool ready;
+	bool ready = false;
 
 	if (!guest->netd_ended)
 		kill(guest->netd_pid, SIGTERM);
@@ -249,7 +249,7 @@ static int environment_set(const char *netd_path, struct error *err)
 
 static int guest_run(struct guest *guest, struct error *err)
 {
-	bool ready;
+	bool ready = false;
 	sigset_t watched;
 	int r, signal;
 

@@ -82,6 +82,17 @@ static int clear_place(const struct sockaddr_un *address, struct error *err)
 	return 0;
 }
 
+void api_unlink(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct error in_use;
+
+	if (strlen(path) < sizeof(address.sun_path)) {
+		strcpy(address.sun_path, path);
+		clear_place(&address, &in_use);
+	}
+}
+
 int api_listen(const char *path, int *ret, struct error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -17,6 +17,9 @@ struct api;
  */
 int api_listen(const char *path, int *ret, struct error *err);
 
+/* Removes the socket of a daemon that died; one on which someone still listens stays. */
+void api_unlink(const char *path);
+
 /* Serves on a socket that listens already; the descriptor is the api's from here on, also on
  * failure. */
 int api_open(struct api **ret, struct event_base *base, struct engine *engine, int listen_fd,

@@ -24,7 +24,8 @@ static int observe_all(struct kernel *kernel, struct resources *ret, struct erro
 	for (unsigned i = 0; i < count; i++)
 		names[i] = namespaces[i].name;
 	r = kernel_observe(kernel, SCOPE_ALL, names, count, ret, err);
-	engine_leave_adopted(ret);
+	if (r == 0)
+		engine_leave_foreign(ret, &(const struct resources){0});
 	return r;
 }
 

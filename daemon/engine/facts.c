@@ -171,11 +171,21 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 	return 0;
 }
 
+bool facts_bridge_netfilter(void)
+{
+	char value[16] = "0";
+	struct error absent; /* br_netfilter is not there: nothing of it is on */
+
+	return sysctl_read("", "net/bridge/bridge-nf-call-iptables", value, &absent) == 0 &&
+	       value[0] != '0';
+}
+
 int facts_host(struct engine *engine, struct request *ret, struct error *err)
 {
 	int r = gather_interfaces(engine, ret, err);
 
 	ret->kind = REQUEST_HOST;
+	ret->host.bridge_netfilter = facts_bridge_netfilter();
 	if (r == 0)
 		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, UPSTREAMS_MAX,
 			&ret->host.upstream_count, err);

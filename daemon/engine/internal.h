@@ -69,6 +69,8 @@ int facts_gather(struct engine *engine, const struct request *request, struct fa
 	struct error *err);
 /* A REQUEST_HOST that says how the host is now: its interfaces and its resolvers. */
 int facts_host(struct engine *engine, struct request *ret, struct error *err);
+/* Whether bridged IPv4 passes the inet hooks. */
+bool facts_bridge_netfilter(void);
 /* What the answer of a granted request should warn of. */
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
 	struct answer *answer);
@@ -81,8 +83,9 @@ void facts_warn_at_start(struct engine *engine);
 int engine_settle(struct engine *engine, struct model *fork, struct error *err);
 /* Makes the kernel what `model` says: repairs, and removes orphans. Goes on after failures; *err has the first. */
 int engine_reconcile(struct engine *engine, const struct model *model, struct error *err);
-/* Takes adopted namespaces out of what was observed: they are not netd's to want or to remove. */
-void engine_leave_adopted(struct resources *list);
+/* Takes out of what was observed, and is not wanted, what others may have put there: adopted namespaces, and addresses and routes
+ * on netd's interfaces, which go with these if they are netd's after all. */
+void engine_leave_foreign(struct resources *there, const struct resources *wanted);
 
 /* --- reap.c --- */
 

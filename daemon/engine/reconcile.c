@@ -144,19 +144,34 @@ static int namespace_names(
 	return 0;
 }
 
-void engine_leave_adopted(struct resources *list)
+static bool is_foreign(const struct resource *resource)
+{
+	if (resource->kind == RESOURCE_NETNS)
+		return resource->netns.adopted;
+	if (resource->kind == RESOURCE_ROUTE) /* there is one default route, and it is netd's */
+		return resource->route.destination.prefix > 0;
+	return resource->kind == RESOURCE_ADDRESS;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return resource_compare(a, b);
+}
+
+void engine_leave_foreign(struct resources *there, const struct resources *wanted)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < list->count; i++) {
-		struct resource *resource = &list->items[i];
+	for (size_t i = 0; i < there->count; i++) {
+		struct resource *resource = &there->items[i];
 
-		if (resource->kind == RESOURCE_NETNS && resource->netns.adopted)
+		if (is_foreign(resource) && (wanted->count == 0 || !bsearch(resource, wanted->items, wanted->count,
+							       sizeof(*resource), compare)))
 			free(resource->text);
 		else
-			list->items[kept++] = *resource;
+			there->items[kept++] = *resource;
 	}
-	list->count = kept;
+	there->count = kept;
 }
 
 static void log_steps(const struct steps *steps)
@@ -208,6 +223,6 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 		r = desired(model, &wanted, err);
 	if (r < 0)
 		return r;
-	engine_leave_adopted(&there);
+	engine_leave_foreign(&there, &wanted);
 	return repair(engine, &there, &wanted, err);
 }

@@ -20,12 +20,13 @@
 #include <sys/stat.h>
 
 #define SETTLE_MS 20
+#define LOOK_S	  5 /* for what the kernel does not announce */
 
 struct watch {
 	struct engine *engine;
 	struct mnl_socket *rtnl;
 	int inotify, netns_wd;
-	struct event *on_rtnl, *on_inotify, *refresh;
+	struct event *on_rtnl, *on_inotify, *refresh, *look;
 };
 
 static void refresh_soon(struct watch *watch)
@@ -47,6 +48,14 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 		log_warning("look at the host's interfaces: %s", err.text);
 		request_done(&request);
 	}
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch *watch = arg;
+
+	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter)
+		refresh_soon(watch);
 }
 
 /* --- rtnetlink --- */
@@ -200,13 +209,16 @@ static int open_inotify(struct watch *watch, struct error *err)
 
 static int add_events(struct watch *watch, struct error *err)
 {
+	const struct timeval interval = {.tv_sec = LOOK_S};
 	struct event_base *base = watch->engine->base;
 
 	watch->on_rtnl = event_new(base, mnl_socket_get_fd(watch->rtnl), EV_READ | EV_PERSIST, on_rtnl, watch);
 	watch->on_inotify = event_new(base, watch->inotify, EV_READ | EV_PERSIST, on_inotify, watch);
 	watch->refresh = event_new(base, -1, 0, on_refresh, watch);
-	if (!watch->on_rtnl || !watch->on_inotify || !watch->refresh ||
-		event_add(watch->on_rtnl, NULL) < 0 || event_add(watch->on_inotify, NULL) < 0)
+	watch->look = event_new(base, -1, EV_PERSIST, on_look, watch);
+	if (!watch->on_rtnl || !watch->on_inotify || !watch->refresh || !watch->look ||
+		event_add(watch->on_rtnl, NULL) < 0 || event_add(watch->on_inotify, NULL) < 0 ||
+		event_add(watch->look, &interval) < 0)
 		return error_memory(err);
 	refresh_soon(watch); /* for what came between the first look and this watch */
 	return 0;
@@ -236,14 +248,14 @@ int watch_open(struct watch **ret, struct engine *engine, struct error *err)
 
 struct watch *watch_close(struct watch *watch)
 {
+	struct event *events[] = {watch ? watch->on_rtnl : NULL, watch ? watch->on_inotify : NULL,
+		watch ? watch->refresh : NULL, watch ? watch->look : NULL};
+
 	if (!watch)
 		return NULL;
-	if (watch->on_rtnl)
-		event_free(watch->on_rtnl);
-	if (watch->on_inotify)
-		event_free(watch->on_inotify);
-	if (watch->refresh)
-		event_free(watch->refresh);
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i])
+			event_free(events[i]);
 	if (watch->rtnl)
 		mnl_socket_close(watch->rtnl);
 	closep(&watch->inotify);

@@ -100,6 +100,12 @@ static int rename_end(struct kernel *kernel, const struct resource *old, const s
 	return r < 0 ? (rtnl_flush(kernel->rtnl, &ignored), r) : rtnl_flush(kernel->rtnl, err);
 }
 
+/* An end that waits for deletion gives up its name, and nothing else is wanted of it. */
+static bool frees_name(const struct resource *end)
+{
+	return !end->end.up && strcmp(end->end.ifname, end->name) == 0;
+}
+
 static int change(struct kernel *kernel, struct step *step, struct error *err)
 {
 	const struct resource *old = step->old, *new = step->new;
@@ -112,6 +118,10 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 		return 0;
 	}
 	index = rtnl_ifindex(kernel->rtnl, new->ns, name);
+	if (index == 0 && frees_name(new)) {
+		step->done = true; /* its tenant was faster */
+		return 0;
+	}
 	if (index == 0)
 		return error_set(
 		        err, ERROR_KERNEL, ENODEV, "set up interface %s in %s", name, new->ns);

@@ -39,6 +39,7 @@ extern const struct kind kind_element;  /* nft_element.c */
 extern const struct kind kind_netns;    /* netns.c */
 extern const struct kind kind_link;     /* link.c */
 extern const struct kind kind_end;      /* end.c */
+extern const struct kind kind_port;     /* port.c */
 extern const struct kind kind_sysctl;   /* sysctl.c */
 extern const struct kind kind_address;  /* address.c */
 extern const struct kind kind_route;    /* route.c */

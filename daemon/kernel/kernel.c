@@ -20,6 +20,7 @@ static const struct kind *const kinds[RESOURCE_KINDS] = {
 	[RESOURCE_NETNS] = &kind_netns,
 	[RESOURCE_LINK] = &kind_link,
 	[RESOURCE_END] = &kind_end,
+	[RESOURCE_PORT] = &kind_port,
 	[RESOURCE_SYSCTL] = &kind_sysctl,
 	[RESOURCE_ADDRESS] = &kind_address,
 	[RESOURCE_ROUTE] = &kind_route,

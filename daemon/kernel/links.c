@@ -19,13 +19,26 @@
 #include <netlink/attr.h>
 #include <string.h>
 
+static void read_port(const struct nlattr *data, struct link_seen *link)
+{
+	struct nlattr *attributes[IFLA_BRPORT_MAX + 1];
+
+	if (nla_parse_nested(attributes, IFLA_BRPORT_MAX, (struct nlattr *)data, NULL) == 0 &&
+	        attributes[IFLA_BRPORT_MODE] && nla_len(attributes[IFLA_BRPORT_MODE]) >= 1)
+		link->hairpin = nla_get_u8(attributes[IFLA_BRPORT_MODE]) != 0;
+}
+
 static void read_info(const struct nlattr *info, struct link_seen *link)
 {
 	struct nlattr *attributes[IFLA_INFO_MAX + 1];
 
-	if (nla_parse_nested(attributes, IFLA_INFO_MAX, (struct nlattr *)info, NULL) == 0 &&
-	        attributes[IFLA_INFO_KIND])
+	if (nla_parse_nested(attributes, IFLA_INFO_MAX, (struct nlattr *)info, NULL) < 0)
+		return;
+	if (attributes[IFLA_INFO_KIND])
 		nla_strlcpy(link->kind, attributes[IFLA_INFO_KIND], sizeof(link->kind));
+	if (attributes[IFLA_INFO_SLAVE_KIND] && attributes[IFLA_INFO_SLAVE_DATA] &&
+	        nla_strcmp(attributes[IFLA_INFO_SLAVE_KIND], "bridge") == 0)
+		read_port(attributes[IFLA_INFO_SLAVE_DATA], link);
 }
 
 /* The number in an attribute; `otherwise` where it is absent or too short. */

@@ -20,6 +20,7 @@ struct link_seen {
 	uint32_t mtu, group;
 	uint8_t mac[MAC_SIZE];
 	bool up, loopback;
+	bool hairpin; /* as a bridge's port */
 	char *alias; /* owned; NULL: none */
 };
 

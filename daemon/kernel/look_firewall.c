@@ -1,9 +1,11 @@
 /*
- * Other people's forward chains, and whether netd's traffic gets through them. A drop in any base chain is final, so netd cannot overrule
- * it; it can name the chain and the command that helps, in the words of whoever keeps that chain (look_firewall_advice.c).
+ * Other people's forward chains, and whether netd's traffic gets through them. A drop in any base
+ * chain is final, so netd cannot overrule it; it can name the chain and the command that helps, in
+ * the words of whoever keeps that chain (look_firewall_advice.c).
  *
- * Only chains at the forward hook are looked at, and rules are only read where there is one. What counts is the first packet of a
- * flow, in both directions: what comes from a bridge, and what a published port lets in.
+ * Only chains at the forward hook are looked at, and rules are only read where there is one. What
+ * counts is the first packet of a flow, in both directions: what comes from a bridge, and what a
+ * published port lets in.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -52,11 +54,11 @@ static int add_chain(struct chains *chains, struct nftnl_chain *chain)
 	}
 	seen = &chains->items[chains->count++];
 	*seen = (struct firewall_chain){
-		.family = (uint16_t)nftnl_chain_get_u32(chain, NFTNL_CHAIN_FAMILY),
-		.forward = nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM) &&
-			   nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM) == NF_INET_FORWARD,
-		.policy_drop = nftnl_chain_is_set(chain, NFTNL_CHAIN_POLICY) &&
-			       nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_DROP,
+	        .family = (uint16_t)nftnl_chain_get_u32(chain, NFTNL_CHAIN_FAMILY),
+	        .forward = nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM) &&
+	                   nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM) == NF_INET_FORWARD,
+	        .policy_drop = nftnl_chain_is_set(chain, NFTNL_CHAIN_POLICY) &&
+	                       nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_DROP,
 	};
 	snprintf(seen->table, sizeof(seen->table), "%s", table);
 	snprintf(seen->name, sizeof(seen->name), "%s", name);
@@ -138,7 +140,7 @@ static int read_rule(const struct nlmsghdr *header, void *arg)
 	struct nftnl_rule *rule = nftnl_rule_alloc();
 
 	if (rule && nftnl_rule_nlmsg_parse(header, rule) == 0 &&
-		nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN) && add_rule(arg, rule) == 0)
+	        nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN) && add_rule(arg, rule) == 0)
 		return MNL_CB_OK;
 	if (rule)
 		nftnl_rule_free(rule);
@@ -149,15 +151,15 @@ static int read_rule(const struct nlmsghdr *header, void *arg)
 static int compare_rules(const void *a, const void *b)
 {
 	struct nftnl_rule *const *x = a, *const *y = b;
-	int order = strcmp(nftnl_rule_get_str(*x, NFTNL_RULE_CHAIN),
-		nftnl_rule_get_str(*y, NFTNL_RULE_CHAIN));
+	int order = strcmp(
+	        nftnl_rule_get_str(*x, NFTNL_RULE_CHAIN), nftnl_rule_get_str(*y, NFTNL_RULE_CHAIN));
 
 	/* Stable within a chain: the position was put there for this. */
 	return order ? order
-		     : (nftnl_rule_get_u32(*x, NFTNL_RULE_ID) >
-				nftnl_rule_get_u32(*y, NFTNL_RULE_ID)) -
-			       (nftnl_rule_get_u32(*x, NFTNL_RULE_ID) <
-				       nftnl_rule_get_u32(*y, NFTNL_RULE_ID));
+	             : (nftnl_rule_get_u32(*x, NFTNL_RULE_ID) >
+	                       nftnl_rule_get_u32(*y, NFTNL_RULE_ID)) -
+	                       (nftnl_rule_get_u32(*x, NFTNL_RULE_ID) <
+	                               nftnl_rule_get_u32(*y, NFTNL_RULE_ID));
 }
 
 static int read_rules(struct rules *rules, struct error *err)
@@ -167,7 +169,7 @@ static int read_rules(struct rules *rules, struct error *err)
 	for (int i = 0; r == -EINTR && i < NFT_DUMP_TRIES; i++) {
 		rules_clear(rules);
 		r = nft_dump(rules->nft, NFT_MSG_GETRULE, rules->base->family, fill_table,
-			read_rule, rules, err);
+		        read_rule, rules, err);
 	}
 	if (r < 0 || rules->count == 0)
 		return r;
@@ -197,7 +199,7 @@ static size_t find_chain(const struct rules *rules, const char *chain)
 
 /* What a chain does: FIREWALL_ACCEPT, FIREWALL_DROP, or FIREWALL_NONE at its end. */
 static int walk(struct rules *rules, const char *chain, const struct firewall_packet *packet,
-	unsigned depth, enum firewall_verdict *ret, struct error *err)
+        unsigned depth, enum firewall_verdict *ret, struct error *err)
 {
 	*ret = FIREWALL_NONE;
 	for (size_t i = find_chain(rules, chain); depth < DEPTH_MAX && i < rules->count; i++) {
@@ -206,10 +208,10 @@ static int walk(struct rules *rules, const char *chain, const struct firewall_pa
 		int r;
 
 		if (strcmp(nftnl_rule_get_str(rules->items[i], NFTNL_RULE_CHAIN), chain) != 0 ||
-			rules->steps++ > STEPS_MAX)
+		        rules->steps++ > STEPS_MAX)
 			return 0;
 		r = firewall_rule(rules->nft, rules->base->table, rules->base->family,
-			rules->items[i], packet, &match, &action, err);
+		        rules->items[i], packet, &match, &action, err);
 		if (r < 0)
 			return r;
 		if (action.verdict == FIREWALL_NONE || !firewall_applies(&match, action.verdict))
@@ -224,14 +226,14 @@ static int walk(struct rules *rules, const char *chain, const struct firewall_pa
 		if (match.other && *ret == FIREWALL_DROP)
 			*ret = FIREWALL_NONE;
 		if (r < 0 || *ret != FIREWALL_NONE ||
-			(action.verdict == FIREWALL_GOTO && !match.other))
+		        (action.verdict == FIREWALL_GOTO && !match.other))
 			return r;
 	}
 	return 0;
 }
 
 static int drops(
-	struct rules *rules, const struct firewall_packet *packet, bool *ret, struct error *err)
+        struct rules *rules, const struct firewall_packet *packet, bool *ret, struct error *err)
 {
 	enum firewall_verdict verdict;
 	int r;
@@ -253,13 +255,13 @@ static bool has_ipv6(const char *ifname)
 
 	while (file && fgets(line, sizeof(line), file))
 		if (sscanf(line, "%*s %*s %*s %x %*s %16s", &scope, name) == 2 &&
-			(scope & 0xf0) != 0x20 && strcmp(name, ifname) == 0)
+		        (scope & 0xf0) != 0x20 && strcmp(name, ifname) == 0)
 			return true;
 	return false;
 }
 
 static int judge(
-	struct rules *rules, struct firewall_packet *packet, bool *dropped, struct error *err)
+        struct rules *rules, struct firewall_packet *packet, bool *dropped, struct error *err)
 {
 	uint16_t family = rules->base->family;
 	int r = 0;
@@ -284,15 +286,15 @@ static void take(struct firewall_finding *finding, const char *bridge, const boo
 		finding->bridges[finding->bridge_count++] = bridge;
 }
 
-static int look_at_chain(
-	struct nft *nft, struct firewall_finding *finding, const struct bridges *bridges, struct error *err)
+static int look_at_chain(struct nft *nft, struct firewall_finding *finding,
+        const struct bridges *bridges, struct error *err)
 {
 	_cleanup_(rules_done) struct rules rules = {.nft = nft, .base = finding->chain};
 	int r = read_rules(&rules, err);
 
 	for (unsigned i = 0; r == 0 && i < bridges->count; i++) {
-		struct firewall_packet packet = {.ifname = bridges->names[i],
-			.ifindex = if_nametoindex(bridges->names[i])};
+		struct firewall_packet packet = {
+		        .ifname = bridges->names[i], .ifindex = if_nametoindex(bridges->names[i])};
 		bool dropped[2] = {false, false};
 
 		for (int enters = 0; r == 0 && enters < 2; enters++) {
@@ -305,13 +307,13 @@ static int look_at_chain(
 }
 
 static int look_at_legacy(
-	struct firewall_finding *finding, const struct bridges *bridges, struct error *err)
+        struct firewall_finding *finding, const struct bridges *bridges, struct error *err)
 {
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < bridges->count; i++) {
 		struct firewall_packet packet = {
-			.ifname = bridges->names[i], .family = NFPROTO_IPV4};
+		        .ifname = bridges->names[i], .family = NFPROTO_IPV4};
 		bool dropped[2] = {false, false};
 
 		for (int enters = 0; r == 0 && enters < 2; enters++) {
@@ -328,14 +330,15 @@ static int look_at_legacy(
 
 static bool is_candidate(const struct firewall_chain *chain)
 {
-	return chain->forward && !(chain->family == NFPROTO_INET && strcmp(chain->table, "netd") == 0) &&
+	return chain->forward &&
+	       !(chain->family == NFPROTO_INET && strcmp(chain->table, "netd") == 0) &&
 	       (chain->family == NFPROTO_IPV4 || chain->family == NFPROTO_IPV6 ||
-		       chain->family == NFPROTO_INET);
+	               chain->family == NFPROTO_INET);
 }
 
 /* Who keeps the table that this chain is in. */
 static enum firewall_keeper keeper_of(
-	const struct chains *chains, const struct firewall_chain *chain)
+        const struct chains *chains, const struct firewall_chain *chain)
 {
 	if (chain->family == NFPROTO_INET && strcmp(chain->table, "firewalld") == 0)
 		return KEEPER_FIREWALLD;
@@ -350,13 +353,13 @@ static enum firewall_keeper keeper_of(
 			return KEEPER_UFW;
 	}
 	if (chain->family != NFPROTO_INET && strcmp(chain->table, "filter") == 0 &&
-		strcmp(chain->name, "FORWARD") == 0)
+	        strcmp(chain->name, "FORWARD") == 0)
 		return KEEPER_IPTABLES;
 	return KEEPER_NFT;
 }
 
 int look_firewall(struct kernel *kernel, const char (*bridges)[IFNAMSIZ], unsigned bridge_count,
-	char (*sentences)[512], unsigned max, unsigned *count, struct error *err)
+        char (*sentences)[512], unsigned max, unsigned *count, struct error *err)
 {
 	const struct bridges names = {bridges, bridge_count};
 	_cleanup_(chains_done) struct chains chains = {0};
@@ -369,8 +372,8 @@ int look_firewall(struct kernel *kernel, const char (*bridges)[IFNAMSIZ], unsign
 		if (!is_candidate(&chains.items[i]))
 			continue;
 		finding = (struct firewall_finding){.chain = &chains.items[i],
-			.keeper = keeper_of(&chains, &chains.items[i]),
-			.bridges = dropped};
+		        .keeper = keeper_of(&chains, &chains.items[i]),
+		        .bridges = dropped};
 		r = look_at_chain(kernel->nft, &finding, &names, err);
 		if (r == 0 && finding.bridge_count > 0)
 			firewall_advise(&finding, sentences[(*count)++], sizeof(*sentences));

@@ -1,9 +1,11 @@
 /*
- * What the files of look_firewall share: a packet of which only little is known, and what rules do to it.
+ * What the files of look_firewall share: a packet of which only little is known, and what rules do
+ * to it.
  *
- * The packet is the first of a flow that enters or leaves by one of netd's bridges; where it comes from or goes to otherwise is not
- * known. So a condition holds, does not hold, or cannot be told; and a rule that accepts what comes from the bridge and goes out by a
- * certain other interface counts as accepting it: whoever wrote that has thought of the bridge.
+ * The packet is the first of a flow that enters or leaves by one of netd's bridges; where it comes
+ * from or goes to otherwise is not known. So a condition holds, does not hold, or cannot be told;
+ * and a rule that accepts what comes from the bridge and goes out by a certain other interface
+ * counts as accepting it: whoever wrote that has thought of the bridge.
  */
 #pragma once
 
@@ -16,8 +18,8 @@
 struct firewall_packet {
 	const char *ifname; /* the bridge */
 	unsigned ifindex;   /* 0: it is not there yet */
-	bool enters;	    /* goes out by the bridge, to a namespace; else comes from it */
-	uint8_t family;	    /* NFPROTO_IPV4, NFPROTO_IPV6 */
+	bool enters;        /* goes out by the bridge, to a namespace; else comes from it */
+	uint8_t family;     /* NFPROTO_IPV4, NFPROTO_IPV6 */
 };
 
 /* How a rule's conditions fit the packet. None of them: it matches. */
@@ -61,36 +63,40 @@ struct firewall_registers {
 	uint8_t bytes[4 * FIREWALL_WORDS];
 };
 
-/* The word that a register starts at: 1 to 4 are sixteen bytes each, from 8 on they are four. -1: there is none. */
+/* The word that a register starts at: 1 to 4 are sixteen bytes each, from 8 on they are four. -1:
+ * there is none. */
 int firewall_word_of(uint32_t reg);
 /* What is known of `size` bytes from a word on: the least of all words. */
-enum firewall_word firewall_known(const struct firewall_registers *registers, int word, size_t size);
+enum firewall_word firewall_known(
+        const struct firewall_registers *registers, int word, size_t size);
 
 /* A lookup of what stands from `word` on. */
 struct firewall_search {
 	const struct firewall_registers *registers;
 	int word;
 	const char *table, *set;
-	bool unknown;		       /* it cannot be told */
-	bool found;		       /* of what is known of the key; `other`: the rest of it is the other side */
-	bool other, bridge;	       /* part of the key */
+	bool unknown; /* it cannot be told */
+	bool found;   /* of what is known of the key; `other`: the rest of it is the other side */
+	bool other, bridge;            /* part of the key */
 	struct firewall_action action; /* of a map of verdicts */
 };
 
-int firewall_search(struct nft *nft, uint16_t family, struct firewall_search *search, struct error *err);
+int firewall_search(
+        struct nft *nft, uint16_t family, struct firewall_search *search, struct error *err);
 
 /* --- rules --- */
 
 /* What one nf_tables rule does to the packet. It may have to read sets. */
 int firewall_rule(struct nft *nft, const char *table, uint16_t family, struct nftnl_rule *rule,
-	const struct firewall_packet *packet, struct firewall_match *match, struct firewall_action *ret,
-	struct error *err);
+        const struct firewall_packet *packet, struct firewall_match *match,
+        struct firewall_action *ret, struct error *err);
 
 /* Whether the match is good enough for this verdict. */
 bool firewall_applies(const struct firewall_match *match, enum firewall_verdict verdict);
 
 /* The FORWARD chain of iptables-legacy. *ret: what it does; FIREWALL_NONE where there is none. */
-int firewall_legacy(const struct firewall_packet *packet, enum firewall_verdict *ret, struct error *err);
+int firewall_legacy(
+        const struct firewall_packet *packet, enum firewall_verdict *ret, struct error *err);
 
 /* --- findings --- */
 
@@ -119,7 +125,7 @@ struct firewall_finding {
 	const struct firewall_chain *chain; /* NULL: KEEPER_LEGACY */
 	enum firewall_keeper keeper;
 	bool leaving, entering; /* what it drops */
-	const char **bridges;	/* whose */
+	const char **bridges;   /* whose */
 	unsigned bridge_count;
 };
 

@@ -1,7 +1,7 @@
 /*
- * What to do about a forward chain that drops netd's traffic: the command of the program that keeps the chain, because what is put there
- * behind that program's back is gone when it next reloads. Both directions are accepted: what comes from a bridge, and what published
- * ports let in.
+ * What to do about a forward chain that drops netd's traffic: the command of the program that keeps
+ * the chain, because what is put there behind that program's back is gone when it next reloads.
+ * Both directions are accepted: what comes from a bridge, and what published ports let in.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -15,7 +15,8 @@
 #define PREFIX "netd"
 #define SHOWN  2 /* bridges of other names that a sentence has room for */
 
-/* Bridges that netd has named are matched by what their names have in common, so that the next one needs no rule. */
+/* Bridges that netd has named are matched by what their names have in common, so that the next one
+ * needs no rule. */
 static bool have_prefix(const struct firewall_finding *finding)
 {
 	for (unsigned i = 0; i < finding->bridge_count; i++)
@@ -32,11 +33,11 @@ static unsigned shown(const struct firewall_finding *finding)
 static void print_iptables(FILE *out, const char *program, const char *chain, const char *bridge)
 {
 	fprintf(out, "%s -I %s -i %s -j ACCEPT && %s -I %s -o %s -j ACCEPT", program, chain, bridge,
-		program, chain, bridge);
+	        program, chain, bridge);
 }
 
 static void advise_iptables(
-	const struct firewall_finding *finding, const char *program, const char *chain, FILE *out)
+        const struct firewall_finding *finding, const char *program, const char *chain, FILE *out)
 {
 	if (have_prefix(finding))
 		return print_iptables(out, program, chain, PREFIX "+");
@@ -57,7 +58,7 @@ static void print_nft(FILE *out, const struct firewall_chain *chain, const char 
 
 	for (int i = 0; i < 2; i++)
 		fprintf(out, "%sinsert rule %s %s %s %s \"%s\" accept", i > 0 ? "; " : "",
-			family_name(chain->family), chain->table, chain->name, sides[i], bridge);
+		        family_name(chain->family), chain->table, chain->name, sides[i], bridge);
 }
 
 static void advise_nft(const struct firewall_finding *finding, FILE *out)
@@ -76,7 +77,7 @@ static void advise_ufw(const struct firewall_finding *finding, FILE *out)
 {
 	for (unsigned i = 0; i < shown(finding); i++)
 		fprintf(out, "%sufw route allow in on %s && ufw route allow out on %s",
-			i > 0 ? " && " : "", finding->bridges[i], finding->bridges[i]);
+		        i > 0 ? " && " : "", finding->bridges[i], finding->bridges[i]);
 }
 
 static void advise_firewalld(const struct firewall_finding *finding, FILE *out)
@@ -144,12 +145,12 @@ void firewall_advise(const struct firewall_finding *finding, char *text, size_t 
 		return;
 	if (chain)
 		fprintf(out, "table %s %s, chain %s,", family_name(chain->family), chain->table,
-			chain->name);
+		        chain->name);
 	else
 		fputs("table filter of iptables-legacy, chain FORWARD,", out);
 	fprintf(out, " drops what %s%s%s ", finding->entering ? "enters" : "",
-		finding->entering && finding->leaving ? " and " : "",
-		finding->leaving ? "leaves" : "");
+	        finding->entering && finding->leaving ? " and " : "",
+	        finding->leaving ? "leaves" : "");
 	for (unsigned i = 0; i < shown(finding); i++)
 		fprintf(out, "%s%s", i > 0 ? ", " : "", finding->bridges[i]);
 	if (finding->bridge_count > SHOWN)

@@ -1,6 +1,7 @@
 /*
- * The FORWARD chain of iptables-legacy, which nf_tables does not know of. The kernel gives the whole table as one block of entries
- * that point at each other by offset; nothing of it is believed before it was found to lie within the block.
+ * The FORWARD chain of iptables-legacy, which nf_tables does not know of. The kernel gives the
+ * whole table as one block of entries that point at each other by offset; nothing of it is believed
+ * before it was found to lie within the block.
  *
  * The table is only asked for where it is there already: asking makes the kernel load it.
  */
@@ -22,7 +23,7 @@ struct table {
 	struct ipt_get_entries *entries;
 	unsigned size;
 	unsigned forward, policy; /* offsets of the FORWARD chain's first entry and of its policy */
-	unsigned steps; /* taken; a table that jumps in circles ends, too */
+	unsigned steps;           /* taken; a table that jumps in circles ends, too */
 };
 
 static bool is_there(void)
@@ -55,7 +56,7 @@ static bool has_matches(const struct ipt_entry *entry)
 
 	while (at + sizeof(struct xt_entry_match) <= entry->target_offset) {
 		const struct xt_entry_match *match =
-			(const struct xt_entry_match *)((const char *)entry + at);
+		        (const struct xt_entry_match *)((const char *)entry + at);
 
 		if (strncmp(match->u.user.name, "comment", sizeof(match->u.user.name)) != 0)
 			return true;
@@ -67,11 +68,12 @@ static bool has_matches(const struct ipt_entry *entry)
 }
 
 static struct firewall_match match_entry(
-	const struct ipt_entry *entry, const struct firewall_packet *packet)
+        const struct ipt_entry *entry, const struct firewall_packet *packet)
 {
 	const struct ipt_ip *ip = &entry->ip;
 	bool out = packet->enters;
-	const char *own = out ? ip->outiface : ip->iniface, *other = out ? ip->iniface : ip->outiface;
+	const char *own = out ? ip->outiface : ip->iniface,
+	           *other = out ? ip->iniface : ip->outiface;
 	const unsigned char *mask = out ? ip->outiface_mask : ip->iniface_mask;
 	bool inverted = ip->invflags & (out ? IPT_INV_VIA_OUT : IPT_INV_VIA_IN);
 	struct firewall_match match = {.other = other[0] != '\0'};
@@ -82,8 +84,8 @@ static struct firewall_match match_entry(
 		match.never = holds == inverted;
 		match.named = holds && !inverted;
 	}
-	match.unknown = ip->smsk.s_addr || ip->dmsk.s_addr || ip->proto ||
-			ip->flags & IPT_F_FRAG || has_matches(entry);
+	match.unknown = ip->smsk.s_addr || ip->dmsk.s_addr || ip->proto || ip->flags & IPT_F_FRAG ||
+	                has_matches(entry);
 	return match;
 }
 
@@ -95,7 +97,7 @@ static const struct ipt_entry *entry_at(const struct table *table, unsigned offs
 		return NULL;
 	entry = (const struct ipt_entry *)((const char *)table->entries->entrytable + offset);
 	if (entry->next_offset > table->size - offset || entry->target_offset < sizeof(*entry) ||
-		entry->target_offset + sizeof(struct xt_entry_target) > entry->next_offset)
+	        entry->target_offset + sizeof(struct xt_entry_target) > entry->next_offset)
 		return NULL;
 	return entry;
 }
@@ -104,12 +106,12 @@ static const struct ipt_entry *entry_at(const struct table *table, unsigned offs
 static enum firewall_verdict target_of(const struct ipt_entry *entry, unsigned *jump)
 {
 	const struct xt_standard_target *target =
-		(const struct xt_standard_target *)((const char *)entry + entry->target_offset);
+	        (const struct xt_standard_target *)((const char *)entry + entry->target_offset);
 
 	if (strncmp(target->target.u.user.name, "REJECT", sizeof("REJECT")) == 0)
 		return FIREWALL_DROP;
 	if (target->target.u.user.name[0] ||
-		entry->target_offset + sizeof(*target) > entry->next_offset)
+	        entry->target_offset + sizeof(*target) > entry->next_offset)
 		return FIREWALL_NONE;
 	if (target->verdict >= 0) {
 		*jump = (unsigned)target->verdict;
@@ -126,13 +128,13 @@ static enum firewall_verdict target_of(const struct ipt_entry *entry, unsigned *
 }
 
 /* A jump to the very next rule is how the kernel keeps a rule without a target. */
-static enum firewall_verdict walk(struct table *table, unsigned offset,
-	const struct firewall_packet *packet, unsigned depth)
+static enum firewall_verdict walk(
+        struct table *table, unsigned offset, const struct firewall_packet *packet, unsigned depth)
 {
 	const struct ipt_entry *entry;
 
 	while (depth < DEPTH_MAX && table->steps++ < STEPS_MAX &&
-		(entry = entry_at(table, offset))) {
+	        (entry = entry_at(table, offset))) {
 		struct firewall_match match = match_entry(entry, packet);
 		unsigned jump = 0;
 		enum firewall_verdict verdict = target_of(entry, &jump), result = FIREWALL_NONE;
@@ -167,7 +169,8 @@ static int read_table(struct table *ret, struct error *err)
 	socklen_t size = sizeof(info);
 
 	if (fd < 0 || getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &size) < 0)
-		return error_set(err, ERROR_KERNEL, errno, "ask for iptables-legacy's table filter");
+		return error_set(
+		        err, ERROR_KERNEL, errno, "ask for iptables-legacy's table filter");
 	size = (socklen_t)(sizeof(*ret->entries) + info.size);
 	ret->entries = calloc(1, size);
 	if (!ret->entries)
@@ -182,7 +185,7 @@ static int read_table(struct table *ret, struct error *err)
 }
 
 int firewall_legacy(
-	const struct firewall_packet *packet, enum firewall_verdict *ret, struct error *err)
+        const struct firewall_packet *packet, enum firewall_verdict *ret, struct error *err)
 {
 	_cleanup_(table_done) struct table table = {0};
 	enum firewall_verdict verdict;

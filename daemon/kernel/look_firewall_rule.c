@@ -1,7 +1,7 @@
 /*
- * One rule of someone else's nf_tables, run on a packet of which little is known. The registers hold bytes and for every word of four
- * whether these are known; an expression that this file does not know leaves all of them unknown, so that what it says is never more
- * than what the rule says.
+ * One rule of someone else's nf_tables, run on a packet of which little is known. The registers
+ * hold bytes and for every word of four whether these are known; an expression that this file does
+ * not know leaves all of them unknown, so that what it says is never more than what the rule says.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -28,7 +28,8 @@ struct run {
 	struct firewall_registers registers;
 };
 
-static void load(struct run *run, uint32_t reg, enum firewall_word state, const void *bytes, size_t size)
+static void load(
+        struct run *run, uint32_t reg, enum firewall_word state, const void *bytes, size_t size)
 {
 	int word = firewall_word_of(reg);
 	size_t words = (size + 3) / 4;
@@ -113,7 +114,7 @@ static void run_bitwise(struct run *run, struct nftnl_expr *expr)
 	uint32_t from = nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_SREG);
 	uint32_t to = nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_DREG), mask_size, xor_size;
 	const uint8_t *mask = nftnl_expr_get(expr, NFTNL_EXPR_BITWISE_MASK, &mask_size);
-	const uint8_t *xor = nftnl_expr_get(expr, NFTNL_EXPR_BITWISE_XOR, &xor_size);
+	const uint8_t * xor = nftnl_expr_get(expr, NFTNL_EXPR_BITWISE_XOR, &xor_size);
 	uint8_t bytes[16];
 	enum firewall_word state;
 
@@ -123,7 +124,8 @@ static void run_bitwise(struct run *run, struct nftnl_expr *expr)
 	if (state == WORD_UNKNOWN || state == WORD_OTHER)
 		return load(run, to, state, NULL, mask_size);
 	for (uint32_t i = 0; i < mask_size; i++)
-		bytes[i] = (run->registers.bytes[4 * firewall_word_of(from) + (int)i] & mask[i]) ^ xor[i];
+		bytes[i] = (run->registers.bytes[4 * firewall_word_of(from) + (int)i] & mask[i]) ^
+		           xor[i];
 	load(run, to, state, bytes, mask_size);
 }
 
@@ -145,7 +147,8 @@ static void run_cmp(struct run *run, struct nftnl_expr *expr)
 {
 	uint32_t reg = nftnl_expr_get_u32(expr, NFTNL_EXPR_CMP_SREG), size;
 	const void *data = nftnl_expr_get(expr, NFTNL_EXPR_CMP_DATA, &size);
-	enum firewall_word state = data ? firewall_known(&run->registers, firewall_word_of(reg), size) : WORD_UNKNOWN;
+	enum firewall_word state =
+	        data ? firewall_known(&run->registers, firewall_word_of(reg), size) : WORD_UNKNOWN;
 	bool equal;
 
 	if (state == WORD_UNKNOWN || state == WORD_OTHER)
@@ -167,10 +170,10 @@ static void run_lookup(struct run *run, struct nftnl_expr *expr)
 	bool inverted = nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV;
 	bool map = nftnl_expr_is_set(expr, NFTNL_EXPR_LOOKUP_DREG);
 	struct firewall_search search = {
-		.registers = &run->registers,
-		.word = firewall_word_of(nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_SREG)),
-		.table = run->table,
-		.set = nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET),
+	        .registers = &run->registers,
+	        .word = firewall_word_of(nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_SREG)),
+	        .table = run->table,
+	        .set = nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET),
 	};
 
 	if (map && nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_DREG) != NFT_REG_VERDICT) {
@@ -198,7 +201,7 @@ static void run_immediate(struct run *run, struct nftnl_expr *expr)
 	if (nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_DREG) != NFT_REG_VERDICT)
 		return forget(run);
 	run->action->verdict =
-		firewall_verdict_of((int)nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_VERDICT));
+	        firewall_verdict_of((int)nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_VERDICT));
 	snprintf(run->action->chain, sizeof(run->action->chain), "%s", chain ? chain : "");
 }
 
@@ -245,28 +248,28 @@ static const struct {
 	const char *name;
 	void (*run)(struct run *run, struct nftnl_expr *expr);
 } runners[] = {
-	{"meta", run_meta},
-	{"ct", run_ct},
-	{"bitwise", run_bitwise},
-	{"cmp", run_cmp},
-	{"lookup", run_lookup},
-	{"immediate", run_immediate},
-	{"match", run_xt_match},
-	{"target", run_xt_target},
-	{"reject", run_reject},
-	{"counter", run_nothing},
-	{"log", run_nothing},
-	{"last", run_nothing},
-	{"objref", run_nothing},
-	{"notrack", run_nothing},
-	{"dynset", run_nothing},
-	{"flow_offload", run_nothing},
-	{"payload", run_load},
-	{"fib", run_load},
-	{"rt", run_load},
-	{"socket", run_load},
-	{"exthdr", run_load},
-	{"byteorder", run_load},
+        {"meta", run_meta},
+        {"ct", run_ct},
+        {"bitwise", run_bitwise},
+        {"cmp", run_cmp},
+        {"lookup", run_lookup},
+        {"immediate", run_immediate},
+        {"match", run_xt_match},
+        {"target", run_xt_target},
+        {"reject", run_reject},
+        {"counter", run_nothing},
+        {"log", run_nothing},
+        {"last", run_nothing},
+        {"objref", run_nothing},
+        {"notrack", run_nothing},
+        {"dynset", run_nothing},
+        {"flow_offload", run_nothing},
+        {"payload", run_load},
+        {"fib", run_load},
+        {"rt", run_load},
+        {"socket", run_load},
+        {"exthdr", run_load},
+        {"byteorder", run_load},
 };
 
 static int run_expr(struct nftnl_expr *expr, void *arg)
@@ -285,16 +288,16 @@ static int run_expr(struct nftnl_expr *expr, void *arg)
 }
 
 int firewall_rule(struct nft *nft, const char *table, uint16_t family, struct nftnl_rule *rule,
-	const struct firewall_packet *packet, struct firewall_match *match,
-	struct firewall_action *ret, struct error *err)
+        const struct firewall_packet *packet, struct firewall_match *match,
+        struct firewall_action *ret, struct error *err)
 {
 	struct run run = {.nft = nft,
-		.table = table,
-		.family = family,
-		.packet = packet,
-		.match = match,
-		.action = ret,
-		.err = err};
+	        .table = table,
+	        .family = family,
+	        .packet = packet,
+	        .match = match,
+	        .action = ret,
+	        .err = err};
 
 	nftnl_expr_foreach(rule, run_expr, &run);
 	return run.result;
@@ -324,6 +327,6 @@ bool firewall_applies(const struct firewall_match *match, enum firewall_verdict 
 		return false;
 	if (!match->other)
 		return true;
-	return match->named && (verdict == FIREWALL_ACCEPT || verdict == FIREWALL_JUMP ||
-				       verdict == FIREWALL_GOTO);
+	return match->named &&
+	       (verdict == FIREWALL_ACCEPT || verdict == FIREWALL_JUMP || verdict == FIREWALL_GOTO);
 }

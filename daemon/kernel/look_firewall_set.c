@@ -1,6 +1,7 @@
 /*
- * Lookups in other people's sets: whether what is known of a key is in one. The elements say by their attributes what kind of set it
- * is: one with two points per interval, a concatenation of intervals with both ends, or a plain one.
+ * Lookups in other people's sets: whether what is known of a key is in one. The elements say by
+ * their attributes what kind of set it is: one with two points per interval, a concatenation of
+ * intervals with both ends, or a plain one.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -22,8 +23,7 @@ int firewall_word_of(uint32_t reg)
 	return -1;
 }
 
-enum firewall_word firewall_known(
-	const struct firewall_registers *registers, int word, size_t size)
+enum firewall_word firewall_known(const struct firewall_registers *registers, int word, size_t size)
 {
 	enum firewall_word state = WORD_KNOWN;
 
@@ -55,7 +55,8 @@ static const uint8_t *value_of(const struct nlattr *nest, size_t *size)
 
 	if (!nest)
 		return NULL;
-	mnl_attr_for_each_nested(attr, nest) {
+	mnl_attr_for_each_nested(attr, nest)
+	{
 		if (mnl_attr_get_type(attr) != NFTA_DATA_VALUE)
 			continue;
 		*size = mnl_attr_get_payload_len(attr);
@@ -71,18 +72,20 @@ static struct firewall_action verdict_of(const struct nlattr *data)
 
 	if (!data)
 		return action;
-	mnl_attr_for_each_nested(nest, data) {
+	mnl_attr_for_each_nested(nest, data)
+	{
 		if (mnl_attr_get_type(nest) != NFTA_DATA_VERDICT)
 			continue;
-		mnl_attr_for_each_nested(attr, nest) {
+		mnl_attr_for_each_nested(attr, nest)
+		{
 			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CODE &&
-				mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
-				action.verdict = firewall_verdict_of(
-					(int)ntohl(mnl_attr_get_u32(attr)));
+			        mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+				action.verdict =
+				        firewall_verdict_of((int)ntohl(mnl_attr_get_u32(attr)));
 			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CHAIN &&
-				mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+			        mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
 				snprintf(action.chain, sizeof(action.chain), "%s",
-					mnl_attr_get_str(attr));
+				        mnl_attr_get_str(attr));
 		}
 	}
 	return action;
@@ -90,7 +93,7 @@ static struct firewall_action verdict_of(const struct nlattr *data)
 
 /* Word by word; what is on the other side fits everything. */
 static bool fits(
-	const struct firewall_search *search, const uint8_t *key, const uint8_t *last, size_t size)
+        const struct firewall_search *search, const uint8_t *key, const uint8_t *last, size_t size)
 {
 	for (size_t at = 0; at < size; at += 4) {
 		size_t word = (size_t)search->word + at / 4, part = size - at < 4 ? size - at : 4;
@@ -99,7 +102,7 @@ static bool fits(
 		if (search->registers->state[word] == WORD_OTHER)
 			continue;
 		if (last ? memcmp(bytes, key + at, part) < 0 || memcmp(bytes, last + at, part) > 0
-			 : memcmp(bytes, key + at, part) != 0)
+		         : memcmp(bytes, key + at, part) != 0)
 			return false;
 	}
 	return true;
@@ -107,7 +110,7 @@ static bool fits(
 
 /* Remembers the last point at or before the key: an interval that begins there holds it. */
 static void take_point(struct reading *reading, const uint8_t *key, size_t size, bool end,
-	const struct firewall_action *action)
+        const struct firewall_action *action)
 {
 	const uint8_t *bytes = reading->search->registers->bytes + 4 * reading->search->word;
 	int order = 1;
@@ -133,7 +136,8 @@ static void read_element(struct reading *reading, const struct nlattr *nest)
 	const uint8_t *key, *last;
 	bool end = false;
 
-	mnl_attr_for_each_nested(attr, nest) {
+	mnl_attr_for_each_nested(attr, nest)
+	{
 		if (mnl_attr_get_type(attr) <= NFTA_SET_ELEM_MAX)
 			parts[mnl_attr_get_type(attr)] = attr;
 	}
@@ -143,13 +147,13 @@ static void read_element(struct reading *reading, const struct nlattr *nest)
 	if (attr && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 		end = ntohl(mnl_attr_get_u32(attr)) & NFT_SET_ELEM_INTERVAL_END;
 	if (!key || (last && last_size != size) ||
-		firewall_known(search->registers, search->word, size) == WORD_UNKNOWN) {
-		search->unknown = true; /* of another size than was loaded, or the rest of all keys */
+	        firewall_known(search->registers, search->word, size) == WORD_UNKNOWN) {
+		search->unknown =
+		        true; /* of another size than was loaded, or the rest of all keys */
 		return;
 	}
 	for (size_t at = 0; at < size; at += 4) {
-		enum firewall_word state =
-			search->registers->state[(size_t)search->word + at / 4];
+		enum firewall_word state = search->registers->state[(size_t)search->word + at / 4];
 
 		search->other |= state == WORD_OTHER;
 		search->bridge |= state == WORD_BRIDGE;
@@ -177,10 +181,12 @@ static int read_message(const struct nlmsghdr *header, void *arg)
 {
 	const struct nlattr *list, *nest;
 
-	mnl_attr_for_each(list, header, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(list, header, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(list) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(nest, list) {
+		mnl_attr_for_each_nested(nest, list)
+		{
 			read_element(arg, nest);
 		}
 	}
@@ -188,7 +194,7 @@ static int read_message(const struct nlmsghdr *header, void *arg)
 }
 
 int firewall_search(
-	struct nft *nft, uint16_t family, struct firewall_search *search, struct error *err)
+        struct nft *nft, uint16_t family, struct firewall_search *search, struct error *err)
 {
 	struct reading reading = {.search = search};
 	int r;

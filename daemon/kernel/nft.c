@@ -1,7 +1,8 @@
 /*
- * The nfnetlink sockets, the queue of a batch, and dumps. Changes have a socket of their own that stays open for the daemon's life:
- * closing one after the removal of elements waits for a grace period of the kernel. Questions have another, which is opened anew
- * after a dump that broke off, so that the rest of one answer is never taken for the next.
+ * The nfnetlink sockets, the queue of a batch, and dumps. Changes have a socket of their own that
+ * stays open for the daemon's life: closing one after the removal of elements waits for a grace
+ * period of the kernel. Questions have another, which is opened anew after a dump that broke off,
+ * so that the rest of one answer is never taken for the next.
  *
  * Queueing only remembers; nothing is sent before nft_commit().
  */
@@ -45,7 +46,8 @@ static int open_socket(struct mnl_socket **ret, struct error *err)
 	return -err->errnum;
 }
 
-/* Texts and offsets in errors, and no copy of what was refused. Kernels that lack them give plain numbers. */
+/* Texts and offsets in errors, and no copy of what was refused. Kernels that lack them give plain
+ * numbers. */
 static void ask_for_details(struct mnl_socket *socket)
 {
 	int on = 1;
@@ -109,7 +111,7 @@ struct nft_entry *nft_entry_add(struct nft *nft, uint16_t type, uint16_t family)
 }
 
 struct nlmsghdr *nft_queue(
-	struct nft *nft, uint16_t type, uint16_t family, uint16_t flags, const char *label)
+        struct nft *nft, uint16_t type, uint16_t family, uint16_t flags, const char *label)
 {
 	struct nlmsghdr *message = mnl_nlmsg_put_header(&nft->building);
 	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
@@ -158,12 +160,11 @@ void nft_abandon(struct nft *nft)
 }
 
 int nft_dump(struct nft *nft, uint16_t type, uint16_t family,
-	int (*fill)(struct nlmsghdr *message, void *arg),
-	int (*each)(const struct nlmsghdr *header, void *arg), void *arg, struct error *err)
+        int (*fill)(struct nlmsghdr *message, void *arg),
+        int (*each)(const struct nlmsghdr *header, void *arg), void *arg, struct error *err)
 {
 	_Alignas(struct nlmsghdr) char buffer[TALK_SIZE];
-	struct nlmsghdr *request =
-		talk_start(buffer, NFNL_SUBSYS_NFTABLES << 8 | type, NLM_F_DUMP);
+	struct nlmsghdr *request = talk_start(buffer, NFNL_SUBSYS_NFTABLES << 8 | type, NLM_F_DUMP);
 	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
 	int r;
 
@@ -200,7 +201,7 @@ void nft_comment_read(const void *data, size_t size, char *ret, size_t ret_size)
 
 	/* Type, length and value, one behind the other. A comment is type 0. */
 	for (size_t at = 0; at + 2 <= size && at + 2 + bytes[at + 1] <= size;
-		at += 2u + bytes[at + 1]) {
+	        at += 2u + bytes[at + 1]) {
 		if (bytes[at] != 0)
 			continue;
 		snprintf(ret, ret_size, "%.*s", bytes[at + 1], (const char *)bytes + at + 2);
@@ -215,20 +216,21 @@ static int find_instance(const struct nlmsghdr *header, void *arg)
 	const char *name = NULL;
 	char comment[64] = "";
 
-	mnl_attr_for_each(attr, header, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(attr, header, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(attr) == NFTA_TABLE_USERDATA)
 			data = attr;
 		if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME &&
-			mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+		        mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
 			name = mnl_attr_get_str(attr);
 	}
 	if (!name || !data || strcmp(name, search->name) != 0)
 		return MNL_CB_OK;
 	nft_comment_read(mnl_attr_get_payload(data), mnl_attr_get_payload_len(data), comment,
-		sizeof(comment));
+	        sizeof(comment));
 	if (strncmp(comment, MARK_PREFIX, strlen(MARK_PREFIX)) == 0)
 		snprintf(search->instance, sizeof(search->instance), "%.32s",
-			comment + strlen(MARK_PREFIX));
+		        comment + strlen(MARK_PREFIX));
 	return MNL_CB_OK;
 }
 
@@ -239,7 +241,7 @@ int nft_table_instance(struct nft *nft, const char *table, char ret[33], struct 
 
 	for (int i = 0; r == -EINTR && i < NFT_DUMP_TRIES; i++)
 		r = nft_dump(nft, NFT_MSG_GETTABLE, nft_family(table), NULL, find_instance, &search,
-			err);
+		        err);
 	if (r < 0)
 		return error_context(err, "table %s", table);
 	memcpy(ret, search.instance, sizeof(search.instance));

@@ -1,6 +1,6 @@
 /*
- * nf_tables over one nfnetlink socket that is open for the daemon's life: batches that are atomic and
- * synchronous, dumps, and errors by the label of the message that was refused.
+ * nf_tables over one nfnetlink socket that is open for the daemon's life: batches that are atomic
+ * and synchronous, dumps, and errors by the label of the message that was refused.
  */
 #pragma once
 
@@ -21,21 +21,26 @@ const char *nft_table_name(const char *table);
 /* --- one batch (nft.c queues, nft_batch.c commits) --- */
 
 /*
- * Appends one message to the batch being built (it opens one where there is none). `type` is NFT_MSG_*, `family` NFPROTO_INET or
- * NFPROTO_BRIDGE, `flags` NLM_F_CREATE, NLM_F_EXCL, ... `label` ("add chain inet netd nd_guard") starts the sentence of its
- * error. The message takes NFT_MESSAGE_SIZE bytes at most. NULL: out of memory.
+ * Appends one message to the batch being built (it opens one where there is none). `type` is
+ * NFT_MSG_*, `family` NFPROTO_INET or NFPROTO_BRIDGE, `flags` NLM_F_CREATE, NLM_F_EXCL, ... `label`
+ * ("add chain inet netd nd_guard") starts the sentence of its error. The message takes
+ * NFT_MESSAGE_SIZE bytes at most. NULL: out of memory.
  */
-struct nlmsghdr *nft_queue(struct nft *nft, uint16_t type, uint16_t family, uint16_t flags, const char *label);
+struct nlmsghdr *nft_queue(
+        struct nft *nft, uint16_t type, uint16_t family, uint16_t flags, const char *label);
 #define NFT_MESSAGE_SIZE 8192
 /* Call when the message is complete, with attributes appended. */
 void nft_queued(struct nft *nft, struct nlmsghdr *message);
 /*
- * Appends the addition (NFT_MSG_NEWSETELEM) or removal (NFT_MSG_DELSETELEM) of one element, which is borrowed until the batch is
- * committed or abandoned. Neighbours of one set share a message, but an error names the very element. Removing an element that is
- * gone, or goes with its table in this batch, is success.
+ * Appends the addition (NFT_MSG_NEWSETELEM) or removal (NFT_MSG_DELSETELEM) of one element, which
+ * is borrowed until the batch is committed or abandoned. Neighbours of one set share a message, but
+ * an error names the very element. Removing an element that is gone, or goes with its table in this
+ * batch, is success.
  */
-int nft_queue_element(struct nft *nft, uint16_t type, const struct element *element, struct error *err);
-/* Commits the batch: all or nothing. Nothing queued: success. The number of changing messages is added to *changes. */
+int nft_queue_element(
+        struct nft *nft, uint16_t type, const struct element *element, struct error *err);
+/* Commits the batch: all or nothing. Nothing queued: success. The number of changing messages is
+ * added to *changes. */
 int nft_commit(struct nft *nft, unsigned long *changes, struct error *err);
 /* Throws the batch away. */
 void nft_abandon(struct nft *nft);
@@ -43,20 +48,24 @@ void nft_abandon(struct nft *nft);
 /* --- questions --- */
 
 /*
- * Reads all of `type` (NFT_MSG_GET*). `fill` may append attributes that narrow it down (NULL: none); `each` gets every answer and
- * returns MNL_CB_OK, or MNL_CB_ERROR with errno set. -ENOENT: there is no such table or set. -EINTR: the ruleset changed meanwhile;
- * what `each` has got is to be thrown away and the dump begun again.
+ * Reads all of `type` (NFT_MSG_GET*). `fill` may append attributes that narrow it down (NULL:
+ * none); `each` gets every answer and returns MNL_CB_OK, or MNL_CB_ERROR with errno set. -ENOENT:
+ * there is no such table or set. -EINTR: the ruleset changed meanwhile; what `each` has got is to
+ * be thrown away and the dump begun again.
  */
-int nft_dump(struct nft *nft, uint16_t type, uint16_t family, int (*fill)(struct nlmsghdr *message, void *arg),
-	int (*each)(const struct nlmsghdr *header, void *arg), void *arg, struct error *err);
+int nft_dump(struct nft *nft, uint16_t type, uint16_t family,
+        int (*fill)(struct nlmsghdr *message, void *arg),
+        int (*each)(const struct nlmsghdr *header, void *arg), void *arg, struct error *err);
 /* How often a dump is begun again before that is an error. */
 #define NFT_DUMP_TRIES 16
 
-/* The instance whose mark this table bears ("inet netd"); "" where it bears none or is not there. */
+/* The instance whose mark this table bears ("inet netd"); "" where it bears none or is not there.
+ */
 int nft_table_instance(struct nft *nft, const char *table, char ret[33], struct error *err);
-/* Whether a table is in scope: it bears this instance's mark or none, or whosever it is with SCOPE_ALL. */
-int nft_table_in_scope(
-	struct kernel *kernel, const char *table, enum kernel_scope scope, bool *ret, struct error *err);
+/* Whether a table is in scope: it bears this instance's mark or none, or whosever it is with
+ * SCOPE_ALL. */
+int nft_table_in_scope(struct kernel *kernel, const char *table, enum kernel_scope scope, bool *ret,
+        struct error *err);
 /* Appends what is in one set as resources: nothing where there is no such set. */
 int nft_set_read(struct nft *nft, const struct set *set, struct resources *ret, struct error *err);
 
@@ -76,6 +85,7 @@ void nft_set_tell(const struct set *set, FILE *out);
 void nft_element_put(struct nlmsghdr *message, const struct element *element, bool with_data);
 #define NFT_ELEMENT_SIZE 512 /* more than it takes */
 
-/* What is in the table `inet netd` or `bridge netd` of this program and instance when nobody has touched it, as
- * RESOURCE_SKELETON's text: the mark, chains, sets, and the marks of the rules in order. NULL: out of memory. */
+/* What is in the table `inet netd` or `bridge netd` of this program and instance when nobody has
+ * touched it, as RESOURCE_SKELETON's text: the mark, chains, sets, and the marks of the rules in
+ * order. NULL: out of memory. */
 char *nft_skeleton_fingerprint(const char *table, const char *instance);

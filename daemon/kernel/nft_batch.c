@@ -1,12 +1,15 @@
 /*
- * The commit of a batch: from the queue to one datagram, and from the kernel's answers to one sentence.
+ * The commit of a batch: from the queue to one datagram, and from the kernel's answers to one
+ * sentence.
  *
- * The kernel takes the whole batch in one send and has answered when that returns, so reading never waits. Only the last message asks
- * for an ack: with one for each, a default buffer overflows at some hundreds although the batch was committed. A message of a batch
- * that is acknowledged says nothing of the others: a batch was committed if and only if there was an ack and no refusal.
+ * The kernel takes the whole batch in one send and has answered when that returns, so reading never
+ * waits. Only the last message asks for an ack: with one for each, a default buffer overflows at
+ * some hundreds although the batch was committed. A message of a batch that is acknowledged says
+ * nothing of the others: a batch was committed if and only if there was an ack and no refusal.
  *
- * Removing what is gone is success, but for the kernel it fails the whole batch. Where that is the reason of a refusal, what the sets
- * really hold is read once, removals that find nothing are left out, and the rest is sent again.
+ * Removing what is gone is success, but for the kernel it fails the whole batch. Where that is the
+ * reason of a refusal, what the sets really hold is read once, removals that find nothing are left
+ * out, and the rest is sent again.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -36,7 +39,7 @@ struct wire {
 	size_t size, capacity;
 	struct span *spans;
 	size_t span_count;
-	size_t last; /* offset of the last span's message */
+	size_t last;       /* offset of the last span's message */
 	uint32_t sequence; /* of batch begin */
 };
 
@@ -117,9 +120,9 @@ static struct nlmsghdr *start_group(struct wire *wire, const struct nft_entry *e
 	header->version = NFNETLINK_V0;
 	message->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | entry->type;
 	message->nlmsg_flags =
-		NLM_F_REQUEST | (entry->type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE,
-		nft_table_name(entry->element->set->table));
+	        NLM_F_REQUEST | (entry->type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
+	mnl_attr_put_strz(
+	        message, NFTA_SET_ELEM_LIST_TABLE, nft_table_name(entry->element->set->table));
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, entry->element->set->name);
 	return message;
 }
@@ -141,7 +144,7 @@ static int put_group(struct wire *wire, struct nft *nft, size_t *at)
 		if (entry->gone)
 			continue;
 		if (!entry->element || entry->type != start->type ||
-			entry->element->set != start->element->set)
+		        entry->element->set != start->element->set)
 			break;
 		entry->offset = message->nlmsg_len;
 		nft_element_put(message, entry->element, entry->type == NFT_MSG_NEWSETELEM);
@@ -181,7 +184,7 @@ static int encode(struct wire *wire, struct nft *nft)
 
 struct verdict {
 	bool acknowledged;
-	bool lost; /* answers were dropped for want of room */
+	bool lost;  /* answers were dropped for want of room */
 	int errnum; /* of the first refusal; 0: none */
 	uint32_t sequence, offset;
 	char text[256];
@@ -200,12 +203,13 @@ static void read_details(const struct nlmsghdr *header, struct verdict *ret)
 		skip += MNL_ALIGN(answer->msg.nlmsg_len) - sizeof(answer->msg);
 	if (skip > mnl_nlmsg_get_payload_len(header))
 		return;
-	mnl_attr_for_each(attr, header, skip) {
+	mnl_attr_for_each(attr, header, skip)
+	{
 		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
-			mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+		        mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
 			snprintf(ret->text, sizeof(ret->text), "%s", mnl_attr_get_str(attr));
 		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_OFFS &&
-			mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+		        mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 			ret->offset = mnl_attr_get_u32(attr);
 	}
 }
@@ -214,7 +218,8 @@ static void read_answer(const struct nlmsghdr *header, const struct wire *wire, 
 {
 	const struct nlmsgerr *answer = mnl_nlmsg_get_payload(header);
 
-	if (header->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(header) < sizeof(*answer))
+	if (header->nlmsg_type != NLMSG_ERROR ||
+	        mnl_nlmsg_get_payload_len(header) < sizeof(*answer))
 		return;
 	if (header->nlmsg_seq - wire->sequence > wire->span_count + 1)
 		return;
@@ -236,7 +241,7 @@ static int read_answers(struct nft *nft, const struct wire *wire, struct verdict
 		struct sockaddr_nl from;
 		socklen_t from_size = sizeof(from);
 		ssize_t received = recvfrom(mnl_socket_get_fd(nft->changes), buffer, sizeof(buffer),
-			MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
+		        MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
 		int size = (int)received;
 
 		if (received < 0 && errno == EAGAIN)
@@ -252,7 +257,8 @@ static int read_answers(struct nft *nft, const struct wire *wire, struct verdict
 	}
 }
 
-/* Room for the whole datagram. Without privilege over the host (a user namespace) wmem_max is the limit. */
+/* Room for the whole datagram. Without privilege over the host (a user namespace) wmem_max is the
+ * limit. */
 static void make_room(struct nft *nft, size_t size)
 {
 	int fd = mnl_socket_get_fd(nft->changes), wanted = (int)size + 4096, now = 0;
@@ -272,11 +278,12 @@ static int send_wire(struct nft *nft, const struct wire *wire, struct error *err
 	make_room(nft, wire->size);
 	do
 		sent = sendto(mnl_socket_get_fd(nft->changes), wire->bytes, wire->size, 0,
-			(const struct sockaddr *)&kernel, sizeof(kernel));
+		        (const struct sockaddr *)&kernel, sizeof(kernel));
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno == EMSGSIZE)
 		return error_set(err, ERROR_KERNEL, EMSGSIZE,
-			"send an nf_tables batch of %zu bytes (raise net.core.wmem_max)", wire->size);
+		        "send an nf_tables batch of %zu bytes (raise net.core.wmem_max)",
+		        wire->size);
 	if (sent < 0)
 		return error_set(err, ERROR_KERNEL, errno, "send an nf_tables batch");
 	return 0;
@@ -286,7 +293,7 @@ static int send_wire(struct nft *nft, const struct wire *wire, struct error *err
 
 /* The entry that a refusal is about; NULL: the batch as a whole. */
 static struct nft_entry *refused_entry(
-	struct nft *nft, const struct wire *wire, const struct verdict *verdict)
+        struct nft *nft, const struct wire *wire, const struct verdict *verdict)
 {
 	uint32_t at = verdict->sequence - wire->sequence - 1;
 	struct nft_entry *entry;
@@ -308,16 +315,15 @@ static int refuse(const struct nft_entry *entry, const struct verdict *verdict, 
 	char element[256];
 
 	if (!entry)
-		return error_set(err, ERROR_KERNEL, verdict->errnum, "commit an nf_tables batch%s%s%s",
-			open, verdict->text, close);
+		return error_set(err, ERROR_KERNEL, verdict->errnum,
+		        "commit an nf_tables batch%s%s%s", open, verdict->text, close);
 	if (!entry->element)
 		return error_set(err, ERROR_KERNEL, verdict->errnum, "%s%s%s%s", entry->label, open,
-			verdict->text, close);
+		        verdict->text, close);
 	return error_set(err, ERROR_KERNEL, verdict->errnum, "%s element %s %s { %s }%s%s%s",
-		entry->type == NFT_MSG_NEWSETELEM ? "add" : "delete", entry->element->set->table,
-		entry->element->set->name,
-		element_format(entry->element, element, sizeof(element)), open, verdict->text,
-		close);
+	        entry->type == NFT_MSG_NEWSETELEM ? "add" : "delete", entry->element->set->table,
+	        entry->element->set->name, element_format(entry->element, element, sizeof(element)),
+	        open, verdict->text, close);
 }
 
 static bool is_removal(const struct nft_entry *entry)
@@ -389,7 +395,7 @@ static int commit_once(struct nft *nft, struct wire *wire, struct error *err)
 		return 0;
 	if (verdict.errnum == 0)
 		return error_set(err, ERROR_KERNEL, verdict.lost ? ENOBUFS : EIO,
-			"commit an nf_tables batch: the kernel's answer was lost");
+		        "commit an nf_tables batch: the kernel's answer was lost");
 	entry = refused_entry(nft, wire, &verdict);
 	if (verdict.errnum != ENOENT || !entry || !is_removal(entry))
 		return refuse(entry, &verdict, err);
@@ -419,7 +425,7 @@ int nft_commit(struct nft *nft, unsigned long *changes, struct error *err)
 		r = commit_once(nft, &wire, err);
 	if (r > 0)
 		r = error_set(err, ERROR_KERNEL, EBUSY,
-			"commit an nf_tables batch: someone else keeps changing the sets");
+		        "commit an nf_tables batch: someone else keeps changing the sets");
 	for (size_t i = 0; r == 0 && i < nft->count; i++)
 		*changes += !nft->entries[i].gone;
 	nft_abandon(nft);
@@ -428,7 +434,8 @@ int nft_commit(struct nft *nft, unsigned long *changes, struct error *err)
 
 /* --- the queue of elements --- */
 
-int nft_queue_element(struct nft *nft, uint16_t type, const struct element *element, struct error *err)
+int nft_queue_element(
+        struct nft *nft, uint16_t type, const struct element *element, struct error *err)
 {
 	uint16_t family = nft_family(element->set->table);
 	struct nft_entry *entry;

@@ -1,8 +1,9 @@
 /*
  * Elements of netd's sets and maps: their wire form, what is there, and the four verbs.
  *
- * A set of plain intervals has two points for each element, the second one behind its end; a concatenation has one element with both
- * ends. Here is the only place that knows; everywhere else an element has a first and a last key.
+ * A set of plain intervals has two points for each element, the second one behind its end; a
+ * concatenation has one element with both ends. Here is the only place that knows; everywhere else
+ * an element has a first and a last key.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -28,7 +29,7 @@ static bool has_points(const struct set *set)
 }
 
 static void put_value(
-	struct nlmsghdr *message, uint16_t attribute, const uint8_t *bytes, size_t size)
+        struct nlmsghdr *message, uint16_t attribute, const uint8_t *bytes, size_t size)
 {
 	struct nlattr *nest = mnl_attr_nest_start(message, attribute);
 
@@ -101,9 +102,10 @@ static const uint8_t *value_of(const struct nlattr *nest, size_t size)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, nest) {
+	mnl_attr_for_each_nested(attr, nest)
+	{
 		if (mnl_attr_get_type(attr) == NFTA_DATA_VALUE &&
-			mnl_attr_get_payload_len(attr) == size)
+		        mnl_attr_get_payload_len(attr) == size)
 			return mnl_attr_get_payload(attr);
 	}
 	return NULL;
@@ -116,15 +118,17 @@ static uint32_t verdict_of(const struct nlattr *data)
 	const char *chain = "";
 	int code = NF_ACCEPT;
 
-	mnl_attr_for_each_nested(nest, data) {
+	mnl_attr_for_each_nested(nest, data)
+	{
 		if (mnl_attr_get_type(nest) != NFTA_DATA_VERDICT)
 			continue;
-		mnl_attr_for_each_nested(attr, nest) {
+		mnl_attr_for_each_nested(attr, nest)
+		{
 			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CODE &&
-				mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+			        mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 				code = (int)ntohl(mnl_attr_get_u32(attr));
 			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CHAIN &&
-				mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+			        mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
 				chain = mnl_attr_get_str(attr);
 		}
 	}
@@ -154,22 +158,24 @@ static bool read_data(const struct set *set, const struct nlattr *data, struct e
 	return value;
 }
 
-/* An element of another shape than the set has in this program (someone else's table of this name) is passed over: the
- * skeleton differs then, and is replaced with all that is in it. */
+/* An element of another shape than the set has in this program (someone else's table of this name)
+ * is passed over: the skeleton differs then, and is replaced with all that is in it. */
 static int read_element(struct reading *reading, const struct nlattr *nest)
 {
 	const struct nlattr *attr, *parts[NFTA_SET_ELEM_MAX + 1] = {0};
-	struct element element = {.set = reading->set,
-		.key_size = (uint8_t)set_fields_size(reading->set->key)};
+	struct element element = {
+	        .set = reading->set, .key_size = (uint8_t)set_fields_size(reading->set->key)};
 	const uint8_t *key, *last = NULL;
 	bool end = false;
 	struct resource *resource;
 
-	mnl_attr_for_each_nested(attr, nest) {
+	mnl_attr_for_each_nested(attr, nest)
+	{
 		if (mnl_attr_get_type(attr) <= NFTA_SET_ELEM_MAX)
 			parts[mnl_attr_get_type(attr)] = attr;
 	}
-	key = parts[NFTA_SET_ELEM_KEY] ? value_of(parts[NFTA_SET_ELEM_KEY], element.key_size) : NULL;
+	key = parts[NFTA_SET_ELEM_KEY] ? value_of(parts[NFTA_SET_ELEM_KEY], element.key_size)
+	                               : NULL;
 	if (parts[NFTA_SET_ELEM_KEY_END])
 		last = value_of(parts[NFTA_SET_ELEM_KEY_END], element.key_size);
 	attr = parts[NFTA_SET_ELEM_FLAGS];
@@ -180,7 +186,7 @@ static int read_element(struct reading *reading, const struct nlattr *nest)
 	memcpy(element.key, key, element.key_size);
 	memcpy(element.key_end, last ? last : key, element.key_size);
 	resource = resources_add(
-		end ? &reading->ends : reading->elements, RESOURCE_ELEMENT, "", reading->set->name);
+	        end ? &reading->ends : reading->elements, RESOURCE_ELEMENT, "", reading->set->name);
 	if (!resource)
 		return -ENOMEM;
 	resource->element = element;
@@ -191,8 +197,7 @@ static int fill_set(struct nlmsghdr *message, void *arg)
 {
 	const struct reading *reading = arg;
 
-	mnl_attr_put_strz(
-		message, NFTA_SET_ELEM_LIST_TABLE, nft_table_name(reading->set->table));
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, nft_table_name(reading->set->table));
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, reading->set->name);
 	return 0;
 }
@@ -202,10 +207,12 @@ static int read_message(const struct nlmsghdr *header, void *arg)
 	const struct nlattr *list, *nest;
 	int r;
 
-	mnl_attr_for_each(list, header, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(list, header, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(list) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(nest, list) {
+		mnl_attr_for_each_nested(nest, list)
+		{
 			r = read_element(arg, nest);
 			if (r < 0) {
 				errno = -r;
@@ -222,12 +229,14 @@ static int compare_items(const void *a, const void *b)
 }
 
 /* Gives every first point its last key: the one before the next second point. */
-static void join_points(struct resource *items, size_t count, struct resources *ends)
+static void join_points(struct resources *list, size_t first, struct resources *ends)
 {
-	size_t next = 0;
+	size_t count = list->count - first, next = 0;
+	struct resource *items;
 
 	if (count == 0)
 		return;
+	items = list->items + first;
 	resources_sort(ends);
 	qsort(items, count, sizeof(*items), compare_items);
 	for (size_t i = 0; i < count; i++) {
@@ -235,7 +244,7 @@ static void join_points(struct resource *items, size_t count, struct resources *
 		unsigned size = element->key_size, at;
 
 		while (next < ends->count &&
-			memcmp(ends->items[next].element.key, element->key, size) <= 0)
+		        memcmp(ends->items[next].element.key, element->key, size) <= 0)
 			next++;
 		memset(element->key_end, 0xff, size);
 		if (next == ends->count)
@@ -247,15 +256,15 @@ static void join_points(struct resource *items, size_t count, struct resources *
 }
 
 static int read_once(
-	struct nft *nft, const struct set *set, struct resources *ret, struct error *err)
+        struct nft *nft, const struct set *set, struct resources *ret, struct error *err)
 {
 	struct reading reading = {.set = set, .elements = ret};
 	size_t before = ret->count;
 	int r = nft_dump(nft, NFT_MSG_GETSETELEM, nft_family(set->table), fill_set, read_message,
-		&reading, err);
+	        &reading, err);
 
 	if (r == 0 && has_points(set))
-		join_points(ret->items + before, ret->count - before, &reading.ends);
+		join_points(ret, before, &reading.ends);
 	resources_done(&reading.ends);
 	if (r < 0)
 		ret->count = before;
@@ -280,17 +289,15 @@ static int element_apply(struct kernel *kernel, struct step *step, struct error 
 	int r = 0;
 
 	if (step->old)
-		r = nft_queue_element(
-			kernel->nft, NFT_MSG_DELSETELEM, &step->old->element, err);
+		r = nft_queue_element(kernel->nft, NFT_MSG_DELSETELEM, &step->old->element, err);
 	if (r == 0 && step->new)
-		r = nft_queue_element(
-			kernel->nft, NFT_MSG_NEWSETELEM, &step->new->element, err);
+		r = nft_queue_element(kernel->nft, NFT_MSG_NEWSETELEM, &step->new->element, err);
 	return r;
 }
 
 static int element_observe(struct kernel *kernel, enum kernel_scope scope,
-	const char *const *namespaces, size_t namespace_count, struct resources *ret,
-	struct error *err)
+        const char *const *namespaces, size_t namespace_count, struct resources *ret,
+        struct error *err)
 {
 	const char *table = "";
 	bool in_scope = false;
@@ -314,7 +321,7 @@ static void tell_side(const char *verb, const struct element *element, FILE *out
 	char text[256];
 
 	fprintf(out, "%s element %s %s { %s }", verb, element->set->table, element->set->name,
-		element_format(element, text, sizeof(text)));
+	        element_format(element, text, sizeof(text)));
 }
 
 static void element_tell(const struct step *step, FILE *out)
@@ -339,9 +346,9 @@ static void element_tell(const struct step *step, FILE *out)
 }
 
 const struct kind kind_element = {
-	.name = "element",
-	.apply = element_apply,
-	.observe = element_observe,
-	.tell = element_tell,
-	.pipe = PIPE_NFT,
+        .name = "element",
+        .apply = element_apply,
+        .observe = element_observe,
+        .tell = element_tell,
+        .pipe = PIPE_NFT,
 };

@@ -1,6 +1,7 @@
 /*
- * Rules to the wire: one function for each kind of expression, as the kernel's nf_tables.h has them. The order and the registers are
- * those of `nft --debug=netlink` for the same text, so that nft finds the text again when it lists.
+ * Rules to the wire: one function for each kind of expression, as the kernel's nf_tables.h has
+ * them. The order and the registers are those of `nft --debug=netlink` for the same text, so that
+ * nft finds the text again when it lists.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -19,8 +20,7 @@ static void put_number(struct nlmsghdr *message, uint16_t attribute, uint32_t nu
 	mnl_attr_put_u32(message, attribute, htonl(number));
 }
 
-static void put_data(
-	struct nlmsghdr *message, uint16_t attribute, const void *bytes, size_t size)
+static void put_data(struct nlmsghdr *message, uint16_t attribute, const void *bytes, size_t size)
 {
 	struct nlattr *nest = mnl_attr_nest_start(message, attribute);
 
@@ -101,7 +101,7 @@ static void put_hton(struct nlmsghdr *message, const struct expr *expr)
 }
 
 static void put_compare(
-	struct nlmsghdr *message, uint8_t reg, enum nft_cmp_ops op, const void *bytes, size_t size)
+        struct nlmsghdr *message, uint8_t reg, enum nft_cmp_ops op, const void *bytes, size_t size)
 {
 	struct open_expr open = start(message, "cmp");
 
@@ -201,7 +201,7 @@ static void put_expr(struct nlmsghdr *message, const struct expr *expr, uint32_t
 		return put_compare(message, expr->reg, NFT_CMP_EQ, expr->bytes, expr->size);
 	case EXPR_IS_NUMBER:
 		return put_compare(
-			message, expr->reg, NFT_CMP_EQ, &expr->number, sizeof(expr->number));
+		        message, expr->reg, NFT_CMP_EQ, &expr->number, sizeof(expr->number));
 	case EXPR_MASK:
 		return put_mask(message, expr->reg, expr->bytes, expr->size);
 	case EXPR_ANY_BIT:
@@ -225,7 +225,7 @@ static void put_expr(struct nlmsghdr *message, const struct expr *expr, uint32_t
 /* --- anonymous sets --- */
 
 static void put_anonymous_set(
-	struct nlmsghdr *message, const struct rule *rule, const struct expr *expr, uint32_t set)
+        struct nlmsghdr *message, const struct rule *rule, const struct expr *expr, uint32_t set)
 {
 	uint8_t order[6] = {0 /* the key's byte order */, sizeof(uint32_t)};
 	struct nlattr *nest;
@@ -244,7 +244,7 @@ static void put_anonymous_set(
 }
 
 static void put_values(
-	struct nlmsghdr *message, const struct rule *rule, const struct expr *expr, uint32_t set)
+        struct nlmsghdr *message, const struct rule *rule, const struct expr *expr, uint32_t set)
 {
 	struct nlattr *list, *nest;
 
@@ -266,14 +266,14 @@ static void put_values(
 }
 
 static int queue_anonymous_set(
-	struct nft *nft, const struct rule *rule, const struct expr *expr, uint32_t set)
+        struct nft *nft, const struct rule *rule, const struct expr *expr, uint32_t set)
 {
 	uint16_t family = nft_family(rule->table);
 	struct nlmsghdr *message;
 	char label[256];
 
 	snprintf(label, sizeof(label), "add a set for rule %s %s %s", rule->table, rule->chain,
-		rule->text);
+	        rule->text);
 	message = nft_queue(nft, NFT_MSG_NEWSET, family, NLM_F_CREATE, label);
 	if (!message)
 		return -ENOMEM;
@@ -301,7 +301,7 @@ static uint32_t hash(uint32_t sum, const void *bytes, size_t size)
 static uint32_t hash_expr(uint32_t sum, const struct expr *expr)
 {
 	const uint32_t numbers[] = {expr->op, expr->reg, expr->to, expr->inverted, expr->count,
-		expr->key, expr->offset, expr->size, expr->number};
+	        expr->key, expr->offset, expr->size, expr->number};
 
 	sum = hash(sum, numbers, sizeof(numbers));
 	sum = hash(sum, expr->bytes, sizeof(expr->bytes));
@@ -332,7 +332,8 @@ static void put_comment(struct nlmsghdr *message, const struct rule *rule)
 
 int rule_queue(struct nft *nft, const struct rule *rule)
 {
-	uint32_t set = (uint32_t)(rule - rules) + 1; /* another one for each rule that may need one */
+	uint32_t set =
+	        (uint32_t)(rule - rules) + 1; /* another one for each rule that may need one */
 	struct nlmsghdr *message;
 	struct nlattr *list;
 	char label[256];
@@ -344,8 +345,8 @@ int rule_queue(struct nft *nft, const struct rule *rule)
 	if (r < 0)
 		return r;
 	snprintf(label, sizeof(label), "add rule %s %s %s", rule->table, rule->chain, rule->text);
-	message = nft_queue(nft, NFT_MSG_NEWRULE, nft_family(rule->table),
-		NLM_F_CREATE | NLM_F_APPEND, label);
+	message = nft_queue(
+	        nft, NFT_MSG_NEWRULE, nft_family(rule->table), NLM_F_CREATE | NLM_F_APPEND, label);
 	if (!message)
 		return -ENOMEM;
 	mnl_attr_put_strz(message, NFTA_RULE_TABLE, nft_table_name(rule->table));

@@ -7,22 +7,23 @@
 struct nft_entry {
 	uint16_t type; /* NFT_MSG_* */
 	uint16_t family;
-	char *label;		     /* owned; messages only */
-	struct nlmsghdr *message;    /* owned; NULL: an element */
+	char *label;                   /* owned; messages only */
+	struct nlmsghdr *message;      /* owned; NULL: an element */
 	const struct element *element; /* borrowed */
-	uint32_t offset;	     /* element: where it stands in its message */
-	bool gone;		     /* a removal that finds nothing to remove: not sent */
+	uint32_t offset;               /* element: where it stands in its message */
+	bool gone;                     /* a removal that finds nothing to remove: not sent */
 };
 
 struct nft {
-	struct mnl_socket *changes; /* batches only; closing one that removed elements waits for the kernel */
+	struct mnl_socket
+	        *changes; /* batches only; closing one that removed elements waits for the kernel */
 	struct mnl_socket *questions;
 	uint32_t sequence;
 	struct nft_entry *entries;
 	size_t count, capacity;
-	char *label; /* of the message being built */
+	char *label;      /* of the message being built */
 	uint32_t removed; /* bit per family: its table is removed by this batch */
-	bool broken; /* a queued message was lost for want of memory */
+	bool broken;      /* a queued message was lost for want of memory */
 	union {
 		struct nlmsghdr message;
 		char bytes[NFT_MESSAGE_SIZE];

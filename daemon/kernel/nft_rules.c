@@ -1,13 +1,14 @@
 /*
- * The chains and rules of netd's two tables. They never change while netd runs; what changes are elements of the sets that they
- * look into.
+ * The chains and rules of netd's two tables. They never change while netd runs; what changes are
+ * elements of the sets that they look into.
  *
- * Where netd forwards, three things hold: nothing enters a network from outside it but published ports and answers; nothing reaches
- * 127/8 of the host; what is not netd's passes as if netd were not there. Every rule that drops is tested by the attack it stops.
- * Most packets meet as few rules as possible: established flows leave nd_forward at its third.
+ * Where netd forwards, three things hold: nothing enters a network from outside it but published
+ * ports and answers; nothing reaches 127/8 of the host; what is not netd's passes as if netd were
+ * not there. Every rule that drops is tested by the attack it stops. Most packets meet as few rules
+ * as possible: established flows leave nd_forward at its third.
  *
- * Registers are numbered as nft does: 1 to 4 have sixteen bytes; 8 to 23 are the same in words of four, so that 9 is the second
- * word of 1, and 10 the third.
+ * Registers are numbered as nft does: 1 to 4 have sixteen bytes; 8 to 23 are the same in words of
+ * four, so that 9 is the second word of 1, and 10 the third.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -24,78 +25,125 @@
 #define BRIDGE "bridge netd"
 
 const struct chain chains[] = {
-	{INET, "nd_guard", "filter", NF_INET_PRE_ROUTING, -300, "prerouting priority raw"},
-	{INET, "nd_prerouting", "nat", NF_INET_PRE_ROUTING, -100, "prerouting priority dstnat"},
-	{INET, "nd_output", "nat", NF_INET_LOCAL_OUT, -100, "output priority -100"},
-	{INET, "nd_dnat"},
-	{INET, "nd_early", "filter", NF_INET_PRE_ROUTING, -90, "prerouting priority dstnat + 10"},
-	{INET, "nd_postrouting", "nat", NF_INET_POST_ROUTING, 100, "postrouting priority srcnat"},
-	{INET, "nd_forward", "filter", NF_INET_FORWARD, 0, "forward priority filter"},
-	{INET, "nd_published"},
-	{BRIDGE, "nd_spoof", "filter", NF_INET_PRE_ROUTING, -300, "prerouting priority dstnat"},
-	{BRIDGE, "nd_arp"},
-	{BRIDGE, "nd_v4"},
-	{BRIDGE, "nd_v6"},
-	{NULL},
+        {INET, "nd_guard", "filter", NF_INET_PRE_ROUTING, -300, "prerouting priority raw"},
+        {INET, "nd_prerouting", "nat", NF_INET_PRE_ROUTING, -100, "prerouting priority dstnat"},
+        {INET, "nd_output", "nat", NF_INET_LOCAL_OUT, -100, "output priority -100"},
+        {INET, "nd_dnat"},
+        {INET, "nd_early", "filter", NF_INET_PRE_ROUTING, -90, "prerouting priority dstnat + 10"},
+        {INET, "nd_postrouting", "nat", NF_INET_POST_ROUTING, 100, "postrouting priority srcnat"},
+        {INET, "nd_forward", "filter", NF_INET_FORWARD, 0, "forward priority filter"},
+        {INET, "nd_published"},
+        {BRIDGE, "nd_spoof", "filter", NF_INET_PRE_ROUTING, -300, "prerouting priority dstnat"},
+        {BRIDGE, "nd_arp"},
+        {BRIDGE, "nd_v4"},
+        {BRIDGE, "nd_v6"},
+        {NULL},
 };
 
 /* --- the words that rules are made of --- */
 
-#define META(reg_, key_)	       {EXPR_META, .reg = reg_, .key = key_}
-#define LOAD(reg_, base_, at_, size_)  {EXPR_LOAD, .reg = reg_, .key = base_, .offset = at_, .size = size_}
-#define IS(reg_, size_, ...)	       {EXPR_IS, .reg = reg_, .size = size_, .bytes = {__VA_ARGS__}}
-#define IN(reg_, set_)		       {EXPR_IN, .reg = reg_, .name = set_}
-#define NOT_IN(reg_, set_)	       {EXPR_IN, .reg = reg_, .name = set_, .inverted = true}
-#define MAP(reg_, map_, to_)	       {EXPR_MAP, .reg = reg_, .name = map_, .to = to_}
-#define VERDICT(number_, chain_)       {EXPR_VERDICT, .number = (uint32_t)(number_), .name = chain_}
-#define DROP			       VERDICT(NF_DROP, NULL)
-#define ACCEPT			       VERDICT(NF_ACCEPT, NULL)
-#define RETURN			       VERDICT(NFT_RETURN, NULL)
-#define MASQUERADE		       {EXPR_MASQUERADE}
-#define DNAT(family_, address_, port_) {EXPR_NAT, .key = family_, .reg = address_, .to = port_}
+#define META(reg_, key_)                                                                           \
+	{                                                                                          \
+		EXPR_META, .reg = reg_, .key = key_                                                \
+	}
+#define LOAD(reg_, base_, at_, size_)                                                              \
+	{                                                                                          \
+		EXPR_LOAD, .reg = reg_, .key = base_, .offset = at_, .size = size_                 \
+	}
+#define IS(reg_, size_, ...)                                                                       \
+	{                                                                                          \
+		EXPR_IS, .reg = reg_, .size = size_, .bytes = { __VA_ARGS__ }                      \
+	}
+#define IN(reg_, set_)                                                                             \
+	{                                                                                          \
+		EXPR_IN, .reg = reg_, .name = set_                                                 \
+	}
+#define NOT_IN(reg_, set_)                                                                         \
+	{                                                                                          \
+		EXPR_IN, .reg = reg_, .name = set_, .inverted = true                               \
+	}
+#define MAP(reg_, map_, to_)                                                                       \
+	{                                                                                          \
+		EXPR_MAP, .reg = reg_, .name = map_, .to = to_                                     \
+	}
+#define VERDICT(number_, chain_)                                                                   \
+	{                                                                                          \
+		EXPR_VERDICT, .number = (uint32_t)(number_), .name = chain_                        \
+	}
+#define DROP   VERDICT(NF_DROP, NULL)
+#define ACCEPT VERDICT(NF_ACCEPT, NULL)
+#define RETURN VERDICT(NFT_RETURN, NULL)
+#define MASQUERADE                                                                                 \
+	{                                                                                          \
+		EXPR_MASQUERADE                                                                    \
+	}
+#define DNAT(family_, address_, port_)                                                             \
+	{                                                                                          \
+		EXPR_NAT, .key = family_, .reg = address_, .to = port_                             \
+	}
 
-#define NETWORK(reg, at, size)	 LOAD(reg, NFT_PAYLOAD_NETWORK_HEADER, at, size)
+#define NETWORK(reg, at, size)   LOAD(reg, NFT_PAYLOAD_NETWORK_HEADER, at, size)
 #define TRANSPORT(reg, at, size) LOAD(reg, NFT_PAYLOAD_TRANSPORT_HEADER, at, size)
-#define LINK(reg, at, size)	 LOAD(reg, NFT_PAYLOAD_LL_HEADER, at, size)
+#define LINK(reg, at, size)      LOAD(reg, NFT_PAYLOAD_LL_HEADER, at, size)
 
 #define IIFNAME(reg)  META(reg, NFT_META_IIFNAME)
 #define OIFNAME(reg)  META(reg, NFT_META_OIFNAME)
 #define PROTOCOL(reg) META(reg, NFT_META_L4PROTO)
 #define PORT(reg)     TRANSPORT(reg, 2, 2)
-#define HTON(reg_)    {EXPR_HTON, .reg = reg_}
+#define HTON(reg_)                                                                                 \
+	{                                                                                          \
+		EXPR_HTON, .reg = reg_                                                             \
+	}
 
 /* In the inet table: which family, before its header may be read. */
-#define V4	    META(1, NFT_META_NFPROTO), IS(1, 1, NFPROTO_IPV4)
-#define V6	    META(1, NFT_META_NFPROTO), IS(1, 1, NFPROTO_IPV6)
-#define SOURCE4	    V4, NETWORK(1, 12, 4)
-#define TARGET4	    V4, NETWORK(1, 16, 4)
-#define SOURCE6	    V6, NETWORK(1, 8, 16)
-#define TARGET6	    V6, NETWORK(1, 24, 16)
+#define V4          META(1, NFT_META_NFPROTO), IS(1, 1, NFPROTO_IPV4)
+#define V6          META(1, NFT_META_NFPROTO), IS(1, 1, NFPROTO_IPV6)
+#define SOURCE4     V4, NETWORK(1, 12, 4)
+#define TARGET4     V4, NETWORK(1, 16, 4)
+#define SOURCE6     V6, NETWORK(1, 8, 16)
+#define TARGET6     V6, NETWORK(1, 24, 16)
 #define SOURCE4_127 V4, NETWORK(1, 12, 1), IS(1, 1, 127)
 #define TARGET4_127 V4, NETWORK(1, 16, 1), IS(1, 1, 127)
 /* The bridge table's. */
 #define ETHER_ARP LINK(1, 12, 2), IS(1, 2, 0x08, 0x06)
 #define ETHER_IP  LINK(1, 12, 2), IS(1, 2, 0x08, 0x00)
 #define ETHER_IP6 LINK(1, 12, 2), IS(1, 2, 0x86, 0xdd)
-#define META_IP	  META(1, NFT_META_PROTOCOL), IS(1, 2, 0x08, 0x00)
+#define META_IP   META(1, NFT_META_PROTOCOL), IS(1, 2, 0x08, 0x00)
 #define META_IP6  META(1, NFT_META_PROTOCOL), IS(1, 2, 0x86, 0xdd)
-#define ICMP6	  PROTOCOL(1), IS(1, 1, IPPROTO_ICMPV6)
+#define ICMP6     PROTOCOL(1), IS(1, 1, IPPROTO_ICMPV6)
 
-#define FE80_10                                                                                    \
-	{EXPR_MASK, .reg = 1, .size = 16, .bytes = {0xff, 0xc0}}, IS(1, 16, 0xfe, 0x80)
-#define LOCAL	 {EXPR_FIB_TYPE, .reg = 1}, {EXPR_IS_NUMBER, .reg = 1, .number = RTN_LOCAL}
-#define DNATED	 {EXPR_CT, .reg = 1, .key = NFT_CT_STATUS}, {EXPR_ANY_BIT, .reg = 1, .number = IPS_DST_NAT}
-#define STATE(bits) {EXPR_CT, .reg = 1, .key = NFT_CT_STATE}, {EXPR_ANY_BIT, .reg = 1, .number = bits}
+#define FE80_10 {EXPR_MASK, .reg = 1, .size = 16, .bytes = {0xff, 0xc0}}, IS(1, 16, 0xfe, 0x80)
+#define LOCAL                                                                                      \
+	{EXPR_FIB_TYPE, .reg = 1},                                                                 \
+	{                                                                                          \
+		EXPR_IS_NUMBER, .reg = 1, .number = RTN_LOCAL                                      \
+	}
+#define DNATED                                                                                     \
+	{EXPR_CT, .reg = 1, .key = NFT_CT_STATUS},                                                 \
+	{                                                                                          \
+		EXPR_ANY_BIT, .reg = 1, .number = IPS_DST_NAT                                      \
+	}
+#define STATE(bits)                                                                                \
+	{EXPR_CT, .reg = 1, .key = NFT_CT_STATE},                                                  \
+	{                                                                                          \
+		EXPR_ANY_BIT, .reg = 1, .number = bits                                             \
+	}
 
 static const struct expr_type type_protocol = {12, 1, 1};
 static const struct expr_type type_address = {38, 4, 1}; /* of a route: local, broadcast, ... */
 static const struct expr_type type_icmp6 = {29, 1, 2};
 
 #define ONE_OF(reg_, type_, count_, ...)                                                           \
-	{EXPR_ONE_OF, .reg = reg_, .type = &(type_), .count = count_, .bytes = {__VA_ARGS__}}
+	{                                                                                          \
+		EXPR_ONE_OF, .reg = reg_, .type = &(type_), .count = count_, .bytes = {            \
+			__VA_ARGS__                                                                \
+		}                                                                                  \
+	}
 #define NONE_OF(reg_, type_, count_, ...)                                                          \
-	{EXPR_ONE_OF, .reg = reg_, .type = &(type_), .count = count_, .bytes = {__VA_ARGS__},      \
-		.inverted = true}
+	{                                                                                          \
+		EXPR_ONE_OF, .reg = reg_, .type = &(type_), .count = count_,                       \
+		             .bytes = {__VA_ARGS__}, .inverted = true                              \
+	}
 #define TRANSLATABLE                                                                               \
 	PROTOCOL(1), ONE_OF(1, type_protocol, 3, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP)
 

@@ -1,6 +1,6 @@
 /*
- * The rules of the skeleton as data: for each its text, exactly as `nft list` prints it, beside its expressions, which are what the
- * kernel gets. A test loads both and compares.
+ * The rules of the skeleton as data: for each its text, exactly as `nft list` prints it, beside its
+ * expressions, which are what the kernel gets. A test loads both and compares.
  */
 #pragma once
 
@@ -12,19 +12,20 @@ struct nft;
 
 enum expr_op {
 	EXPR_END,
-	EXPR_META,	/* key -> reg */
-	EXPR_LOAD,	/* `size` bytes at `offset` of the header `key` -> reg */
-	EXPR_CT,	/* key -> reg */
-	EXPR_FIB_TYPE,	/* type of the destination address -> reg */
-	EXPR_HTON,	/* reg; a no-op on one byte that nft puts before a protocol in a concatenation of intervals */
-	EXPR_IS,	/* reg == `size` of bytes */
+	EXPR_META,     /* key -> reg */
+	EXPR_LOAD,     /* `size` bytes at `offset` of the header `key` -> reg */
+	EXPR_CT,       /* key -> reg */
+	EXPR_FIB_TYPE, /* type of the destination address -> reg */
+	EXPR_HTON, /* reg; a no-op on one byte that nft puts before a protocol in a concatenation of
+	              intervals */
+	EXPR_IS,   /* reg == `size` of bytes */
 	EXPR_IS_NUMBER, /* reg == number, in host order */
-	EXPR_MASK,	/* reg &= `size` of bytes */
-	EXPR_ANY_BIT,	/* (reg & number) != 0 */
-	EXPR_IN,	/* reg is in the set `name` (`inverted`: is not) */
-	EXPR_ONE_OF,	/* reg is one of `bytes`, an anonymous set of `count` (`inverted`: is not) */
-	EXPR_MAP,	/* reg -> map `name` -> register `to`; 0: the verdict */
-	EXPR_NAT,	/* family `key`, address in reg, port in `to`; 0: the port stays */
+	EXPR_MASK,      /* reg &= `size` of bytes */
+	EXPR_ANY_BIT,   /* (reg & number) != 0 */
+	EXPR_IN,        /* reg is in the set `name` (`inverted`: is not) */
+	EXPR_ONE_OF, /* reg is one of `bytes`, an anonymous set of `count` (`inverted`: is not) */
+	EXPR_MAP,    /* reg -> map `name` -> register `to`; 0: the verdict */
+	EXPR_NAT,    /* family `key`, address in reg, port in `to`; 0: the port stays */
 	EXPR_MASQUERADE,
 	EXPR_VERDICT, /* number; chain `name` */
 };
@@ -32,8 +33,8 @@ enum expr_op {
 /* Of an anonymous set, as nft has to know it to print it. */
 struct expr_type {
 	uint32_t number; /* nftables' number of the datatype */
-	uint32_t size;	 /* bytes of one value */
-	uint32_t order;	 /* 1: host, 2: network */
+	uint32_t size;   /* bytes of one value */
+	uint32_t order;  /* 1: host, 2: network */
 };
 
 struct expr {

@@ -1,6 +1,7 @@
 /*
- * Sets and maps as nf_tables has them: the numbers of their types, what nft keeps in their user data so that it can print them, and
- * their text. The kernel does not look at types; it wants lengths. nft does not look at lengths.
+ * Sets and maps as nf_tables has them: the numbers of their types, what nft keeps in their user
+ * data so that it can print them, and their text. The kernel does not look at types; it wants
+ * lengths. nft does not look at lengths.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -21,14 +22,14 @@ struct datatype {
 };
 
 static const struct datatype datatypes[] = {
-	[FIELD_IFNAME] = {"ifname", 41, 1},
-	[FIELD_IP4] = {"ipv4_addr", 7, 2},
-	[FIELD_IP6] = {"ipv6_addr", 8, 2},
-	[FIELD_PROTOCOL] = {"inet_proto", 12, 1},
-	[FIELD_PORT] = {"inet_service", 13, 2},
-	[FIELD_MAC] = {"ether_addr", 9, 2},
-	[FIELD_VERDICT] = {"verdict", 0xffffff00, 0},
-	[FIELD_TARGET6] = {"integer", 4, 2},
+        [FIELD_IFNAME] = {"ifname", 41, 1},
+        [FIELD_IP4] = {"ipv4_addr", 7, 2},
+        [FIELD_IP6] = {"ipv6_addr", 8, 2},
+        [FIELD_PROTOCOL] = {"inet_proto", 12, 1},
+        [FIELD_PORT] = {"inet_service", 13, 2},
+        [FIELD_MAC] = {"ether_addr", 9, 2},
+        [FIELD_VERDICT] = {"verdict", 0xffffff00, 0},
+        [FIELD_TARGET6] = {"integer", 4, 2},
 };
 
 uint32_t nft_fields_type(const enum field fields[SET_FIELDS_MAX])
@@ -58,7 +59,8 @@ uint32_t nft_set_flags(const struct set *set)
 	return flags;
 }
 
-/* nft's types have a fixed width, a number has none: a set with one must carry the expressions that it is made of. */
+/* nft's types have a fixed width, a number has none: a set with one must carry the expressions that
+ * it is made of. */
 static bool needs_expressions(const struct set *set)
 {
 	for (unsigned i = 0; i < SET_FIELDS_MAX; i++)
@@ -67,7 +69,8 @@ static bool needs_expressions(const struct set *set)
 	return false;
 }
 
-/* As nft 1.0 writes a concatenation of `iifname . @th,64,128`: numbers of its kinds of expressions, each with its properties. */
+/* As nft 1.0 writes a concatenation of `iifname . @th,64,128`: numbers of its kinds of expressions,
+ * each with its properties. */
 static void put_expressions(struct nftnl_udata_buf *buffer)
 {
 	enum { CONCATENATION = 13, META = 9, PAYLOAD = 7, TRANSPORT = 3 };
@@ -116,7 +119,7 @@ static int put_user_data(struct nlmsghdr *message, const struct set *set)
 	if (needs_expressions(set))
 		put_expressions(buffer);
 	mnl_attr_put(message, NFTA_SET_USERDATA, nftnl_udata_buf_len(buffer),
-		nftnl_udata_buf_data(buffer));
+	        nftnl_udata_buf_data(buffer));
 	nftnl_udata_buf_free(buffer);
 	return 0;
 }
@@ -130,8 +133,7 @@ static void put_field_sizes(struct nlmsghdr *message, const struct set *set)
 	for (unsigned i = 0; i < SET_FIELDS_MAX && set->key[i] != FIELD_NONE; i++) {
 		struct nlattr *nest = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
 
-		mnl_attr_put_u32(
-			message, NFTA_SET_FIELD_LEN, htonl(set_field_size(set->key[i])));
+		mnl_attr_put_u32(message, NFTA_SET_FIELD_LEN, htonl(set_field_size(set->key[i])));
 		mnl_attr_nest_end(message, nest);
 	}
 	mnl_attr_nest_end(message, list);
@@ -158,7 +160,7 @@ int nft_set_queue(struct nft *nft, const struct set *set)
 	if (set->data[0] != FIELD_NONE) {
 		mnl_attr_put_u32(message, NFTA_SET_DATA_TYPE, htonl(nft_fields_type(set->data)));
 		mnl_attr_put_u32(message, NFTA_SET_DATA_LEN,
-			htonl(set->data[0] == FIELD_VERDICT ? 0 : set_fields_size(set->data)));
+		        htonl(set->data[0] == FIELD_VERDICT ? 0 : set_fields_size(set->data)));
 	}
 	mnl_attr_put_u32(message, NFTA_SET_ID, htonl((uint32_t)(FIRST_NAMED + (set - sets))));
 	if (set->interval && is_concatenation(set->key))

@@ -1,10 +1,12 @@
 /*
- * The skeleton: a table with its chains, rules and empty sets, made and replaced in one batch, and recognised again.
+ * The skeleton: a table with its chains, rules and empty sets, made and replaced in one batch, and
+ * recognised again.
  *
- * What is there is compared as a text, the fingerprint: the mark of the instance, chains with hook, priority and policy, sets with type
- * and flags, and for every rule in order the mark in its comment. A rule that someone added bears none, one that was replaced
- * lost it, so the text differs from that of this program's own table if and only if someone touched the table, or it is
- * another version's.
+ * What is there is compared as a text, the fingerprint: the mark of the instance, chains with hook,
+ * priority and policy, sets with type and flags, and for every rule in order the mark in its
+ * comment. A rule that someone added bears none, one that was replaced lost it, so the text differs
+ * from that of this program's own table if and only if someone touched the table, or it is another
+ * version's.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -22,11 +24,11 @@
 /* --- the lines of a fingerprint --- */
 
 static void print_chain(FILE *out, const char *name, const char *type, uint32_t hook,
-	int32_t priority, uint32_t policy)
+        int32_t priority, uint32_t policy)
 {
 	if (type)
 		fprintf(out, "chain %s %s hook %u priority %d policy %u\n", name, type, hook,
-			priority, policy);
+		        priority, policy);
 	else
 		fprintf(out, "chain %s\n", name);
 }
@@ -53,11 +55,11 @@ char *nft_skeleton_fingerprint(const char *table, const char *instance)
 	for (const struct chain *chain = chains; chain->table; chain++)
 		if (strcmp(chain->table, table) == 0)
 			print_chain(out, chain->name, chain->type, chain->hook, chain->priority,
-				NF_ACCEPT);
+			        NF_ACCEPT);
 	for (const struct set *set = sets; set->name; set++)
 		if (strcmp(set->table, table) == 0)
 			print_set(out, set->name, nft_set_flags(set), nft_fields_type(set->key),
-				nft_fields_type(set->data));
+			        nft_fields_type(set->data));
 	for (const struct rule *rule = rules; rule->table; rule++) {
 		char mark[RULE_MARK_SIZE];
 
@@ -81,13 +83,13 @@ struct reading {
 static const char *string_of(const struct nlattr *attr)
 {
 	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0 ? mnl_attr_get_str(attr)
-									   : NULL;
+	                                                                 : NULL;
 }
 
 static uint32_t number_of(const struct nlattr *attr)
 {
 	return attr && mnl_attr_validate(attr, MNL_TYPE_U32) == 0 ? ntohl(mnl_attr_get_u32(attr))
-								    : 0;
+	                                                          : 0;
 }
 
 /* The attributes of an answer up to `max`, by number. */
@@ -96,7 +98,8 @@ static void sort_attributes(const struct nlmsghdr *header, const struct nlattr *
 	const struct nlattr *attr;
 
 	memset(ret, 0, (max + 1u) * sizeof(*ret));
-	mnl_attr_for_each(attr, header, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(attr, header, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(attr) <= max)
 			ret[mnl_attr_get_type(attr)] = attr;
 	}
@@ -137,7 +140,8 @@ static int read_chain(const struct nlmsghdr *header, void *arg)
 	if (!is_of_table(reading, attrs[NFTA_CHAIN_TABLE]) || !name)
 		return MNL_CB_OK;
 	if (attrs[NFTA_CHAIN_HOOK]) {
-		mnl_attr_for_each_nested(attr, attrs[NFTA_CHAIN_HOOK]) {
+		mnl_attr_for_each_nested(attr, attrs[NFTA_CHAIN_HOOK])
+		{
 			if (mnl_attr_get_type(attr) == NFTA_HOOK_HOOKNUM)
 				hook = number_of(attr);
 			if (mnl_attr_get_type(attr) == NFTA_HOOK_PRIORITY)
@@ -145,7 +149,7 @@ static int read_chain(const struct nlmsghdr *header, void *arg)
 		}
 	}
 	print_chain(reading->out, name, type, hook, (int32_t)priority,
-		number_of(attrs[NFTA_CHAIN_POLICY]));
+	        number_of(attrs[NFTA_CHAIN_POLICY]));
 	return MNL_CB_OK;
 }
 
@@ -161,7 +165,7 @@ static int read_set(const struct nlmsghdr *header, void *arg)
 	flags = number_of(attrs[NFTA_SET_FLAGS]);
 	if (is_of_table(reading, attrs[NFTA_SET_TABLE]) && name && !(flags & NFT_SET_ANONYMOUS))
 		print_set(reading->out, name, flags, number_of(attrs[NFTA_SET_KEY_TYPE]),
-			number_of(attrs[NFTA_SET_DATA_TYPE]));
+		        number_of(attrs[NFTA_SET_DATA_TYPE]));
 	return MNL_CB_OK;
 }
 
@@ -179,7 +183,7 @@ static int read_rule(const struct nlmsghdr *header, void *arg)
 		return MNL_CB_OK;
 	if (data)
 		nft_comment_read(mnl_attr_get_payload(data), mnl_attr_get_payload_len(data), mark,
-			sizeof(mark));
+		        sizeof(mark));
 	print_rule(reading->out, chain, mark);
 	return MNL_CB_OK;
 }
@@ -235,7 +239,7 @@ static int observe_once(struct nft *nft, const char *table, char **ret, struct e
 static const char *const tables[] = {"inet netd", "bridge netd"};
 
 static int observe_table(
-	struct kernel *kernel, const char *table, struct resources *ret, struct error *err)
+        struct kernel *kernel, const char *table, struct resources *ret, struct error *err)
 {
 	struct resource *resource;
 	char *text = NULL;
@@ -256,8 +260,8 @@ static int observe_table(
 	return 0;
 }
 
-int nft_table_in_scope(
-	struct kernel *kernel, const char *table, enum kernel_scope scope, bool *ret, struct error *err)
+int nft_table_in_scope(struct kernel *kernel, const char *table, enum kernel_scope scope, bool *ret,
+        struct error *err)
 {
 	char instance[33];
 	int r = nft_table_instance(kernel->nft, table, instance, err);
@@ -269,8 +273,8 @@ int nft_table_in_scope(
 }
 
 static int skeleton_observe(struct kernel *kernel, enum kernel_scope scope,
-	const char *const *namespaces, size_t namespace_count, struct resources *ret,
-	struct error *err)
+        const char *const *namespaces, size_t namespace_count, struct resources *ret,
+        struct error *err)
 {
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
 		bool in_scope;
@@ -362,7 +366,7 @@ static int queue_skeleton(struct nft *nft, const char *table, const char *instan
 static int skeleton_apply(struct kernel *kernel, struct step *step, struct error *err)
 {
 	int r = step->new ? queue_skeleton(kernel->nft, step->new->name, kernel->instance)
-			  : queue_removal(kernel->nft, step->old->name);
+	                  : queue_removal(kernel->nft, step->old->name);
 
 	return r < 0 ? error_memory(err) : 0;
 }
@@ -376,10 +380,9 @@ static void tell_chain(const struct chain *chain, FILE *out)
 	fprintf(out, "\tchain %s {\n", chain->name);
 	if (chain->type)
 		fprintf(out, "\t\ttype %s hook %s; policy accept;\n", chain->type,
-			chain->hook_text);
+		        chain->hook_text);
 	for (const struct rule *rule = rules; rule->table; rule++)
-		if (strcmp(rule->table, chain->table) == 0 &&
-			strcmp(rule->chain, chain->name) == 0)
+		if (strcmp(rule->table, chain->table) == 0 && strcmp(rule->chain, chain->name) == 0)
 			fprintf(out, "\t\t%s comment \"%s\"\n", rule->text, rule_mark(rule, mark));
 	fputs("\t}\n", out);
 }
@@ -408,9 +411,9 @@ static void skeleton_tell(const struct step *step, FILE *out)
 }
 
 const struct kind kind_skeleton = {
-	.name = "skeleton",
-	.apply = skeleton_apply,
-	.observe = skeleton_observe,
-	.tell = skeleton_tell,
-	.pipe = PIPE_NFT,
+        .name = "skeleton",
+        .apply = skeleton_apply,
+        .observe = skeleton_observe,
+        .tell = skeleton_tell,
+        .pipe = PIPE_NFT,
 };

@@ -52,6 +52,7 @@ struct host {
 	char instance[INSTANCE_SIZE];
 	uint64_t next_id;	    /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
+	bool bridge_netfilter; /* bridged IPv4 passes the inet hooks: ports need hairpin then */
 	bool resolver_needed; /* the host's resolver is a loopback address: namespaces get their own resolv.conf */
 	struct ip upstreams[UPSTREAMS_MAX];
 	unsigned upstream_count;

@@ -30,7 +30,7 @@ static int put_interfaces(struct model *fork, const struct request *request)
 	return r;
 }
 
-/* Every namespace's resolv.conf follows the host's resolvers: all of them are touched. */
+/* Every namespace follows the host's resolvers and its br_netfilter: all of them are touched. */
 static int touch_namespaces(struct model *fork)
 {
 	const struct namespace *ns;
@@ -45,10 +45,12 @@ static int touch_namespaces(struct model *fork)
 int rule_host(struct model *fork, const struct request *request, struct error *err)
 {
 	struct host host = *model_host(fork);
-	bool changed = host.resolver_needed != request->host.resolver_needed ||
+	bool changed = host.bridge_netfilter != request->host.bridge_netfilter ||
+		       host.resolver_needed != request->host.resolver_needed ||
 		       host.upstream_count != request->host.upstream_count ||
 		       memcmp(host.upstreams, request->host.upstreams, sizeof(host.upstreams)) != 0;
 
+	host.bridge_netfilter = request->host.bridge_netfilter;
 	host.resolver_needed = request->host.resolver_needed;
 	host.upstream_count = request->host.upstream_count;
 	memcpy(host.upstreams, request->host.upstreams, sizeof(host.upstreams));

@@ -30,6 +30,8 @@ static int rank(const struct resource *resource)
 		return strstr(resource->name, "/conf/default/") ? 5 : 8;
 	case RESOURCE_LINK:
 		return resource->link.type == LINK_BRIDGE ? 6 : 7;
+	case RESOURCE_PORT:
+		return 8;
 	case RESOURCE_END:
 		return 9;
 	case RESOURCE_ADDRESS:
@@ -66,6 +68,7 @@ static bool is_final(const struct step *step)
 	case RESOURCE_SKELETON:
 	case RESOURCE_ELEMENT:
 	case RESOURCE_END:
+	case RESOURCE_PORT:
 	case RESOURCE_SYSCTL:
 	case RESOURCE_ADDRESS:
 	case RESOURCE_ROUTE:

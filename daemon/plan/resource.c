@@ -53,6 +53,7 @@ static int compare_rest(const struct resource *a, const struct resource *b)
 	case RESOURCE_NETNS:
 	case RESOURCE_LINK:
 	case RESOURCE_END:
+	case RESOURCE_PORT:
 	case RESOURCE_SYSCTL:
 	case RESOURCE_FILE:
 	case RESOURCE_KINDS:
@@ -114,6 +115,8 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 		return equal_link(a, b);
 	case RESOURCE_END:
 		return equal_end(a, b);
+	case RESOURCE_PORT:
+		return a->port.hairpin == b->port.hairpin;
 	case RESOURCE_SYSCTL:
 		return strcmp(a->sysctl.value, b->sysctl.value) == 0;
 	case RESOURCE_ROUTE:
@@ -149,6 +152,9 @@ const char *resource_describe(const struct resource *resource, char *text, size_
 		break;
 	case RESOURCE_END:
 		snprintf(text, size, "interface %s%s%s", resource->end.ifname, in, resource->ns);
+		break;
+	case RESOURCE_PORT:
+		snprintf(text, size, "bridge port %s", resource->name);
 		break;
 	case RESOURCE_SYSCTL:
 		snprintf(text, size, "sysctl %s%s%s", resource->name, in, resource->ns);

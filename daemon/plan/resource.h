@@ -20,6 +20,7 @@ enum resource_kind {
 	RESOURCE_NETNS,	   /* a named network namespace */
 	RESOURCE_LINK,	   /* a bridge, or a veth pair by its outer end */
 	RESOURCE_END,	   /* the end of a veth pair inside a namespace; or its `lo` */
+	RESOURCE_PORT,	   /* a bridge port's special settings, by the outer end's name */
 	RESOURCE_SYSCTL,
 	RESOURCE_ADDRESS,
 	RESOURCE_ROUTE,
@@ -65,6 +66,9 @@ struct resource {
 			uint32_t mtu; /* 0: not ours to say (lo) */
 			uint8_t mac[MAC_SIZE];
 		} end;
+		struct {
+			bool hairpin; /* a frame may leave by the port it came from */
+		} port;
 		struct {
 			char value[16];
 			bool journal; /* of an interface that is not netd's: the old value is kept and restored */

@@ -1,10 +1,10 @@
 /*
- * The table of netd's sets and maps, and elements of them as bytes and as text. The order of fields in a set is the
- * order in which the rules load their registers; the bytes of an element are the kernel's, so that encoding, comparing and
- * sorting need no second form.
+ * The table of netd's sets and maps, and elements of them as bytes and as text. The order of fields
+ * in a set is the order in which the rules load their registers; the bytes of an element are the
+ * kernel's, so that encoding, comparing and sorting need no second form.
  *
- * Every element has both ends of its key, also in sets without intervals, where they are equal: two elements are the
- * same if and only if their key bytes are.
+ * Every element has both ends of its key, also in sets without intervals, where they are equal: two
+ * elements are the same if and only if their key bytes are.
  */
 #include "daemon/plan/sets.h"
 #include "lib/parse.h"
@@ -118,7 +118,7 @@ static enum field field_at(const enum field fields[SET_FIELDS_MAX], unsigned off
 }
 
 static void append_key(
-	struct element *element, enum field field, const void *first, const void *last, size_t size)
+        struct element *element, enum field field, const void *first, const void *last, size_t size)
 {
 	enum field expected = field_at(element->set->key, element->key_size);
 
@@ -277,10 +277,10 @@ static void print_verdict(FILE *out, const uint8_t *bytes)
 	uint32_t verdict;
 
 	memcpy(&verdict, bytes, sizeof(verdict));
-	fputs(verdict == VERDICT_DROP	      ? "drop"
-	      : verdict == VERDICT_PUBLISHED ? "goto nd_published"
-					      : "continue",
-		out);
+	fputs(verdict == VERDICT_DROP          ? "drop"
+	        : verdict == VERDICT_PUBLISHED ? "goto nd_published"
+	                                       : "continue",
+	        out);
 }
 
 static void print_field(FILE *out, enum field field, const uint8_t *first, const uint8_t *last)
@@ -318,7 +318,7 @@ static void print_field(FILE *out, enum field field, const uint8_t *first, const
 }
 
 static void print_fields(FILE *out, const enum field fields[SET_FIELDS_MAX], const uint8_t *first,
-	const uint8_t *last)
+        const uint8_t *last)
 {
 	unsigned at = 0;
 

@@ -1,9 +1,10 @@
 /*
- * The sets and maps of netd's two nf_tables tables, as data: what the skeleton creates, what rendering fills, what the
- * kernel layer encodes and what a dry run prints all come from this one table.
+ * The sets and maps of netd's two nf_tables tables, as data: what the skeleton creates, what
+ * rendering fills, what the kernel layer encodes and what a dry run prints all come from this one
+ * table.
  *
- * A key is the concatenation of its fields, each padded to four bytes, in the form the kernel wants it: addresses and
- * ports in network order, an interface name as 16 bytes padded with zeros.
+ * A key is the concatenation of its fields, each padded to four bytes, in the form the kernel wants
+ * it: addresses and ports in network order, an interface name as 16 bytes padded with zeros.
  */
 #pragma once
 
@@ -22,10 +23,12 @@ enum field {
 	FIELD_PORT,
 	FIELD_MAC,
 	FIELD_VERDICT, /* data only: SET_VERDICT_* */
-	FIELD_TARGET6, /* an IPv6 address that nft knows as a number of 128 bits only: what a neighbour advertisement is about */
+	FIELD_TARGET6, /* an IPv6 address that nft knows as a number of 128 bits only: what a
+	                  neighbour advertisement is about */
 };
 
-/* When an element is there: guards stand before what they guard and go after it; publications the other way round. */
+/* When an element is there: guards stand before what they guard and go after it; publications the
+ * other way round. */
 enum element_class { ELEMENT_GUARD, ELEMENT_PUBLICATION };
 
 #define SET_FIELDS_MAX 4
@@ -36,7 +39,7 @@ enum set_verdict { VERDICT_DROP = 1, VERDICT_PUBLISHED = 2 /* goto nd_published 
 struct set {
 	const char *table; /* "inet netd" or "bridge netd" */
 	const char *name;
-	enum field key[SET_FIELDS_MAX];	 /* FIELD_NONE ends */
+	enum field key[SET_FIELDS_MAX];  /* FIELD_NONE ends */
 	enum field data[SET_FIELDS_MAX]; /* empty: a set; else a map */
 	bool interval;
 	enum element_class class;
@@ -54,12 +57,14 @@ unsigned set_fields_size(const enum field fields[SET_FIELDS_MAX]);
 struct element {
 	const struct set *set;
 	uint8_t key[SET_KEY_SIZE];
-	uint8_t key_end[SET_KEY_SIZE]; /* interval sets: the last one included; equal to key for one value */
+	uint8_t key_end[SET_KEY_SIZE]; /* interval sets: the last one included; equal to key for one
+	                                  value */
 	uint8_t data[SET_KEY_SIZE];    /* maps */
 	uint8_t key_size, data_size;   /* grow as fields are appended */
 };
 
-/* Each appends the next field of the key (of the data, for the map's right side). The field's kind must be the set's. */
+/* Each appends the next field of the key (of the data, for the map's right side). The field's kind
+ * must be the set's. */
 void element_key_ifname(struct element *element, const char *ifname);
 void element_key_ip(struct element *element, const struct ip *ip);
 /* A whole prefix: first and last address. Interval sets only. */

@@ -95,6 +95,16 @@ static int add_veth(const struct model *model, const struct namespace *ns,
 	return 0;
 }
 
+static int add_hairpin(struct resources *list, const char *name)
+{
+	struct resource *port = resources_add(list, RESOURCE_PORT, "", name);
+
+	if (!port)
+		return -1;
+	port->port.hairpin = true;
+	return 0;
+}
+
 static int add_end(struct resources *list, const char *ns, const char *name, const char *ifname,
 	bool up, uint32_t mtu, const uint8_t *mac)
 {
@@ -133,6 +143,8 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		r = add_sysctl(list, "", "ipv6", endpoint->host_ifname, "disable_ipv6", "1", false);
 	if (r == 0 && ns->origin == ORIGIN_ADOPTED)
 		r = add_sysctl(list, ns->name, "ipv6", endpoint->ifname, "disable_ipv6", "1", false);
+	if (r == 0 && model_host(model)->bridge_netfilter)
+		r = add_hairpin(list, endpoint->host_ifname);
 	if (r == 0)
 		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
 			network->mtu, endpoint->mac);

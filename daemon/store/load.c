@@ -134,6 +134,7 @@ static int load_host(struct store *store, struct model *model, struct error *err
 	if (rows_next(&rows)) {
 		rows_text(&rows, host.instance, sizeof(host.instance));
 		host.next_id = rows_number(&rows, INT64_MAX);
+		rows_text(&rows, host.boot_id, sizeof(host.boot_id));
 		if (rows.result == 0 && model_put_host(model, &host) < 0)
 			rows.result = error_memory(err);
 	}

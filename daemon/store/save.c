@@ -87,6 +87,7 @@ static void save_host(struct writer *writer, const char *key, const void *object
 		return;
 	start(writer, STATEMENT_SAVE_META);
 	number(writer, host->next_id);
+	text(writer, host->boot_id);
 	finish(writer);
 }
 

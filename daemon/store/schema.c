@@ -10,7 +10,7 @@
 
 const char store_schema[] =
         "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), instance TEXT NOT NULL,"
-        " next_id INTEGER NOT NULL, generation INTEGER NOT NULL) STRICT;"
+        " next_id INTEGER NOT NULL, boot_id TEXT NOT NULL, generation INTEGER NOT NULL) STRICT;"
 
         "CREATE TABLE networks (name TEXT PRIMARY KEY, id TEXT NOT NULL, driver TEXT NOT NULL,"
         " bridge TEXT NOT NULL, mac TEXT NOT NULL, mtu INTEGER NOT NULL, internal INTEGER NOT NULL)"
@@ -49,7 +49,7 @@ const char *const store_statements[STATEMENT_COUNT] = {
         [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
         [STATEMENT_COMMIT] = "COMMIT",
         [STATEMENT_ROLLBACK] = "ROLLBACK",
-        [STATEMENT_SAVE_META] = "UPDATE meta SET next_id = ?",
+        [STATEMENT_SAVE_META] = "UPDATE meta SET next_id = ?, boot_id = ?",
         [STATEMENT_SAVE_GENERATION] = "UPDATE meta SET generation = ?",
         [STATEMENT_SAVE_NETWORK] = "INSERT OR REPLACE INTO networks"
                                    " (name, id, driver, bridge, mac, mtu, internal)"
@@ -79,7 +79,7 @@ const char *const store_statements[STATEMENT_COUNT] = {
         [STATEMENT_DROP_ADDRESSES] = "DELETE FROM endpoint_addresses WHERE namespace = ?",
         [STATEMENT_DROP_PUBLICATION] = "DELETE FROM publications WHERE id = ?",
         [STATEMENT_DROP_TOMBSTONE] = "DELETE FROM tombstones WHERE id = ?",
-        [STATEMENT_LOAD_META] = "SELECT instance, next_id, generation FROM meta",
+        [STATEMENT_LOAD_META] = "SELECT instance, next_id, boot_id, generation FROM meta",
         [STATEMENT_LOAD_NETWORKS] =
                 "SELECT name, id, driver, bridge, mac, mtu, internal FROM networks",
         [STATEMENT_LOAD_SUBNETS] = "SELECT address, prefix, gateway FROM subnets"

@@ -190,7 +190,7 @@ static int read_meta(struct store *store, struct error *err)
 		r = 0;
 	if (r == 0) {
 		memcpy(store->instance, instance, INSTANCE_SIZE);
-		store->generation = (uint64_t)sqlite3_column_int64(statement, 2);
+		store->generation = (uint64_t)sqlite3_column_int64(statement, 3);
 	}
 	sqlite3_reset(statement);
 	return r;
@@ -255,7 +255,7 @@ static int fill(struct store *store, const char *path, struct error *err)
 	int r = new_instance(instance, err);
 
 	if (r == 0 && asprintf(&sql,
-	                      "BEGIN; %s INSERT INTO meta VALUES (1, '%s', 1, 0);"
+	                      "BEGIN; %s INSERT INTO meta VALUES (1, '%s', 1, '', 0);"
 	                      "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;"
 	                      "PRAGMA journal_mode=WAL",
 	                      store_schema, instance, STORE_APPLICATION_ID, STORE_VERSION) < 0) {

@@ -1,6 +1,7 @@
 /*
- * Other people's forward chains: those that stop netd's traffic are named with the command that helps, and after that command, typed as
- * it stands, nothing is said any more. Those that let it through are not mentioned.
+ * Other people's forward chains: those that stop netd's traffic are named with the command that
+ * helps, and after that command, typed as it stands, nothing is said any more. Those that let it
+ * through are not mentioned.
  */
 #include "daemon/kernel/look.h"
 #include "daemon/kernel/nft.h"
@@ -35,7 +36,7 @@ static unsigned look(const char (*bridges)[IFNAMSIZ], unsigned bridge_count)
 	unsigned count = 0;
 
 	ck_assert_msg(look_firewall(kernel, bridges, bridge_count, sentences, 4, &count, &err) == 0,
-		"%s", err.text);
+	        "%s", err.text);
 	return count;
 }
 
@@ -74,11 +75,12 @@ static void type_command(void)
 START_TEST(nothing_is_said_where_nobody_drops)
 {
 	ck_assert_int_eq(look(netds, 2), 0);
-	shell("nft 'add table inet netd; add chain inet netd c { type filter hook forward priority 0; "
+	shell("nft 'add table inet netd; add chain inet netd c { type filter hook forward priority "
+	      "0; "
 	      "policy drop; }'"); /* its own */
 	ck_assert_int_eq(look(netds, 2), 0);
 	must_not_warn("chain mine { type filter hook forward priority 0; ip saddr 192.0.2.1 drop; "
-		      "iifname \"eth0\" drop; ct state invalid drop;\n}");
+	              "iifname \"eth0\" drop; ct state invalid drop;\n}");
 	must_not_warn("chain mine { type filter hook input priority 0; policy drop;\n}");
 	must_not_warn("chain c { drop;\n}");
 }
@@ -88,14 +90,19 @@ START_TEST(a_policy_and_a_last_rule_drop)
 {
 	must_warn(BASE "}");
 	ck_assert_str_eq(sentences[0],
-		"table inet f, chain mine, drops what enters and leaves netd0, netd-3f2a9c; to let it "
-		"pass: nft 'insert rule inet f mine iifname \"netd*\" accept; insert rule inet f mine "
-		"oifname \"netd*\" accept' (and the same in its ruleset file, so that it lasts)");
-	must_warn("chain mine { type filter hook forward priority 0;\n ct state established,related "
-		  "accept\n counter log drop\n}");
+	        "table inet f, chain mine, drops what enters and leaves netd0, netd-3f2a9c; to let "
+	        "it "
+	        "pass: nft 'insert rule inet f mine iifname \"netd*\" accept; insert rule inet f "
+	        "mine "
+	        "oifname \"netd*\" accept' (and the same in its ruleset file, so that it lasts)");
+	must_warn(
+	        "chain mine { type filter hook forward priority 0;\n ct state established,related "
+	        "accept\n counter log drop\n}");
 	must_warn("chain mine { type filter hook forward priority 0;\n reject\n}");
-	must_warn("chain no { drop\n}\nchain mine { type filter hook forward priority 0;\n jump no\n}");
-	must_warn("chain no { drop\n}\nchain mine { type filter hook forward priority 0;\n goto no\n}");
+	must_warn("chain no { drop\n}\nchain mine { type filter hook forward priority 0;\n jump "
+	          "no\n}");
+	must_warn("chain no { drop\n}\nchain mine { type filter hook forward priority 0;\n goto "
+	          "no\n}");
 }
 END_TEST
 
@@ -116,20 +123,22 @@ START_TEST(accepting_rules_are_understood)
 {
 	must_not_warn(BASE "iifname \"netd*\" accept\n oifname \"netd*\" accept\n}");
 	must_not_warn(BASE "iifname { \"netd0\", \"netd-3f2a9c\" } accept\n oifname { \"netd*\", "
-			   "\"eth1\" } accept\n}");
+	                   "\"eth1\" } accept\n}");
 	must_not_warn("set b { type ifname; elements = { \"netd0\", \"netd-3f2a9c\" }; }\n" BASE
-		      "iifname @b accept\n oifname @b accept\n}");
+	              "iifname @b accept\n oifname @b accept\n}");
 	must_not_warn("chain yes { accept\n}\n" BASE
-		      "iifname vmap { \"netd0\" : jump yes, \"netd-3f2a9c\" : accept }\n"
-		      "oifname vmap { \"netd0\" : goto yes, \"netd-3f2a9c\" : accept }\n}");
-	must_not_warn("chain yes { iifname \"netd*\" counter accept\n oifname \"netd*\" accept\n}\n" BASE
-		      "jump yes\n}");
+	              "iifname vmap { \"netd0\" : jump yes, \"netd-3f2a9c\" : accept }\n"
+	              "oifname vmap { \"netd0\" : goto yes, \"netd-3f2a9c\" : accept }\n}");
+	must_not_warn(
+	        "chain yes { iifname \"netd*\" counter accept\n oifname \"netd*\" accept\n}\n" BASE
+	        "jump yes\n}");
 	must_not_warn(BASE "iifname != \"eth0\" accept\n oifname \"netd*\" accept\n}");
 	must_not_warn(BASE "meta nfproto ipv4 accept\n}");
 	must_not_warn(BASE "iifname \"netd*\" oifname \"eth0\" accept\n ct status dnat accept\n}");
 	must_not_warn(BASE "iifname . oifname { \"netd0\" . \"eth0\", \"netd-3f2a9c\" . \"eth0\" } "
-			   "accept\n oifname \"netd*\" ct state new accept\n}");
-	must_not_warn(BASE "ct state vmap { established : accept, new : accept, invalid : drop }\n}");
+	                   "accept\n oifname \"netd*\" ct state new accept\n}");
+	must_not_warn(
+	        BASE "ct state vmap { established : accept, new : accept, invalid : drop }\n}");
 }
 END_TEST
 
@@ -146,7 +155,8 @@ START_TEST(rules_that_do_not_help_are_not_taken_for_help)
 	must_warn(BASE "iifname \"eth0\" accept\n oifname \"eth0\" accept\n}");
 	must_warn(BASE "iifname \"netd*\" drop\n accept\n}");
 	must_warn(BASE "iifname { \"neta*\", \"netf*\" } accept\n oifname \"netd*\" accept\n}");
-	must_warn(BASE "iifname \"netd*\" limit rate 1/second accept\n oifname \"netd*\" accept\n}");
+	must_warn(
+	        BASE "iifname \"netd*\" limit rate 1/second accept\n oifname \"netd*\" accept\n}");
 	must_warn("chain a { jump b\n}\nchain b { return\n}\n" BASE "jump a\n}");
 	must_warn(BASE "ct state vmap { established : accept, invalid : drop }\n}");
 }
@@ -157,7 +167,8 @@ START_TEST(both_of_two_chains_are_named)
 	shell("nft -f - <<'EOF'\n"
 	      "table ip a {\nchain x { type filter hook forward priority 0; policy drop;\n}\n}\n"
 	      "table inet b {\nchain y { type filter hook forward priority 9; policy drop;\n}\n}\n"
-	      "table ip6 c {\nchain z { type filter hook forward priority 9; policy drop;\n}\n}\nEOF");
+	      "table ip6 c {\nchain z { type filter hook forward priority 9; policy "
+	      "drop;\n}\n}\nEOF");
 	ck_assert_int_eq(look(netds, 1), 2);
 	ck_assert_ptr_nonnull(strstr(sentences[0], "table ip a, chain x,"));
 	ck_assert_ptr_nonnull(strstr(sentences[1], "table inet b, chain y,"));
@@ -166,7 +177,8 @@ END_TEST
 
 START_TEST(ipv6_counts_where_a_bridge_has_it)
 {
-	shell("nft 'add table ip6 c; add chain ip6 c z { type filter hook forward priority 0; policy "
+	shell("nft 'add table ip6 c; add chain ip6 c z { type filter hook forward priority 0; "
+	      "policy "
 	      "drop; }'; ip link add netd0 type bridge; ip link set netd0 up");
 	ck_assert_int_eq(look(netds, 1), 0);
 	shell("ip -6 addr add fd00::1/64 dev netd0 nodad");
@@ -183,13 +195,14 @@ START_TEST(iptables_is_told_in_its_own_words)
 	      "RELATED,ESTABLISHED -j ACCEPT");
 	ck_assert_int_eq(look(netds, 2), 1);
 	ck_assert_ptr_nonnull(strstr(sentences[0], "table ip filter, chain FORWARD,"));
-	ck_assert_ptr_nonnull(strstr(sentences[0],
-		": iptables -I FORWARD -i netd+ -j ACCEPT && iptables -I FORWARD -o netd+ -j ACCEPT ("));
+	ck_assert_ptr_nonnull(strstr(sentences[0], ": iptables -I FORWARD -i netd+ -j ACCEPT && "
+	                                           "iptables -I FORWARD -o netd+ -j ACCEPT ("));
 	shell("iptables-nft -I FORWARD -i netd0 -j ACCEPT; iptables-nft -I FORWARD -o netd0 -m "
 	      "comment --comment x -j ACCEPT");
 	ck_assert_int_eq(look(netds, 1), 0);
 	ck_assert_int_eq(look(netds, 2), 1);
-	shell("iptables-nft -I FORWARD -i netd+ -j ACCEPT; iptables-nft -I FORWARD -o netd+ -j ACCEPT");
+	shell("iptables-nft -I FORWARD -i netd+ -j ACCEPT; iptables-nft -I FORWARD -o netd+ -j "
+	      "ACCEPT");
 	ck_assert_int_eq(look(netds, 2), 0);
 	shell("iptables-nft -F FORWARD; iptables-nft -P FORWARD ACCEPT; iptables-nft -A FORWARD -j "
 	      "REJECT");
@@ -199,12 +212,14 @@ END_TEST
 
 START_TEST(docker_has_a_chain_for_it)
 {
-	shell("iptables-nft -P FORWARD DROP; iptables-nft -N DOCKER-USER; iptables-nft -A FORWARD -j "
+	shell("iptables-nft -P FORWARD DROP; iptables-nft -N DOCKER-USER; iptables-nft -A FORWARD "
+	      "-j "
 	      "DOCKER-USER; iptables-nft -A DOCKER-USER -j RETURN");
 	ck_assert_int_eq(look(netds, 2), 1);
-	ck_assert_ptr_nonnull(strstr(sentences[0],
-		"iptables -I DOCKER-USER -i netd+ -j ACCEPT && iptables -I DOCKER-USER -o netd+ -j ACCEPT"));
-	shell("iptables-nft -I DOCKER-USER -i netd+ -j ACCEPT; iptables-nft -I DOCKER-USER -o netd+ "
+	ck_assert_ptr_nonnull(strstr(sentences[0], "iptables -I DOCKER-USER -i netd+ -j ACCEPT && "
+	                                           "iptables -I DOCKER-USER -o netd+ -j ACCEPT"));
+	shell("iptables-nft -I DOCKER-USER -i netd+ -j ACCEPT; iptables-nft -I DOCKER-USER -o "
+	      "netd+ "
 	      "-j ACCEPT");
 	ck_assert_int_eq(look(netds, 2), 0);
 }
@@ -212,22 +227,26 @@ END_TEST
 
 START_TEST(ufw_and_firewalld_have_commands)
 {
-	shell("nft -f - <<'EOF'\ntable ip filter {\nchain ufw-user-forward {\n}\nchain FORWARD { type "
+	shell("nft -f - <<'EOF'\ntable ip filter {\nchain ufw-user-forward {\n}\nchain FORWARD { "
+	      "type "
 	      "filter hook forward priority 0; policy drop;\njump ufw-user-forward\n}\n}\nEOF");
 	ck_assert_int_eq(look(netds, 1), 1);
-	ck_assert_ptr_nonnull(strstr(sentences[0],
-		"ufw route allow in on netd0 && ufw route allow out on netd0"));
-	shell("nft 'add rule ip filter ufw-user-forward iifname \"netd0\" accept; add rule ip filter "
+	ck_assert_ptr_nonnull(strstr(
+	        sentences[0], "ufw route allow in on netd0 && ufw route allow out on netd0"));
+	shell("nft 'add rule ip filter ufw-user-forward iifname \"netd0\" accept; add rule ip "
+	      "filter "
 	      "ufw-user-forward oifname \"netd0\" accept'");
 	ck_assert_int_eq(look(netds, 1), 0);
-	shell("nft flush ruleset; nft -f - <<'EOF'\ntable inet firewalld {\nchain filter_FORWARD { type "
-	      "filter hook forward priority 10;\nct state { established, related } accept\nct status "
+	shell("nft flush ruleset; nft -f - <<'EOF'\ntable inet firewalld {\nchain filter_FORWARD { "
+	      "type "
+	      "filter hook forward priority 10;\nct state { established, related } accept\nct "
+	      "status "
 	      "dnat accept\niifname \"lo\" accept\njump zones\nct state invalid drop\nreject with "
 	      "icmpx admin-prohibited\n}\nchain zones {\n}\nchain trusted { accept\n}\n}\nEOF");
 	ck_assert_int_eq(look(netds, 1), 1);
 	ck_assert_ptr_nonnull(strstr(sentences[0],
-		"drops what leaves netd0; to let it pass: firewall-cmd --permanent --zone=trusted "
-		"--add-interface=netd0 && firewall-cmd --reload"));
+	        "drops what leaves netd0; to let it pass: firewall-cmd --permanent --zone=trusted "
+	        "--add-interface=netd0 && firewall-cmd --reload"));
 	shell("nft 'add rule inet firewalld zones iifname \"netd0\" goto trusted'");
 	ck_assert_int_eq(look(netds, 1), 0);
 }
@@ -245,7 +264,8 @@ START_TEST(iptables_legacy_is_looked_at_where_it_is_used)
 	ck_assert_int_eq(look(netds, 2), 1);
 	type_command();
 	ck_assert_int_eq(look(netds, 2), 0);
-	shell("iptables-legacy -F FORWARD; iptables-legacy -N mine; iptables-legacy -A mine -i netd+ "
+	shell("iptables-legacy -F FORWARD; iptables-legacy -N mine; iptables-legacy -A mine -i "
+	      "netd+ "
 	      "-m comment --comment x -j ACCEPT; iptables-legacy -A mine -o netd+ -j ACCEPT; "
 	      "iptables-legacy -A FORWARD -j mine");
 	ck_assert_int_eq(look(netds, 2), 0);
@@ -262,12 +282,12 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {nothing_is_said_where_nobody_drops,
-		a_policy_and_a_last_rule_drop, the_command_of_nft_helps,
-		accepting_rules_are_understood, rules_that_do_not_help_are_not_taken_for_help,
-		both_of_two_chains_are_named, ipv6_counts_where_a_bridge_has_it,
-		iptables_is_told_in_its_own_words, docker_has_a_chain_for_it,
-		ufw_and_firewalld_have_commands, iptables_legacy_is_looked_at_where_it_is_used,
-		NULL};
+	        a_policy_and_a_last_rule_drop, the_command_of_nft_helps,
+	        accepting_rules_are_understood, rules_that_do_not_help_are_not_taken_for_help,
+	        both_of_two_chains_are_named, ipv6_counts_where_a_bridge_has_it,
+	        iptables_is_told_in_its_own_words, docker_has_a_chain_for_it,
+	        ufw_and_firewalld_have_commands, iptables_legacy_is_looked_at_where_it_is_used,
+	        NULL};
 
 	host_enter();
 	return run_tests("firewall", setup, teardown, tests);

@@ -32,6 +32,7 @@ NETD_CTL = BUILD / "cli" / "netd-ctl"
 AGENT = Path(__file__).with_name("agent.py")
 START_DEADLINE = 10.0
 COMMAND_DEADLINE = 30.0
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class HostError(Exception):
@@ -126,7 +127,7 @@ class Place:
             command = command[0].split()
         with Process(self.argv(command), stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                     env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}) as process:
+                     env={**os.environ, "LC_ALL": "C.UTF-8", "PATH": PATH, **(env or {})}) as process:
             try:
                 out, err = process.popen.communicate(stdin, timeout=deadline)
             except subprocess.TimeoutExpired:

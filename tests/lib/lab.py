@@ -35,6 +35,7 @@ class Lab:
         self.web, self.cli, self.db, self.far = (self.host.ns(name) for name in MEMBERS)
         for place in (self.web, self.db, self.far, self.out, self.two):
             place.serve(80)
+        self.web.serve(15432)
         self.host.serve(6000, "loopback", address="127.0.0.1")
         self.host.serve(6001, "host")
 

@@ -10,8 +10,13 @@ class Rule(NamedTuple):
     chain: str
     text: str
 
+    @property
+    def words(self):
+        """Without the comment in which netd marks it."""
+        return re.sub(r' comment "[^"]*"$', "", self.text)
+
     def __str__(self):
-        return f"{self.chain}: {self.text}"
+        return f"{self.chain}: {self.words}"
 
 
 def chain_rules(host, table, chain):
@@ -41,7 +46,7 @@ def replace(host, table, chain, rules):
 def without(host, table, chain, pattern):
     """For the time of a `with`, the chain has no rule that the pattern is found in. Yields the rules that were taken out."""
     before = chain_rules(host, table, chain)
-    taken = [rule for rule in before if re.search(pattern, rule.text)]
+    taken = [rule for rule in before if re.search(pattern, rule.words)]
     replace(host, table, chain, [rule for rule in before if rule not in taken])
     try:
         yield taken

@@ -14,7 +14,7 @@ from lib.wait import wait_for
 COLLECT = Path(__file__).with_name("collect.py")
 
 LINK_DEALT = {"ifindex", "link_index", "link_netnsid", "ifi_index"}
-LINK_TIMERS = re.compile(r"(_timer|^[gt]so_max_|^gro_max_|^gc_interval|^port_no|_port|^port_id|^no)$")
+LINK_DEALT_LATE = re.compile(r"(_timer|^[gt]so_max_\w+|^gro_max_\w+|^gc_interval|^port_no|_port|^port_id|^no)$")
 NFT_DEALT = {"handle", "index", "packets", "bytes", "expires"}
 SYSCTL_DEALT = re.compile(r"^net/(netfilter/nf_conntrack_(count|buckets)|ipv4/(tcp_fastopen_key|inet_frag)|.*/stable_secret"
                           r"|ipv4/fib_sync_mem|netfilter/nf_log)")
@@ -46,9 +46,10 @@ def apart(old, new):
 
 def links(items, random):
     for link in items:
-        link = strip(link, lambda name: name in LINK_DEALT or LINK_TIMERS.search(name))
+        link = strip(link, lambda name: name in LINK_DEALT or LINK_DEALT_LATE.search(name))
         link["flags"] = sorted(set(link.get("flags", [])) - {"NO-CARRIER", "LOWER_UP"})
         link.pop("operstate", None)  # the kernel notices a carrier some time later
+        link.pop("tso_max_size", None)  # of a bridge: what its last port could do
         if link["ifname"] in random:
             link["address"] = "drawn"
         if link.get("linkinfo", {}).get("info_slave_kind") == "bridge":

@@ -113,6 +113,19 @@ def published_on_one_address(lab):
     return lab.reaches(lab.out, lab.out.host_address, 9090)
 
 
+@way(INET, "nd_dnat", r"map @nd_rng4")
+def range_on_every_address(lab):
+    """No command publishes a range yet."""
+    with lab.element(INET, "nd_rng4", "tcp . 10000-20000 : 10.1.0.2, udp . 10000-20000 : 10.1.0.2"):
+        return lab.reaches(lab.out, lab.out.host_address, 15432)
+
+
+@way(INET, "nd_dnat", r"map @nd_pubrng4")
+def range_on_one_address(lab):
+    with lab.element(INET, "nd_pubrng4", "192.0.2.1 . tcp . 10000-20000 : 10.1.0.2, 192.0.2.1 . udp . 10000-20000 : 10.1.0.2"):
+        return lab.reaches(lab.out, lab.out.host_address, 15432)
+
+
 @guard(INET, "nd_dnat", r"@nd_own4")
 def own_service_is_published_away(lab):
     with lab.element(INET, "nd_own4", "192.0.2.1 . tcp . 9090"):
@@ -248,7 +261,7 @@ def frame_with_anothers_mac(lab):
     return frame_arrives(lab, ether(lab.mac["web"], "02:00:00:00:00:77", packets.ETH_IP, packet), sought)
 
 
-@way(BRIDGE, "nd_spoof", r"(ether type|meta protocol|protocol) vmap")
+@way(BRIDGE, "nd_spoof", r"vmap|goto nd_v4|goto nd_arp")
 def own_traffic_passes(lab):
     lab.cli.run("ip neigh flush dev eth0")
     return lab.reaches(lab.cli, lab.address("web"), 80)

@@ -1,5 +1,6 @@
 """Stop, kill, start, reboot: the kernel is made what the database says, and nothing is touched that is so already."""
 
+import itertools
 import re
 import shutil
 import sqlite3
@@ -44,15 +45,20 @@ def test_start_with_nothing_to_do_is_heard_by_no_one(built):
     built.stop_daemon()
     before = built.snapshot(inside=True, without=OWN)
     heard = built.dir / "heard"
-    built.write("/run/marker", "")
-    with heard.open("w") as file, built.spawn("ip", "monitor", "all", stdout=file), \
+    numbers = itertools.count()
+    with heard.open("a") as file, built.spawn("ip", "monitor", "all", stdout=file), \
             built.spawn("nft", "monitor", stdout=file):
-        # the monitors are listening once they have heard this
-        built.shell("ip link add marker type bridge; nft add table inet marker")
-        wait_for(lambda: "marker" in heard.read_text() and "add table inet marker" in heard.read_text(), "the monitors listen")
+        def both_heard(number):
+            """Both monitors are listening, and are done with what came before, once they have heard this."""
+            built.shell(f"ip link add marker{number} type bridge; nft add table inet marker{number}")
+            text = heard.read_text()
+            return re.search(r": marker", text) and "add table inet marker" in text
+
+        wait_for(lambda: both_heard(next(numbers)), "the monitors listen")
+        heard.write_text("")
         built.start_daemon()
-        built.shell("ip link del marker; nft delete table inet marker")
-        wait_for(lambda: "delete table inet marker" in heard.read_text() and "Deleted" in heard.read_text(), "the end is heard")
+        wait_for(lambda: both_heard(next(numbers)), "the monitors are done")
+        built.shell("for link in $(ls /sys/class/net | grep marker); do ip link del $link; nft delete table inet $link; done")
     lines = [line for line in heard.read_text().splitlines()
              if line and "marker" not in line and not line.startswith("# new generation")
              and not re.match(r"add table (inet|bridge) netd( \{|$)", line)]
@@ -199,7 +205,8 @@ def test_killed_in_the_middle_of_changes(built):
     connected = {item["namespace"] for item in built.ctl_json("network", "inspect", "my-net")[0]["endpoints"]}
     assert set(done) <= connected
     listed = {item["name"] for item in built.ctl_json("ns", "ls") if item["origin"] == "created"}
-    assert set(built.run("ls", "/run/netns").stdout.split()) == listed
+    left = set(built.run("ls", "/run/netns").stdout.split())
+    assert left == listed, built.run("sh", "-c", "stat -f -c '%n %T' /run/netns/*; ls /run/netd/*").stdout
     ports = {item["ifname"] for item in built.json("ip -j link show type veth") if item.get("master")}
     assert ports == {item["host_interface"] for network in built.ctl_json("network", "ls") for item in network["endpoints"]}
 

@@ -1,0 +1,86 @@
+/*
+ * RESOURCE_PORT: what a bridge port has beyond the defaults. Only hairpin so far: with br_netfilter a namespace's way to its own
+ * published port is bridged back out of the port it came from, which a bridge does only for a port in hairpin mode.
+ *
+ * A port has no life of its own: it comes and goes with its link's master, so one without anything special is not listed.
+ */
+#include "daemon/kernel/internal.h"
+#include "daemon/kernel/links.h"
+#include "daemon/kernel/tell.h"
+#include "lib/cleanup.h"
+
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <string.h>
+
+static int put_hairpin(struct nl_msg *msg, bool on)
+{
+	struct nlattr *info = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED);
+
+	if (!info || nla_put_u8(msg, IFLA_BRPORT_MODE, on) < 0)
+		return -ENOMEM;
+	return nla_nest_end(msg, info);
+}
+
+static int change(struct kernel *kernel, struct step *step, struct error *err)
+{
+	const struct resource *port = step->new ? step->new : step->old;
+	struct ifinfomsg header = {.ifi_family = AF_BRIDGE};
+	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
+	char what[160] = "set ";
+
+	resource_describe(port, what + strlen(what), sizeof(what) - strlen(what));
+	header.ifi_index = rtnl_ifindex(kernel->rtnl, "", port->name);
+	if (header.ifi_index == 0 && step->new)
+		return error_set(err, ERROR_KERNEL, ENODEV, "%s", what);
+	if (header.ifi_index == 0) {
+		step->done = true; /* it went with its link */
+		return 0;
+	}
+	msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
+	if (!msg || put_hairpin(msg, step->new && step->new->port.hairpin) < 0)
+		return error_memory(err);
+	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what,
+		step->new ? RTNL_STRICT : RTNL_GONE, step, err);
+}
+
+static int apply(struct kernel *kernel, struct step *step, struct error *err)
+{
+	return rtnl_cause(kernel->rtnl, change(kernel, step, err), err);
+}
+
+static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
+	size_t namespace_count, struct resources *ret, struct error *err)
+{
+	_cleanup_(survey_done) struct survey survey = {0};
+	int r = survey_read(kernel, scope, NULL, 0, &survey, err);
+
+	for (unsigned i = 0; r == 0 && i < survey.pair_count; i++) {
+		const struct link_seen *link = survey.pairs[i].outer;
+		struct resource *port;
+
+		if (!link->hairpin)
+			continue;
+		port = resources_add(ret, RESOURCE_PORT, "", link->name);
+		if (!port)
+			return error_memory(err);
+		port->port.hairpin = true;
+	}
+	return r;
+}
+
+static void tell(const struct step *step, FILE *out)
+{
+	fputs("bridge link set dev ", out);
+	tell_word(out, (step->new ? step->new : step->old)->name);
+	fprintf(out, " hairpin %s\n", step->new && step->new->port.hairpin ? "on" : "off");
+}
+
+const struct kind kind_port = {
+	.name = "port",
+	.apply = apply,
+	.observe = observe,
+	.tell = tell,
+	.pipe = PIPE_RTNL,
+};
