@@ -1,6 +1,7 @@
 /*
- * netd's outermost layer: what the command line asks for, the one lock that keeps a second daemon off this host, signals,
- * and the talk with the service manager. Everything else is in the library, so that tests link all of it.
+ * netd's outermost layer: what the command line asks for, the one lock that keeps a second daemon
+ * off this host, signals, and the talk with the service manager. Everything else is in the library,
+ * so that tests link all of it.
  */
 #include "daemon/api/server.h"
 #include "daemon/engine/engine.h"
@@ -21,7 +22,8 @@
 
 #define HOLD_PREFIX "hold-"
 
-/* One daemon per network namespace: an abstract socket is bound once in each. The descriptor is the lock. */
+/* One daemon per network namespace: an abstract socket is bound once in each. The descriptor is the
+ * lock. */
 static int lock_host(int *ret, struct error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0netd"};
@@ -32,9 +34,10 @@ static int lock_host(int *ret, struct error *err)
 		return error_set(err, ERROR_KERNEL, errno, "open a socket");
 	if (bind(fd, (struct sockaddr *)&address, size) < 0)
 		return errno == EADDRINUSE
-			       ? error_set(err, ERROR_REFUSED, 0,
-					 "a netd runs on this host already; stop it first (systemctl stop netd)")
-			       : error_set(err, ERROR_KERNEL, errno, "bind the socket @netd");
+		               ? error_set(err, ERROR_REFUSED, 0,
+		                         "a netd runs on this host already; stop it first "
+		                         "(systemctl stop netd)")
+		               : error_set(err, ERROR_KERNEL, errno, "bind the socket @netd");
 	*ret = TAKE_FD(fd);
 	return 0;
 }
@@ -48,15 +51,17 @@ static int make_runtime_dir(const char *path, struct error *err)
 
 /* --- the service manager --- */
 
-/* Sorts what systemd passed: sockets that hold ports go to the engine, the other one is the API's (-1: none). */
+/* Sorts what systemd passed: sockets that hold ports go to the engine, the other one is the API's
+ * (-1: none). */
 static int take_descriptors(struct engine *engine, int *ret, struct error *err)
 {
 	char **names = NULL;
-	int count = sd_listen_fds_with_names(1, &names), r = 0;
+	int count = sd_listen_fds_with_names(1, &names);
 
 	*ret = -1;
 	if (count < 0)
-		return error_set(err, ERROR_KERNEL, -count, "take descriptors from the service manager");
+		return error_set(
+		        err, ERROR_KERNEL, -count, "take descriptors from the service manager");
 	for (int i = 0; i < count; i++) {
 		int fd = SD_LISTEN_FDS_START + i;
 
@@ -64,7 +69,8 @@ static int take_descriptors(struct engine *engine, int *ret, struct error *err)
 			struct error adopt_err;
 
 			if (engine_adopt_hold(engine, fd, &adopt_err) < 0)
-				log_warning("take over the held port %s: %s", names[i], adopt_err.text);
+				log_warning(
+				        "take over the held port %s: %s", names[i], adopt_err.text);
 		} else if (*ret < 0) {
 			*ret = fd;
 		} else {
@@ -73,7 +79,7 @@ static int take_descriptors(struct engine *engine, int *ret, struct error *err)
 		free(names[i]);
 	}
 	free(names);
-	return r;
+	return 0;
 }
 
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
@@ -89,8 +95,8 @@ static struct event *start_watchdog(struct event_base *base)
 
 	if (sd_watchdog_enabled(0, &usec) <= 0)
 		return NULL;
-	interval = (struct timeval){
-		.tv_sec = (time_t)(usec / 2 / 1000000), .tv_usec = (suseconds_t)(usec / 2 % 1000000)};
+	interval = (struct timeval){.tv_sec = (time_t)(usec / 2 / 1000000),
+	        .tv_usec = (suseconds_t)(usec / 2 % 1000000)};
 	timer = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
 	if (timer)
 		event_add(timer, &interval);
@@ -102,16 +108,16 @@ static struct event *start_watchdog(struct event_base *base)
 static void on_stop(evutil_socket_t number, short what, void *arg)
 {
 	log_info("%s: netd stops; networks, namespaces and published ports stay as they are",
-		strsignal(number));
+	        strsignal(number));
 	sd_notify(0, "STOPPING=1");
 	event_base_loopexit(arg, NULL);
 }
 
 static int serve(struct event_base *base, struct engine *engine, const struct options *options,
-	struct error *err)
+        struct error *err)
 {
 	struct event *stops[] = {evsignal_new(base, SIGTERM, on_stop, base),
-		evsignal_new(base, SIGINT, on_stop, base)};
+	        evsignal_new(base, SIGINT, on_stop, base)};
 	struct event *watchdog = NULL;
 	struct api *api = NULL;
 	int listener = -1, r = take_descriptors(engine, &listener, err);
@@ -146,7 +152,7 @@ static int serve(struct event_base *base, struct engine *engine, const struct op
 static int run(const struct options *options, struct error *err)
 {
 	struct engine_config config = {
-		.state_dir = options->state_dir, .runtime_dir = options->runtime_dir};
+	        .state_dir = options->state_dir, .runtime_dir = options->runtime_dir};
 	_cleanup_(closep) int lock = -1;
 	struct engine *engine = NULL;
 	int r = rights_check(err);
@@ -226,7 +232,7 @@ int main(int argc, char **argv)
 		r = cleanup(&options, &err);
 		break;
 	case MODE_SANDBOX:
-		r = status = sandbox_run(argv[0], options.command, &err);
+		r = status = sandbox_run("/proc/self/exe", options.command, &err);
 		break;
 	case MODE_HELP:
 		options_help();

@@ -1,6 +1,6 @@
 /*
- * Options, from the command line and from a file of `key = value` lines with the same names. No file is needed; one that was named
- * has to be there.
+ * Options, from the command line and from a file of `key = value` lines with the same names. No
+ * file is needed; one that was named has to be there.
  */
 #include "daemon/options.h"
 
@@ -17,18 +17,18 @@
 #define CONFIG_DEFAULT "/etc/netd/netd.conf"
 
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"socket", required_argument, NULL, 's'},
-	{"state-dir", required_argument, NULL, 'd'},
-	{"runtime-dir", required_argument, NULL, 'r'},
-	{"log-level", required_argument, NULL, 'l'},
-	{"cleanup", no_argument, NULL, 'C'},
-	{"purge", no_argument, NULL, 'P'},
-	{"dry-run", no_argument, NULL, 'n'},
-	{"sandbox", no_argument, NULL, 'S'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{0},
+        {"config", required_argument, NULL, 'c'},
+        {"socket", required_argument, NULL, 's'},
+        {"state-dir", required_argument, NULL, 'd'},
+        {"runtime-dir", required_argument, NULL, 'r'},
+        {"log-level", required_argument, NULL, 'l'},
+        {"cleanup", no_argument, NULL, 'C'},
+        {"purge", no_argument, NULL, 'P'},
+        {"dry-run", no_argument, NULL, 'n'},
+        {"sandbox", no_argument, NULL, 'S'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
 };
 
 void options_help(void)
@@ -37,14 +37,17 @@ void options_help(void)
 	     "       netd --cleanup [--purge] [--dry-run]\n"
 	     "       netd --sandbox -- COMMAND...\n"
 	     "\n"
-	     "The daemon that keeps networks, namespaces and published ports; netd-ctl talks to it.\n"
+	     "The daemon that keeps networks, namespaces and published ports; netd-ctl talks to "
+	     "it.\n"
 	     "\n"
-	     "  --config FILE       read options from FILE (default " CONFIG_DEFAULT ", if it is there)\n"
+	     "  --config FILE       read options from FILE (default " CONFIG_DEFAULT
+	     ", if it is there)\n"
 	     "  --socket PATH       listen here (default " NETD_SOCKET_DEFAULT ")\n"
 	     "  --state-dir DIR     keep the database here (default /var/lib/netd)\n"
 	     "  --runtime-dir DIR   keep the records of this boot here (default /run/netd)\n"
 	     "  --log-level LEVEL   error, warning, info or debug (default info)\n"
-	     "  --cleanup           remove all that netd ever made on this host, and restore what it changed\n"
+	     "  --cleanup           remove all that netd ever made on this host, and restore what "
+	     "it changed\n"
 	     "    --purge           ... the database too\n"
 	     "    --dry-run         ... only list the commands that would do it\n"
 	     "  --sandbox -- CMD    run netd and CMD in a private host that ends with CMD\n"
@@ -78,7 +81,7 @@ static int set(struct options *options, const char *name, const char *value, str
 		return error_set(err, ERROR_INVALID, ENOENT, "is no setting of netd");
 	if (log_level_parse(value, &options->log_level) < 0)
 		return error_set(err, ERROR_INVALID, 0,
-			"'%.40s' is no level; it is error, warning, info or debug", value);
+		        "'%.40s' is no level; it is error, warning, info or debug", value);
 	return 0;
 }
 
@@ -97,9 +100,10 @@ static int on_setting(void *arg, const char *section, const char *name, const ch
 	if (file->result < 0)
 		return 1;
 	file->result = *section ? error_set(file->err, ERROR_INVALID, 0, "there are no sections")
-				: set(file->options, name, value, file->err);
+	                        : set(file->options, name, value, file->err);
 	if (file->result < 0)
-		error_context(file->err, "%s: %s", file->options->config, *section ? section : name);
+		error_context(
+		        file->err, "%s: %s", file->options->config, *section ? section : name);
 	return 1;
 }
 
@@ -113,10 +117,11 @@ static int read_file(struct options *options, struct error *err)
 		return -ENOMEM;
 	line = ini_parse(options->config, on_setting, &file);
 	if (line == -1 && (named || errno != ENOENT))
-		return error_set(err, ERROR_INVALID, errno, "read the configuration %s", options->config);
+		return error_set(
+		        err, ERROR_INVALID, errno, "read the configuration %s", options->config);
 	if (line > 0 && file.result == 0)
-		return error_set(err, ERROR_INVALID, 0, "%s: line %d is no 'name = value'", options->config,
-			line);
+		return error_set(err, ERROR_INVALID, 0, "%s: line %d is no 'name = value'",
+		        options->config, line);
 	return file.result;
 }
 
@@ -145,13 +150,14 @@ static int set_option(struct options *options, int option, const char *value, st
 		return 0;
 	}
 	for (const struct option *known = long_options; known->name; known++)
-		if (known->val == option && option != 'c' && set(options, known->name, value, err) < 0)
+		if (known->val == option && option != 'c' &&
+		        set(options, known->name, value, err) < 0)
 			return error_context(err, "--%s", known->name);
 	return 0;
 }
 
-static int read_arguments(struct options *options, int argc, char **argv, bool only_config,
-	struct error *err)
+static int read_arguments(
+        struct options *options, int argc, char **argv, bool only_config, struct error *err)
 {
 	int option, r = 0;
 
@@ -159,9 +165,9 @@ static int read_arguments(struct options *options, int argc, char **argv, bool o
 	opterr = 0;
 	while (r == 0 && (option = getopt_long(argc, argv, "+:", long_options, NULL)) != -1) {
 		if (option == '?' || option == ':')
-			return error_set(err, ERROR_INVALID, 0, "%s: %s (netd --help lists the options)",
-				argv[optind - 1],
-				option == '?' ? "there is no such option" : "its value is missing");
+			return error_set(err, ERROR_INVALID, 0,
+			        "%s: %s (netd --help lists the options)", argv[optind - 1],
+			        option == '?' ? "there is no such option" : "its value is missing");
 		if (only_config)
 			r = option == 'c' ? set_string(&options->config, optarg, err) : 0;
 		else
@@ -173,10 +179,11 @@ static int read_arguments(struct options *options, int argc, char **argv, bool o
 static int check(const struct options *options, int argc, char **argv, struct error *err)
 {
 	if (options->mode == MODE_SANDBOX && optind == argc)
-		return error_set(err, ERROR_INVALID, 0, "--sandbox: say what to run: netd --sandbox -- COMMAND");
+		return error_set(err, ERROR_INVALID, 0,
+		        "--sandbox: say what to run: netd --sandbox -- COMMAND");
 	if (options->mode != MODE_SANDBOX && optind < argc)
 		return error_set(err, ERROR_INVALID, 0, "%s: netd takes no arguments (netd --help)",
-			argv[optind]);
+		        argv[optind]);
 	if ((options->purge || options->dry_run) && options->mode != MODE_CLEANUP)
 		return error_set(err, ERROR_INVALID, 0, "--purge and --dry-run go with --cleanup");
 	return 0;
@@ -186,7 +193,7 @@ static int set_defaults(struct options *options, struct error *err)
 {
 	options->log_level = LOG_LEVEL_INFO;
 	if (set_string(&options->socket, NETD_SOCKET_DEFAULT, err) < 0 ||
-		set_string(&options->state_dir, "/var/lib/netd", err) < 0)
+	        set_string(&options->state_dir, "/var/lib/netd", err) < 0)
 		return error_memory(err);
 	return set_string(&options->runtime_dir, "/run/netd", err);
 }

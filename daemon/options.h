@@ -16,7 +16,8 @@ struct options {
 	char **command; /* sandbox: borrowed from argv, ends with NULL */
 };
 
-/* Fills *ret, defaults included. An error is wrong usage, and names the option or the line of the file. */
+/* Fills *ret, defaults included. An error is wrong usage, and names the option or the line of the
+ * file. */
 int options_read(struct options *ret, int argc, char **argv, struct error *err);
 void options_done(struct options *options);
 void options_help(void);

@@ -73,7 +73,7 @@ int error_context(struct error *err, const char *format, ...)
 	err->text[length++] = ':';
 	err->text[length++] = ' ';
 	snprintf(err->text + length, sizeof(err->text) - (size_t)length, "%.*s",
-		(int)sizeof(err->text) - length - 1, inner);
+	        (int)sizeof(err->text) - length - 1, inner);
 	return result(err);
 }
 

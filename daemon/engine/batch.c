@@ -1,7 +1,7 @@
 /*
- * Many at once: every request that waits is tried against the same fork, one after the other; those that break a rule are
- * answered and left out. The rest is one change. If the kernel refuses it, each is tried by itself, in order, against what
- * the ones before it made true.
+ * Many at once: every request that waits is tried against the same fork, one after the other; those
+ * that break a rule are answered and left out. The rest is one change. If the kernel refuses it,
+ * each is tried by itself, in order, against what the ones before it made true.
  */
 #include "daemon/engine/internal.h"
 
@@ -14,8 +14,8 @@
 static void answer(struct pending *pending)
 {
 	if (pending->answered)
-		pending->answered(&pending->answer, pending->result < 0 ? &pending->err : NULL,
-			pending->arg);
+		pending->answered(
+		        &pending->answer, pending->result < 0 ? &pending->err : NULL, pending->arg);
 	else if (pending->result < 0)
 		log_warning("%s", pending->err.text);
 	answer_done(&pending->answer);
@@ -33,7 +33,8 @@ static void answer_all(struct pendings *batch)
 	}
 }
 
-/* Tries one request on top of the fork. On success the fork has its changes, else it is as before. */
+/* Tries one request on top of the fork. On success the fork has its changes, else it is as before.
+ */
 static int try(struct engine *engine, struct model *fork, struct pending *pending)
 {
 	struct model *attempt = model_fork(fork);
@@ -60,7 +61,8 @@ static int try(struct engine *engine, struct model *fork, struct pending *pendin
 	return r;
 }
 
-/* Puts each of the batch on a fresh fork; *granted says how many are to be applied. NULL: out of memory. */
+/* Puts each of the batch on a fresh fork; *granted says how many are to be applied. NULL: out of
+ * memory. */
 static struct model *gather(struct engine *engine, struct pendings *batch, unsigned *granted)
 {
 	struct model *fork = model_fork(engine->model);
@@ -153,7 +155,7 @@ void engine_turn(struct engine *engine)
 }
 
 int engine_submit(struct engine *engine, const struct request *request, engine_answered *answered,
-	void *arg, struct error *err)
+        void *arg, struct error *err)
 {
 	struct pending *pending = calloc(1, sizeof(*pending));
 

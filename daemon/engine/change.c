@@ -1,7 +1,7 @@
 /*
- * The one motion, for a fork of the model: render what it touches before and after, take the difference, apply
- * its reversible steps, commit. Whatever fails on the way is taken back by the opposite difference. Final steps come later: the fork has
- * left a tombstone for each.
+ * The one motion, for a fork of the model: render what it touches before and after, take the
+ * difference, apply its reversible steps, commit. Whatever fails on the way is taken back by the
+ * opposite difference. Final steps come later: the fork has left a tombstone for each.
  */
 #include "daemon/engine/internal.h"
 
@@ -25,7 +25,7 @@ static void change_done(struct change *change)
 }
 
 static int change_make(const struct engine *engine, const struct model *fork, struct change *ret,
-	struct error *err)
+        struct error *err)
 {
 	struct change change = {0};
 	int r = render_touched(fork, engine->model, &change.old, err);
@@ -57,7 +57,8 @@ static void undo(struct engine *engine, const struct steps *done)
 		r = kernel_apply_all(engine->kernel, &opposite, &err);
 	if (r == 0)
 		return;
-	log_error("undo a change that failed: %s; everything is looked at again in a second", err.text);
+	log_error("undo a change that failed: %s; everything is looked at again in a second",
+	        err.text);
 	event_add(engine->reconcile, &soon);
 }
 
@@ -90,8 +91,8 @@ int engine_identify(struct engine *engine, struct model *fork, struct error *err
 
 int engine_commit(struct engine *engine, const struct model *fork, struct error *err)
 {
-	static const enum model_table stored[] = {TABLE_NETWORKS, TABLE_NAMESPACES,
-		TABLE_PUBLICATIONS, TABLE_TOMBSTONES, TABLE_HOST};
+	static const enum model_table stored[] = {
+	        TABLE_NETWORKS, TABLE_NAMESPACES, TABLE_PUBLICATIONS, TABLE_TOMBSTONES, TABLE_HOST};
 	const void *object;
 
 	for (size_t i = 0; i < sizeof(stored) / sizeof(stored[0]); i++) {
@@ -145,8 +146,7 @@ static int tell_final(const struct model *fork, FILE *out, struct error *err)
 	return r < 0 ? r : kernel_tell(&plan.final, out);
 }
 
-int engine_preview(
-	struct engine *engine, const struct model *fork, char **ret, struct error *err)
+int engine_preview(struct engine *engine, const struct model *fork, char **ret, struct error *err)
 {
 	_cleanup_(change_done) struct change change = {0};
 	_cleanup_(freep) char *text = NULL;

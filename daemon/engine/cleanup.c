@@ -1,6 +1,7 @@
 /*
- * The end of netd on a host: what bears any netd's mark is observed, and nothing is wanted. No database is needed, so it
- * also helps where that is lost. The tables go last: guards stand as long as there is anything behind them.
+ * The end of netd on a host: what bears any netd's mark is observed, and nothing is wanted. No
+ * database is needed, so it also helps where that is lost. The tables go last: guards stand as long
+ * as there is anything behind them.
  */
 #include "daemon/engine/internal.h"
 
@@ -35,15 +36,16 @@ static struct resources tables_of(const struct resources *list)
 	struct resources tables = *list;
 
 	tables.count = 0;
-	while (tables.count < list->count && (list->items[tables.count].kind == RESOURCE_SKELETON ||
-						     list->items[tables.count].kind == RESOURCE_ELEMENT))
+	while (tables.count < list->count &&
+	        (list->items[tables.count].kind == RESOURCE_SKELETON ||
+	                list->items[tables.count].kind == RESOURCE_ELEMENT))
 		tables.count++;
 	return tables;
 }
 
 /* Goes from one list to the other, or tells how. */
 static int go(struct kernel *kernel, const struct resources *from, const struct resources *to,
-	FILE *out, struct error *err)
+        FILE *out, struct error *err)
 {
 	_cleanup_(plan_done) struct plan plan = {0};
 	struct error ignored;

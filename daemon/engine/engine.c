@@ -1,6 +1,6 @@
 /*
- * The engine's life: open (is this host ours to run?), start (make it so), run, close. Closing touches nothing: all
- * traffic goes on without the daemon.
+ * The engine's life: open (is this host ours to run?), start (make it so), run, close. Closing
+ * touches nothing: all traffic goes on without the daemon.
  */
 #include "daemon/engine/internal.h"
 
@@ -45,7 +45,8 @@ static int open_model(struct engine *engine, const char *state_dir, struct error
 	return engine->model ? store_load(engine->store, engine->model, err) : error_memory(err);
 }
 
-/* Marks of another database: a second state directory, a restored backup, a /var that is not mounted. */
+/* Marks of another database: a second state directory, a restored backup, a /var that is not
+ * mounted. */
 static int check_other_instance(struct engine *engine, struct error *err)
 {
 	char other[INSTANCE_SIZE] = "";
@@ -54,16 +55,18 @@ static int check_other_instance(struct engine *engine, struct error *err)
 	if (r < 0 || !other[0])
 		return r;
 	return error_set(err, ERROR_REFUSED, 0,
-		"this host bears the marks of another netd, instance %s; this database is instance %s: start "
-		"netd with the state directory it had before, or remove all that it made with 'netd "
-		"--cleanup'",
-		other, store_instance(engine->store));
+	        "this host bears the marks of another netd, instance %s; this database is instance "
+	        "%s: start "
+	        "netd with the state directory it had before, or remove all that it made with "
+	        "'netd "
+	        "--cleanup'",
+	        other, store_instance(engine->store));
 }
 
 static int open_kernel(struct engine *engine, struct error *err)
 {
 	const struct kernel_config config = {
-		.runtime_dir = engine->runtime_dir, .instance = store_instance(engine->store)};
+	        .runtime_dir = engine->runtime_dir, .instance = store_instance(engine->store)};
 	int r = look_boot_id(engine->boot_id, err);
 
 	if (r == 0)
@@ -86,8 +89,8 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	engine->reap = event_new(config->base, -1, 0, on_reap, engine);
 	engine->reconcile = event_new(config->base, -1, 0, on_reconcile, engine);
 	r = engine->runtime_dir && engine->turn && engine->reap && engine->reconcile
-		    ? open_model(engine, config->state_dir, err)
-		    : error_memory(err);
+	            ? open_model(engine, config->state_dir, err)
+	            : error_memory(err);
 	if (r == 0)
 		r = open_kernel(engine, err);
 	if (r < 0) {
@@ -98,7 +101,8 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	return 0;
 }
 
-/* A repair that fails in one place must not keep the rest from running: it is said, and tried again. */
+/* A repair that fails in one place must not keep the rest from running: it is said, and tried
+ * again. */
 static int settle_and_repair(struct engine *engine, struct model *fork, struct error *err)
 {
 	struct error repair_err = {0};
@@ -107,7 +111,7 @@ static int settle_and_repair(struct engine *engine, struct model *fork, struct e
 	if (r < 0)
 		return r;
 	if (engine_reconcile(engine, fork, &repair_err) < 0 ||
-		engine_identify(engine, fork, &repair_err) < 0) {
+	        engine_identify(engine, fork, &repair_err) < 0) {
 		log_error("repair: %s; netd runs, and tries again", repair_err.text);
 		event_add(engine->reconcile, &(const struct timeval){.tv_sec = 10});
 	}
@@ -124,10 +128,11 @@ int engine_start(struct engine *engine, struct error *err)
 		return r;
 	}
 	model_merge(fork, engine->model);
-	log_info("%u networks, %u namespaces, %u published ports; %lu changes to the kernel were needed",
-		model_count(engine->model, TABLE_NETWORKS),
-		model_count(engine->model, TABLE_NAMESPACES),
-		model_count(engine->model, TABLE_PUBLICATIONS), kernel_changes(engine->kernel));
+	log_info("%u networks, %u namespaces, %u published ports; %lu changes to the kernel were "
+	         "needed",
+	        model_count(engine->model, TABLE_NETWORKS),
+	        model_count(engine->model, TABLE_NAMESPACES),
+	        model_count(engine->model, TABLE_PUBLICATIONS), kernel_changes(engine->kernel));
 	engine_reap(engine, NULL);
 	facts_warn_at_start(engine);
 	return watch_open(&engine->watch, engine, err);
@@ -136,7 +141,7 @@ int engine_start(struct engine *engine, struct error *err)
 struct engine *engine_close(struct engine *engine)
 {
 	struct event *events[] = {engine ? engine->turn : NULL, engine ? engine->reap : NULL,
-		engine ? engine->reconcile : NULL};
+	        engine ? engine->reconcile : NULL};
 
 	if (!engine)
 		return NULL;

@@ -1,6 +1,6 @@
 /*
- * Gathers what the rules must know of the host, for one request: no more than that request's rule looks at, since each
- * question is a call to the kernel.
+ * Gathers what the rules must know of the host, for one request: no more than that request's rule
+ * looks at, since each question is a call to the kernel.
  */
 #include "daemon/engine/internal.h"
 
@@ -12,10 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* Names of the interfaces in `ns`, as an array of the rules' form. */
 static int link_names(struct engine *engine, const char *ns, char (**ret)[IFNAMSIZ],
-	unsigned *count, struct error *err)
+        unsigned *count, struct error *err)
 {
 	_cleanup_(freep) struct look_link *links = NULL;
 	int r = look_links(engine->kernel, ns, &links, count, err);
@@ -55,7 +54,7 @@ static int gather_network(struct engine *engine, struct facts *facts, struct err
 }
 
 static int gather_namespace(struct engine *engine, const struct request *request,
-	struct facts *facts, struct error *err)
+        struct facts *facts, struct error *err)
 {
 	struct look_netns there = {0};
 	int r = look_netns(engine->kernel, request->namespace, &there, err);
@@ -78,12 +77,12 @@ static int gather_namespace(struct engine *engine, const struct request *request
 }
 
 static int gather_listeners(struct engine *engine, const struct request *request,
-	struct facts *facts, struct error *err)
+        struct facts *facts, struct error *err)
 {
 	_cleanup_(freep) struct look_listener *listeners = NULL;
 	unsigned count = 0;
 	int r = look_listeners(engine->kernel, "", request->ports.protocol,
-		request->ports.host_port, &listeners, &count, err);
+	        request->ports.host_port, &listeners, &count, err);
 
 	if (r < 0)
 		return r;
@@ -104,8 +103,8 @@ static int gather_listeners(struct engine *engine, const struct request *request
 	return 0;
 }
 
-int facts_gather(struct engine *engine, const struct request *request, struct facts *ret,
-	struct error *err)
+int facts_gather(
+        struct engine *engine, const struct request *request, struct facts *ret, struct error *err)
 {
 	memcpy(ret->boot_id, engine->boot_id, sizeof(ret->boot_id));
 	switch (request->kind) {
@@ -131,8 +130,9 @@ int facts_gather(struct engine *engine, const struct request *request, struct fa
 /* --- the host's own interfaces and resolvers --- */
 
 /*
- * Whether this interface forwards only because netd says so. With the administrator's own ip_forward on, what netd had
- * switched on before is theirs now; what is off even then was switched off on purpose.
+ * Whether this interface forwards only because netd says so. With the administrator's own
+ * ip_forward on, what netd had switched on before is theirs now; what is off even then was switched
+ * off on purpose.
  */
 static bool is_switched(struct kernel *kernel, const char *name, bool forwarding_host)
 {
@@ -188,34 +188,35 @@ int facts_host(struct engine *engine, struct request *ret, struct error *err)
 	ret->host.bridge_netfilter = facts_bridge_netfilter();
 	if (r == 0)
 		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, UPSTREAMS_MAX,
-			&ret->host.upstream_count, err);
+		        &ret->host.upstream_count, err);
 	return r;
 }
 
 /* --- warnings --- */
 
 static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAMSIZ],
-	unsigned count, struct answer *answer)
+        unsigned count, struct answer *answer)
 {
 	char sentences[WARNINGS_MAX][WARNING_SIZE];
 	unsigned found = 0;
 	struct error err;
 
-	if (look_firewall(engine->kernel, bridges, count, sentences, WARNINGS_MAX, &found, &err) < 0)
+	if (look_firewall(engine->kernel, bridges, count, sentences, WARNINGS_MAX, &found, &err) <
+	        0)
 		log_warning("look for other firewalls: %s", err.text);
 	for (unsigned i = 0; i < found; i++)
 		answer_warn(answer, "%s", sentences[i]);
 }
 
 static void warn_of_silence(
-	struct engine *engine, const struct publication *publication, struct answer *answer)
+        struct engine *engine, const struct publication *publication, struct answer *answer)
 {
 	_cleanup_(freep) struct look_listener *listeners = NULL;
 	unsigned count = 0;
 	struct error err;
 
 	if (look_listeners(engine->kernel, publication->namespace, publication->protocol,
-		    publication->port, &listeners, &count, &err) < 0) {
+	            publication->port, &listeners, &count, &err) < 0) {
 		log_debug("look for listeners in %s: %s", publication->namespace, err.text);
 		return;
 	}
@@ -223,20 +224,20 @@ static void warn_of_silence(
 		if (!ip_is_loopback(&listeners[i].ip))
 			return;
 	answer_warn(answer, "nothing listens on port %u/%s in namespace %s%s", publication->port,
-		protocol_name(publication->protocol), publication->namespace,
-		count ? " but on its loopback address, which no one reaches from outside" : " yet");
+	        protocol_name(publication->protocol), publication->namespace,
+	        count ? " but on its loopback address, which no one reaches from outside" : " yet");
 }
 
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
-	struct answer *answer)
+        struct answer *answer)
 {
 	const struct publication *publication = model_publication(model, answer->publication);
 	const struct endpoint *target = publication ? publication_target(model, publication) : NULL;
 	const struct network *network =
-		model_network(model, target ? target->network : answer->network);
+	        model_network(model, target ? target->network : answer->network);
 
 	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
-		request->kind != REQUEST_PUBLISH)
+	        request->kind != REQUEST_PUBLISH)
 		return;
 	if (network && !network->internal)
 		warn_of_firewalls(engine, &network->bridge, 1, answer);

@@ -1,7 +1,9 @@
 /*
- * Final steps. What a committed change has condemned stands in the model as tombstones; here they are worked off, and what is
- * gone is buried with the next commit. Namespaces, flows and bridges go at once, before the answer. Veth pairs wait for a quiet moment and
- * go in groups, since the kernel takes tens of milliseconds for one and hardly more for thirty-two, under a lock that everyone needs.
+ * Final steps. What a committed change has condemned stands in the model as tombstones; here they
+ * are worked off, and what is gone is buried with the next commit. Namespaces, flows and bridges go
+ * at once, before the answer. Veth pairs wait for a quiet moment and go in groups, since the kernel
+ * takes tens of milliseconds for one and hardly more for thirty-two, under a lock that everyone
+ * needs.
  *
  * Nothing here is ever undone: what cannot be deleted now is tried again, with a growing pause.
  */
@@ -16,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUIET_MS	30
-#define PAUSE_FIRST_MS	1000
+#define QUIET_MS         30
+#define PAUSE_FIRST_MS   1000
 #define PAUSE_LONGEST_MS 60000
 
 static void again_in(struct engine *engine, unsigned ms)
@@ -71,7 +73,7 @@ static void forget_buried(struct engine *engine)
 }
 
 static int apply_final(struct engine *engine, const struct tombstone *const *tombstones,
-	unsigned count, struct error *err)
+        unsigned count, struct error *err)
 {
 	_cleanup_(resources_done) struct resources condemned = {0};
 	_cleanup_(plan_done) struct plan plan = {0};
@@ -95,15 +97,16 @@ static void warn(struct pendings *answers, const struct tombstone *tombstone, co
 	if (!answers)
 		return;
 	TAILQ_FOREACH (pending, answers, entry)
-		if (pending->result == 0 && (strcmp(pending->request.namespace, tombstone->name) == 0 ||
-						    pending->request.kind == REQUEST_NETWORK_REMOVE))
+		if (pending->result == 0 &&
+		        (strcmp(pending->request.namespace, tombstone->name) == 0 ||
+		                pending->request.kind == REQUEST_NETWORK_REMOVE))
 			answer_warn(&pending->answer,
-				"removed, but still held: %s; netd goes on trying", reason);
+			        "removed, but still held: %s; netd goes on trying", reason);
 }
 
 /* All in one go, and if that fails one by one, to learn which are held. False: some are. */
 static bool work_off(struct engine *engine, const struct tombstone *const *tombstones,
-	unsigned count, struct pendings *answers)
+        unsigned count, struct pendings *answers)
 {
 	struct error err = {0};
 	bool all = count == 0 || apply_final(engine, tombstones, count, &err) == 0;
@@ -128,13 +131,13 @@ static bool is_veth(const struct tombstone *tombstone)
 
 /* The next tombstones of one sort, up to as many as go together. */
 static unsigned collect(const struct engine *engine, bool veths,
-	const struct tombstone *ret[LINK_DELETIONS_MAX], char key[KEY_SIZE])
+        const struct tombstone *ret[LINK_DELETIONS_MAX], char key[KEY_SIZE])
 {
 	const struct tombstone *tombstone;
 	unsigned count = 0;
 
 	while (count < LINK_DELETIONS_MAX &&
-		(tombstone = model_next(engine->model, TABLE_TOMBSTONES, key)))
+	        (tombstone = model_next(engine->model, TABLE_TOMBSTONES, key)))
 		if (is_veth(tombstone) == veths && !is_gone(&engine->gone, tombstone->id))
 			ret[count++] = tombstone;
 	return count;
@@ -172,8 +175,8 @@ void engine_reap_later(struct engine *engine)
 	} else {
 		again_in(engine, engine->reap_pause);
 		engine->reap_pause = engine->reap_pause * 2 < PAUSE_LONGEST_MS
-					     ? engine->reap_pause * 2
-					     : PAUSE_LONGEST_MS;
+		                             ? engine->reap_pause * 2
+		                             : PAUSE_LONGEST_MS;
 	}
 	if (engine->gone.count && engine_submit(engine, &bury, NULL, NULL, &err) < 0)
 		log_error("bury tombstones: %s", err.text);

@@ -1,6 +1,6 @@
 /*
- * The same motion for everything at once: what the model says, against what is there. A start, a start after a reboot and
- * a repair are all this; which one it is only shows in how much differs.
+ * The same motion for everything at once: what the model says, against what is there. A start, a
+ * start after a reboot and a repair are all this; which one it is only shows in how much differs.
  */
 #include "daemon/engine/internal.h"
 
@@ -16,8 +16,8 @@
 
 /* --- what a start changes in the model --- */
 
-static int grant(struct engine *engine, struct model *fork, const struct request *request,
-	struct error *err)
+static int grant(
+        struct engine *engine, struct model *fork, const struct request *request, struct error *err)
 {
 	struct answer answer = {0};
 	struct facts facts = {0};
@@ -53,7 +53,7 @@ static int settle_default_network(struct engine *engine, struct model *fork, str
 }
 
 static int release(
-	struct engine *engine, struct model *fork, const struct namespace *ns, struct error *err)
+        struct engine *engine, struct model *fork, const struct namespace *ns, struct error *err)
 {
 	struct request request = {.kind = REQUEST_NS_RELEASE};
 
@@ -64,7 +64,7 @@ static int release(
 
 /* A created namespace of an earlier boot: made again, or, where someone was faster, theirs. */
 static int bring_back(struct engine *engine, struct model *fork, const struct namespace *ns,
-	const struct look_netns *there, struct error *err)
+        const struct look_netns *there, struct error *err)
 {
 	struct namespace back = *ns;
 
@@ -78,8 +78,8 @@ static int bring_back(struct engine *engine, struct model *fork, const struct na
 	return model_put_namespace(fork, &back) < 0 ? error_memory(err) : 0;
 }
 
-static int settle_namespace(struct engine *engine, struct model *fork, const char *name,
-	struct error *err)
+static int settle_namespace(
+        struct engine *engine, struct model *fork, const char *name, struct error *err)
 {
 	const struct namespace *ns = model_namespace(fork, name);
 	bool same_boot = strcmp(ns->boot_id, engine->boot_id) == 0;
@@ -130,7 +130,7 @@ static int desired(const struct model *model, struct resources *ret, struct erro
 
 /* Names of the namespaces to look into; borrowed from the model. */
 static int namespace_names(
-	const struct model *model, const char ***ret, size_t *count, struct error *err)
+        const struct model *model, const char ***ret, size_t *count, struct error *err)
 {
 	const struct namespace *ns;
 	char key[KEY_SIZE] = "";
@@ -165,8 +165,9 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
 	for (size_t i = 0; i < there->count; i++) {
 		struct resource *resource = &there->items[i];
 
-		if (is_foreign(resource) && (wanted->count == 0 || !bsearch(resource, wanted->items, wanted->count,
-							       sizeof(*resource), compare)))
+		if (is_foreign(resource) &&
+		        (wanted->count == 0 || !bsearch(resource, wanted->items, wanted->count,
+		                                       sizeof(*resource), compare)))
 			free(resource->text);
 		else
 			there->items[kept++] = *resource;
@@ -184,14 +185,17 @@ static void log_steps(const struct steps *steps)
 
 		if (one->kind == RESOURCE_HOLD)
 			continue; /* of this process, not of the host */
-		log_info("repair: %s %s%s", !step->old ? "make" : !step->new ? "remove" : "change",
-			resource_describe(one, text, sizeof(text)),
-			step->done ? "" : " (not done)");
+		log_info("repair: %s %s%s",
+		        !step->old   ? "make"
+		        : !step->new ? "remove"
+		                     : "change",
+		        resource_describe(one, text, sizeof(text)),
+		        step->done ? "" : " (not done)");
 	}
 }
 
 static int repair(struct engine *engine, const struct resources *there,
-	const struct resources *wanted, struct error *err)
+        const struct resources *wanted, struct error *err)
 {
 	_cleanup_(plan_done) struct plan plan = {0};
 	struct error final_err = {0};

@@ -1,7 +1,7 @@
 /*
- * Watches the host for what the model must follow: interfaces that come and go, the administrator's own forwarding switch, the
- * host's resolvers, and namespaces that someone removes. An event only says "look": what is true is asked of the kernel afterwards,
- * once for a whole burst.
+ * Watches the host for what the model must follow: interfaces that come and go, the administrator's
+ * own forwarding switch, the host's resolvers, and namespaces that someone removes. An event only
+ * says "look": what is true is asked of the kernel afterwards, once for a whole burst.
  */
 #include "daemon/engine/internal.h"
 
@@ -17,10 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 
 #define SETTLE_MS 20
-#define LOOK_S	  5 /* for what the kernel does not announce */
+#define LOOK_S    5 /* for what the kernel does not announce */
 
 struct watch {
 	struct engine *engine;
@@ -44,7 +43,7 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 	struct error err = {0};
 
 	if (facts_host(watch->engine, &request, &err) < 0 ||
-		engine_submit(watch->engine, &request, NULL, NULL, &err) < 0) {
+	        engine_submit(watch->engine, &request, NULL, NULL, &err) < 0) {
 		log_warning("look at the host's interfaces: %s", err.text);
 		request_done(&request);
 	}
@@ -68,9 +67,11 @@ static int on_link_attribute(const struct nlattr *attribute, void *arg)
 {
 	struct link_event *event = arg;
 
-	if (mnl_attr_get_type(attribute) == IFLA_IFNAME && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+	if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
+	        mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
 		event->name = mnl_attr_get_str(attribute);
-	if (mnl_attr_get_type(attribute) == IFLA_IFALIAS && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+	if (mnl_attr_get_type(attribute) == IFLA_IFALIAS &&
+	        mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
 		event->alias = mnl_attr_get_str(attribute);
 	return MNL_CB_OK;
 }
@@ -93,7 +94,7 @@ static int on_netconf_attribute(const struct nlattr *attribute, void *arg)
 	bool *all = arg;
 
 	if (mnl_attr_get_type(attribute) == NETCONFA_IFINDEX &&
-		(int)mnl_attr_get_u32(attribute) == NETCONFA_IFINDEX_ALL)
+	        (int)mnl_attr_get_u32(attribute) == NETCONFA_IFINDEX_ALL)
 		*all = true;
 	return MNL_CB_OK;
 }
@@ -104,7 +105,8 @@ static void on_netconf(struct watch *watch, const struct nlmsghdr *header)
 	const struct timeval soon = {.tv_usec = 2 * SETTLE_MS * 1000};
 	bool all = false;
 
-	if (mnl_attr_parse(header, sizeof(struct netconfmsg), on_netconf_attribute, &all) < 0 || !all)
+	if (mnl_attr_parse(header, sizeof(struct netconfmsg), on_netconf_attribute, &all) < 0 ||
+	        !all)
 		return;
 	refresh_soon(watch);
 	event_add(watch->engine->reconcile, &soon);
@@ -140,7 +142,7 @@ static int open_rtnl(struct watch *watch, struct error *err)
 		return error_set(err, ERROR_KERNEL, errno, "open a socket for rtnetlink's events");
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		if (mnl_socket_setsockopt(watch->rtnl, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i],
-			    sizeof(groups[i])) < 0)
+		            sizeof(groups[i])) < 0)
 			return error_set(err, ERROR_KERNEL, errno, "listen to rtnetlink's events");
 	return 0;
 }
@@ -159,7 +161,7 @@ static void on_netns_removed(struct watch *watch, const char *name)
 	if (!ns || ns->cookie == 0)
 		return;
 	if (look_netns(engine->kernel, name, &there, &err) == 0 && there.exists &&
-		there.cookie == ns->cookie)
+	        there.cookie == ns->cookie)
 		return;
 	log_info("namespace %s was removed by someone: its endpoints are freed", name);
 	memcpy(request.namespace, ns->name, NAME_SIZE);
@@ -193,17 +195,15 @@ static int open_inotify(struct watch *watch, struct error *err)
 	watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (watch->inotify < 0)
 		return error_set(err, ERROR_KERNEL, errno, "open inotify");
-	if (mkdir(NETNS_DIR, 0755) < 0 && errno != EEXIST)
-		return error_set(err, ERROR_KERNEL, errno, "make the directory " NETNS_DIR);
 	watch->netns_wd = inotify_add_watch(watch->inotify, NETNS_DIR, IN_DELETE | IN_MOVED_FROM);
 	if (watch->netns_wd < 0)
 		return error_set(err, ERROR_KERNEL, errno, "watch the directory " NETNS_DIR);
 	for (size_t i = 0; i < sizeof(resolvers) / sizeof(resolvers[0]); i++)
 		if (inotify_add_watch(watch->inotify, resolvers[i],
-			    IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0 &&
-			errno != ENOENT)
+		            IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0 &&
+		        errno != ENOENT)
 			return error_set(
-				err, ERROR_KERNEL, errno, "watch the directory %s", resolvers[i]);
+			        err, ERROR_KERNEL, errno, "watch the directory %s", resolvers[i]);
 	return 0;
 }
 
@@ -212,13 +212,15 @@ static int add_events(struct watch *watch, struct error *err)
 	const struct timeval interval = {.tv_sec = LOOK_S};
 	struct event_base *base = watch->engine->base;
 
-	watch->on_rtnl = event_new(base, mnl_socket_get_fd(watch->rtnl), EV_READ | EV_PERSIST, on_rtnl, watch);
-	watch->on_inotify = event_new(base, watch->inotify, EV_READ | EV_PERSIST, on_inotify, watch);
+	watch->on_rtnl = event_new(
+	        base, mnl_socket_get_fd(watch->rtnl), EV_READ | EV_PERSIST, on_rtnl, watch);
+	watch->on_inotify =
+	        event_new(base, watch->inotify, EV_READ | EV_PERSIST, on_inotify, watch);
 	watch->refresh = event_new(base, -1, 0, on_refresh, watch);
 	watch->look = event_new(base, -1, EV_PERSIST, on_look, watch);
 	if (!watch->on_rtnl || !watch->on_inotify || !watch->refresh || !watch->look ||
-		event_add(watch->on_rtnl, NULL) < 0 || event_add(watch->on_inotify, NULL) < 0 ||
-		event_add(watch->look, &interval) < 0)
+	        event_add(watch->on_rtnl, NULL) < 0 || event_add(watch->on_inotify, NULL) < 0 ||
+	        event_add(watch->look, &interval) < 0)
 		return error_memory(err);
 	refresh_soon(watch); /* for what came between the first look and this watch */
 	return 0;
@@ -249,7 +251,7 @@ int watch_open(struct watch **ret, struct engine *engine, struct error *err)
 struct watch *watch_close(struct watch *watch)
 {
 	struct event *events[] = {watch ? watch->on_rtnl : NULL, watch ? watch->on_inotify : NULL,
-		watch ? watch->refresh : NULL, watch ? watch->look : NULL};
+	        watch ? watch->refresh : NULL, watch ? watch->look : NULL};
 
 	if (!watch)
 		return NULL;

@@ -34,15 +34,16 @@ struct kind {
 	enum { PIPE_NONE, PIPE_RTNL, PIPE_NFT } pipe;
 };
 
-extern const struct kind kind_skeleton; /* nft_skeleton.c */
-extern const struct kind kind_element;  /* nft_element.c */
-extern const struct kind kind_netns;    /* netns.c */
-extern const struct kind kind_link;     /* link.c */
-extern const struct kind kind_end;      /* end.c */
-extern const struct kind kind_port;     /* port.c */
-extern const struct kind kind_sysctl;   /* sysctl.c */
-extern const struct kind kind_address;  /* address.c */
-extern const struct kind kind_route;    /* route.c */
-extern const struct kind kind_file;     /* file.c */
-extern const struct kind kind_hold;     /* hold.c */
-extern const struct kind kind_flows;    /* flows.c */
+extern const struct kind kind_skeleton;  /* nft_skeleton.c */
+extern const struct kind kind_element;   /* nft_element.c */
+extern const struct kind kind_netns_dir; /* netns_dir.c */
+extern const struct kind kind_netns;     /* netns.c */
+extern const struct kind kind_link;      /* link.c */
+extern const struct kind kind_end;       /* end.c */
+extern const struct kind kind_port;      /* port.c */
+extern const struct kind kind_sysctl;    /* sysctl.c */
+extern const struct kind kind_address;   /* address.c */
+extern const struct kind kind_route;     /* route.c */
+extern const struct kind kind_file;      /* file.c */
+extern const struct kind kind_hold;      /* hold.c */
+extern const struct kind kind_flows;     /* flows.c */

@@ -1,6 +1,7 @@
 /*
- * Applies plans. The order was decided by whoever made the plan; what is decided here is only how steps travel: nf_tables steps
- * of one phase as one batch, rtnetlink steps in a row as one pipeline, everything else by itself. A kind's row says which.
+ * Applies plans. The order was decided by whoever made the plan; what is decided here is only how
+ * steps travel: nf_tables steps of one phase as one batch, rtnetlink steps in a row as one
+ * pipeline, everything else by itself. A kind's row says which.
  */
 #include "daemon/kernel/kernel.h"
 #include "daemon/kernel/internal.h"
@@ -15,18 +16,19 @@
 #include <string.h>
 
 static const struct kind *const kinds[RESOURCE_KINDS] = {
-	[RESOURCE_SKELETON] = &kind_skeleton,
-	[RESOURCE_ELEMENT] = &kind_element,
-	[RESOURCE_NETNS] = &kind_netns,
-	[RESOURCE_LINK] = &kind_link,
-	[RESOURCE_END] = &kind_end,
-	[RESOURCE_PORT] = &kind_port,
-	[RESOURCE_SYSCTL] = &kind_sysctl,
-	[RESOURCE_ADDRESS] = &kind_address,
-	[RESOURCE_ROUTE] = &kind_route,
-	[RESOURCE_FILE] = &kind_file,
-	[RESOURCE_HOLD] = &kind_hold,
-	[RESOURCE_FLOWS] = &kind_flows,
+        [RESOURCE_SKELETON] = &kind_skeleton,
+        [RESOURCE_ELEMENT] = &kind_element,
+        [RESOURCE_NETNS_DIR] = &kind_netns_dir,
+        [RESOURCE_NETNS] = &kind_netns,
+        [RESOURCE_LINK] = &kind_link,
+        [RESOURCE_END] = &kind_end,
+        [RESOURCE_PORT] = &kind_port,
+        [RESOURCE_SYSCTL] = &kind_sysctl,
+        [RESOURCE_ADDRESS] = &kind_address,
+        [RESOURCE_ROUTE] = &kind_route,
+        [RESOURCE_FILE] = &kind_file,
+        [RESOURCE_HOLD] = &kind_hold,
+        [RESOURCE_FLOWS] = &kind_flows,
 };
 
 int kernel_open(struct kernel **ret, const struct kernel_config *config, struct error *err)
@@ -38,7 +40,8 @@ int kernel_open(struct kernel **ret, const struct kernel_config *config, struct 
 		return error_memory(err);
 	snprintf(kernel->instance, sizeof(kernel->instance), "%s", config->instance);
 	kernel->runtime_dir = strdup(config->runtime_dir);
-	r = kernel->runtime_dir ? rtnl_open(&kernel->rtnl, &kernel->changes, err) : error_memory(err);
+	r = kernel->runtime_dir ? rtnl_open(&kernel->rtnl, &kernel->changes, err)
+	                        : error_memory(err);
 	if (r == 0)
 		r = nft_open(&kernel->nft, err);
 	if (r == 0)
@@ -167,7 +170,7 @@ static bool apply_deletions(struct application *application, struct step *steps,
 	if (!flush(application))
 		return false;
 	r = deletes(steps, RESOURCE_LINK) ? delete_links(kernel, steps, count, &err)
-					  : purge_flows(kernel, steps, count, &err);
+	                                  : purge_flows(kernel, steps, count, &err);
 	return keep(application, r, &err);
 }
 
@@ -187,7 +190,7 @@ static size_t run_length(const struct steps *steps, size_t start)
 	size_t count = 1;
 
 	while (start + count < steps->count && count < most &&
-		is_run(first, &steps->items[start + count]))
+	        is_run(first, &steps->items[start + count]))
 		count++;
 	return count;
 }
@@ -231,7 +234,7 @@ int kernel_tell(const struct steps *steps, FILE *out)
 }
 
 int kernel_observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-	size_t namespace_count, struct resources *ret, struct error *err)
+        size_t namespace_count, struct resources *ret, struct error *err)
 {
 	struct resources list = {0};
 	int r = 0;
@@ -239,7 +242,7 @@ int kernel_observe(struct kernel *kernel, enum kernel_scope scope, const char *c
 	for (int kind = 0; r == 0 && kind < RESOURCE_KINDS; kind++)
 		if (kinds[kind]->observe)
 			r = kinds[kind]->observe(
-				kernel, scope, namespaces, namespace_count, &list, err);
+			        kernel, scope, namespaces, namespace_count, &list, err);
 	rtnl_forget(kernel->rtnl, NULL);
 	if (r < 0) {
 		resources_done(&list);

@@ -21,7 +21,7 @@ struct link_seen {
 	uint8_t mac[MAC_SIZE];
 	bool up, loopback;
 	bool hairpin; /* as a bridge's port */
-	char *alias; /* owned; NULL: none */
+	char *alias;  /* owned; NULL: none */
 };
 
 struct links {

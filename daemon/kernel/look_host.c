@@ -7,6 +7,7 @@
 
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/links.h"
+#include "daemon/kernel/nft.h"
 #include "daemon/kernel/netns_record.h"
 #include "daemon/kernel/routes.h"
 #include "lib/cleanup.h"
@@ -195,6 +196,20 @@ static int other_in_records(
 	return r;
 }
 
+static int other_in_tables(struct kernel *kernel, char ret[33], struct error *err)
+{
+	static const char *const tables[] = {"inet netd", "bridge netd"};
+	char mark[33] = "";
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && !ret[0] && i < sizeof(tables) / sizeof(tables[0]); i++) {
+		r = nft_table_instance(kernel->nft, tables[i], mark, err);
+		if (r == 0 && strcmp(mark, kernel->instance) != 0)
+			memcpy(ret, mark, sizeof(mark));
+	}
+	return r;
+}
+
 int look_other_instance(struct kernel *kernel, char ret[33], struct error *err)
 {
 	_cleanup_(links_done) struct links links = {0};
@@ -212,6 +227,8 @@ int look_other_instance(struct kernel *kernel, char ret[33], struct error *err)
 		r = look_boot_id(boot_id, err);
 	if (r == 0 && !other[0])
 		r = other_in_records(kernel, boot_id, other, err);
+	if (r == 0 && !other[0])
+		r = other_in_tables(kernel, other, err);
 	if (r == 0)
 		memcpy(ret, other, sizeof(other));
 	return r;

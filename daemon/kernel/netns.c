@@ -13,6 +13,7 @@
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/netns_dir.h"
 #include "daemon/kernel/netns_record.h"
 #include "daemon/kernel/rtnl.h"
 #include "daemon/kernel/tell.h"
@@ -77,35 +78,6 @@ static int lock(int fd, struct error *err)
 	        lock_holder(fd));
 }
 
-/* Mounts made below it must be seen in every mount namespace of the host, and go with their
- * removal. */
-static int make_shared(struct kernel *kernel, struct error *err)
-{
-	if (mount("", NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) == 0)
-		return 0;
-	if (errno != EINVAL)
-		return error_set(err, ERROR_KERNEL, errno, "share the mount of " NETNS_DIR);
-	/* It is no mount of its own yet. */
-	if (mount(NETNS_DIR, NETNS_DIR, "none", MS_BIND | MS_REC, NULL) < 0)
-		return error_set(err, ERROR_KERNEL, errno, "mount " NETNS_DIR " on itself");
-	kernel->changes++;
-	if (mount("", NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) < 0)
-		return error_set(err, ERROR_KERNEL, errno, "share the mount of " NETNS_DIR);
-	return 0;
-}
-
-static int make_directory(struct error *err)
-{
-	if (mkdir(NETNS_DIR, 0755) < 0)
-		return errno == EEXIST
-		               ? 0
-		               : error_set(err, ERROR_KERNEL, errno, "create directory " NETNS_DIR);
-	/* Whatever the daemon's umask is: users must be able to look in here. */
-	if (chmod(NETNS_DIR, 0755) < 0)
-		return error_set(err, ERROR_KERNEL, errno, "set the mode of " NETNS_DIR);
-	return 0;
-}
-
 /* The directory, locked for as long as it is open. -ENOENT: there is none. */
 static int open_directory(int *ret, struct error *err)
 {
@@ -150,10 +122,39 @@ static enum entry look_at(int directory, const char *name)
 struct birth {
 	struct kernel *kernel;
 	const char *name;
-	const char *path;
+	int directory;
 };
 
-/* In the new namespace: what is mounted has its record already. */
+/* Makes room for the name. A stale file goes; anything else stays, and has the name. */
+static int clear_name(int directory, const char *name, struct error *err)
+{
+	enum entry entry = look_at(directory, name);
+
+	if (entry == ENTRY_STALE && unlinkat(directory, name, 0) < 0 && errno != ENOENT)
+		return error_set(
+		        err, ERROR_KERNEL, errno, "remove the stale file " NETNS_DIR "/%s", name);
+	if (entry != ENTRY_NONE && entry != ENTRY_STALE)
+		return error_set(err, ERROR_EXISTS, EEXIST, "create " NETNS_DIR "/%s", name);
+	return 0;
+}
+
+static int mount_here(int directory, const char *name, struct error *err)
+{
+	_cleanup_(closep) int fd =
+	        openat(directory, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
+	char path[NETNS_PATH_SIZE];
+
+	path_of(name, path);
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "create %s", path);
+	if (mount("/proc/thread-self/ns/net", path, "none", MS_BIND, NULL) < 0)
+		return error_set(err, ERROR_KERNEL, errno, "mount it on %s%s", path,
+		        errno == EPERM || errno == EACCES ? " (this needs CAP_SYS_ADMIN)" : "");
+	return 0;
+}
+
+/* In the new namespace: the record comes before the file, and the file before the mount, so that
+ * whatever a kill leaves is known to be netd's. */
 static int give_birth(void *arg, struct error *err)
 {
 	const struct birth *birth = arg;
@@ -167,46 +168,23 @@ static int give_birth(void *arg, struct error *err)
 	snprintf(record.name, sizeof(record.name), "%s", birth->name);
 	memcpy(record.instance, birth->kernel->instance, sizeof(record.instance));
 	r = netns_record_write(birth->kernel->runtime_dir, &record, err);
-	if (r < 0)
-		return r;
-	if (mount("/proc/thread-self/ns/net", birth->path, "none", MS_BIND, NULL) < 0)
-		return error_set(err, ERROR_KERNEL, errno, "mount it on %s%s", birth->path,
-		        errno == EPERM || errno == EACCES ? " (this needs CAP_SYS_ADMIN)" : "");
-	return 0;
-}
-
-static int make_file(int directory, const char *name, struct error *err)
-{
-	_cleanup_(closep) int fd = -1;
-	enum entry entry = look_at(directory, name);
-
-	if (entry == ENTRY_STALE && unlinkat(directory, name, 0) < 0 && errno != ENOENT)
-		return error_set(
-		        err, ERROR_KERNEL, errno, "remove the stale file " NETNS_DIR "/%s", name);
-	fd = openat(directory, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set(err, errno == EEXIST ? ERROR_EXISTS : ERROR_KERNEL, errno,
-		        "create " NETNS_DIR "/%s", name);
-	return 0;
+	return r < 0 ? r : mount_here(birth->directory, birth->name, err);
 }
 
 static int create(struct kernel *kernel, const char *name, struct error *err)
 {
 	_cleanup_(closep) int directory = -1;
-	char path[NETNS_PATH_SIZE];
-	struct birth birth = {.kernel = kernel, .name = name, .path = path};
+	struct birth birth = {.kernel = kernel, .name = name};
 	struct error ignored;
-	int r = make_directory(err);
+	int r = netns_dir_make(kernel, err);
 
-	path_of(name, path);
 	if (r == 0)
 		r = open_directory(&directory, err);
 	if (r == 0)
-		r = make_shared(kernel, err);
-	if (r == 0)
-		r = make_file(directory, name, err);
+		r = clear_name(directory, name, err);
 	if (r < 0)
 		return error_context(err, "create namespace %s", name);
+	birth.directory = directory;
 	r = netns_inside_new(give_birth, &birth, err);
 	if (r < 0) {
 		unlinkat(directory, name, 0);
@@ -361,6 +339,14 @@ static int add_observed(
 	return 0;
 }
 
+/* An empty file where a namespace should be. */
+static bool is_stale(const char *name)
+{
+	_cleanup_(closep) int directory = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return directory >= 0 && look_at(directory, name) == ENTRY_STALE;
+}
+
 /* 0: none of this name. */
 static int cookie_now(const char *name, uint64_t *ret, struct error *err)
 {
@@ -371,8 +357,8 @@ static int cookie_now(const char *name, uint64_t *ret, struct error *err)
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
-/* A namespace is there with the cookie of its record. For whoever cleans up, records without one
- * count, too. */
+/* A namespace is there with the cookie of its record, or the file that a kill left before it was
+ * mounted. For whoever cleans up, records without either count, too. */
 static int observe_records(
         struct kernel *kernel, enum kernel_scope scope, struct resources *ret, struct error *err)
 {
@@ -391,7 +377,8 @@ static int observe_records(
 
 		if (scope == SCOPE_INSTANCE && ours)
 			r = cookie_now(record->name, &cookie, err);
-		if (r == 0 && (scope == SCOPE_ALL || (ours && cookie == record->cookie)))
+		if (r == 0 && (scope == SCOPE_ALL || (ours && (cookie == record->cookie ||
+		                                                      is_stale(record->name)))))
 			r = add_observed(record->name, false, record->cookie, ret, err);
 	}
 	return r;

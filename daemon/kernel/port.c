@@ -1,8 +1,10 @@
 /*
- * RESOURCE_PORT: what a bridge port has beyond the defaults. Only hairpin so far: with br_netfilter a namespace's way to its own
- * published port is bridged back out of the port it came from, which a bridge does only for a port in hairpin mode.
+ * RESOURCE_PORT: what a bridge port has beyond the defaults. Only hairpin so far: with br_netfilter
+ * a namespace's way to its own published port is bridged back out of the port it came from, which a
+ * bridge does only for a port in hairpin mode.
  *
- * A port has no life of its own: it comes and goes with its link's master, so one without anything special is not listed.
+ * A port has no life of its own: it comes and goes with its link's master, so one without anything
+ * special is not listed.
  */
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/links.h"
@@ -42,7 +44,7 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	if (!msg || put_hairpin(msg, step->new && step->new->port.hairpin) < 0)
 		return error_memory(err);
 	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what,
-		step->new ? RTNL_STRICT : RTNL_GONE, step, err);
+	        step->new ? RTNL_STRICT : RTNL_GONE, step, err);
 }
 
 static int apply(struct kernel *kernel, struct step *step, struct error *err)
@@ -51,7 +53,7 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 }
 
 static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-	size_t namespace_count, struct resources *ret, struct error *err)
+        size_t namespace_count, struct resources *ret, struct error *err)
 {
 	_cleanup_(survey_done) struct survey survey = {0};
 	int r = survey_read(kernel, scope, NULL, 0, &survey, err);
@@ -78,9 +80,9 @@ static void tell(const struct step *step, FILE *out)
 }
 
 const struct kind kind_port = {
-	.name = "port",
-	.apply = apply,
-	.observe = observe,
-	.tell = tell,
-	.pipe = PIPE_RTNL,
+        .name = "port",
+        .apply = apply,
+        .observe = observe,
+        .tell = tell,
+        .pipe = PIPE_RTNL,
 };

@@ -1,6 +1,6 @@
 /*
- * What follows from the model without being stored in it: ids, index keys, where a default route goes, where a
- * publication leads. Everything here is a pure function of the tables.
+ * What follows from the model without being stored in it: ids, index keys, where a default route
+ * goes, where a publication leads. Everything here is a pure function of the tables.
  */
 #include "daemon/model/model.h"
 
@@ -33,7 +33,7 @@ void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MA
 void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const struct ip *host_ip)
 {
 	int length = snprintf(ret, KEY_SIZE, "%s/%05u/%u/", protocol_name(protocol), port,
-		host_ip->family == AF_INET6 ? 6U : 4U);
+	        host_ip->family == AF_INET6 ? 6U : 4U);
 
 	hex(ret + length, host_ip->bytes, ip_size(host_ip->family));
 }
@@ -69,7 +69,7 @@ const struct endpoint *namespace_endpoint(const struct namespace *ns, const char
 
 /* The first endpoint of a network with a way out. */
 static const struct endpoint *outward_endpoint(
-	const struct model *model, const struct namespace *ns)
+        const struct model *model, const struct namespace *ns)
 {
 	for (unsigned i = 0; i < ns->endpoint_count; i++) {
 		const struct network *network = model_network(model, ns->endpoints[i].network);
@@ -81,13 +81,13 @@ static const struct endpoint *outward_endpoint(
 }
 
 const struct endpoint *namespace_default_endpoint(
-	const struct model *model, const struct namespace *ns)
+        const struct model *model, const struct namespace *ns)
 {
 	return ns->own_route ? NULL : outward_endpoint(model, ns);
 }
 
 const struct endpoint *publication_target(
-	const struct model *model, const struct publication *publication)
+        const struct model *model, const struct publication *publication)
 {
 	const struct namespace *ns = model_namespace(model, publication->namespace);
 

@@ -1,6 +1,6 @@
 /*
- * What the rules must know of the host before they decide: plain values that the engine gathers from the kernel.
- * Rules stay pure that way, and are tested with made-up hosts.
+ * What the rules must know of the host before they decide: plain values that the engine gathers
+ * from the kernel. Rules stay pure that way, and are tested with made-up hosts.
  */
 #pragma once
 
@@ -9,11 +9,11 @@
 /* A process of the host, or of a namespace, that has a port. */
 struct listener {
 	uint8_t protocol;
-	struct ip ip;	 /* the address it is bound to; :: takes IPv4 too unless v6only */
+	struct ip ip; /* the address it is bound to; :: takes IPv4 too unless v6only */
 	uint16_t port;
 	bool v6only;
-	uint32_t inode;	   /* of its socket, for whoever may read /proc/PID/fd */
-	char unit[128];	   /* its systemd unit or cgroup path; "" where unknown */
+	uint32_t inode; /* of its socket, for whoever may read /proc/PID/fd */
+	char unit[128]; /* its systemd unit or cgroup path; "" where unknown */
 };
 
 /* A prefix that is in use on the host, by an address or a route. */
@@ -33,13 +33,13 @@ struct facts {
 	unsigned link_count;
 
 	/* of the namespace a request names */
-	bool ns_exists;	       /* there is a namespace of that name in /run/netns */
-	bool ns_is_host;       /* and it is the host's own */
-	bool ns_stale;	       /* there is a file of that name, but no namespace behind it */
+	bool ns_exists;  /* there is a namespace of that name in /run/netns */
+	bool ns_is_host; /* and it is the host's own */
+	bool ns_stale;   /* there is a file of that name, but no namespace behind it */
 	bool ns_symlink;
 	uint64_t ns_cookie;
-	bool ns_default_route; /* it has an IPv4 default route already */
-	unsigned ns_processes; /* whose network namespace it is */
+	bool ns_default_route;      /* it has an IPv4 default route already */
+	unsigned ns_processes;      /* whose network namespace it is */
 	char (*ns_links)[IFNAMSIZ]; /* names of the interfaces inside */
 	unsigned ns_link_count;
 

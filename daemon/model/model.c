@@ -1,9 +1,11 @@
 /*
- * Ordered tables of immutable objects, in layers. A fork holds only what was touched; an entry without an object says
- * "removed here". Looking walks from the fork to its parents and takes the first layer that knows the key.
+ * Ordered tables of immutable objects, in layers. A fork holds only what was touched; an entry
+ * without an object says "removed here". Looking walks from the fork to its parents and takes the
+ * first layer that knows the key.
  *
- * Indexes are tables like the others. They are kept by the put functions alone: whatever an object claims (its address, its port,
- * its place in a network) is withdrawn for the old version and claimed for the new one, so an index cannot drift from its objects.
+ * Indexes are tables like the others. They are kept by the put functions alone: whatever an object
+ * claims (its address, its port, its place in a network) is withdrawn for the old version and
+ * claimed for the new one, so an index cannot drift from its objects.
  */
 #include "daemon/model/model.h"
 #include "daemon/model/table.h"
@@ -36,18 +38,18 @@ static void free_namespace(void *object)
 }
 
 static void (*const free_object[TABLE_COUNT])(void *) = {
-	[TABLE_HOST] = free_plain,
-	[TABLE_NETWORKS] = free_plain,
-	[TABLE_NAMESPACES] = free_namespace,
-	[TABLE_PUBLICATIONS] = free_plain,
-	[TABLE_TOMBSTONES] = free_plain,
-	[TABLE_INTERFACES] = free_plain,
-	[TABLE_MEMBERS] = free_plain,
-	[TABLE_ADDRESSES] = free_plain,
-	[TABLE_BRIDGES] = free_plain,
-	[TABLE_PORTS] = free_plain,
-	[TABLE_NS_PORTS] = free_plain,
-	[TABLE_USAGE] = free_plain,
+        [TABLE_HOST] = free_plain,
+        [TABLE_NETWORKS] = free_plain,
+        [TABLE_NAMESPACES] = free_namespace,
+        [TABLE_PUBLICATIONS] = free_plain,
+        [TABLE_TOMBSTONES] = free_plain,
+        [TABLE_INTERFACES] = free_plain,
+        [TABLE_MEMBERS] = free_plain,
+        [TABLE_ADDRESSES] = free_plain,
+        [TABLE_BRIDGES] = free_plain,
+        [TABLE_PORTS] = free_plain,
+        [TABLE_NS_PORTS] = free_plain,
+        [TABLE_USAGE] = free_plain,
 };
 
 struct model *model_new(void)
@@ -78,7 +80,7 @@ void model_merge(struct model *fork, struct model *parent)
 {
 	for (int i = 0; i < TABLE_COUNT; i++) {
 		table_move(&fork->tables[i], &parent->tables[i], free_object[i],
-			parent->parent != NULL);
+		        parent->parent != NULL);
 		parent->count_change[i] += fork->count_change[i];
 	}
 	model_free(fork);
@@ -101,7 +103,7 @@ static int put(struct model *model, enum model_table table, const char *key, voi
 	bool before = model_object(model, table, key) != NULL;
 	bool keep = object || model->parent; /* only a fork has to say "removed here" */
 	int r = keep ? table_put(&model->tables[table], key, object, free_object[table])
-		     : table_drop(&model->tables[table], key, free_object[table]);
+	             : table_drop(&model->tables[table], key, free_object[table]);
 
 	if (r < 0) {
 		free_object[table](object);
@@ -112,7 +114,7 @@ static int put(struct model *model, enum model_table table, const char *key, voi
 }
 
 static int put_copy(struct model *model, enum model_table table, const char *key,
-	const void *object, size_t size)
+        const void *object, size_t size)
 {
 	void *copy = malloc(size);
 
@@ -125,8 +127,8 @@ static int put_copy(struct model *model, enum model_table table, const char *key
 /* --- indexes --- */
 
 /* Claims a key for its owner, or withdraws it (owner NULL), unless another owner has it by now. */
-static int claim(
-	struct model *model, enum model_table table, const char *key, const char *owner, bool withdraw)
+static int claim(struct model *model, enum model_table table, const char *key, const char *owner,
+        bool withdraw)
 {
 	struct reference reference;
 	const struct reference *present;
@@ -157,7 +159,7 @@ static int count_endpoint(struct model *model, const struct endpoint *endpoint, 
 }
 
 static int index_endpoint(struct model *model, const struct namespace *ns,
-	const struct endpoint *endpoint, bool withdraw)
+        const struct endpoint *endpoint, bool withdraw)
 {
 	char key[KEY_SIZE];
 	int r;
@@ -187,7 +189,7 @@ static int index_namespace(struct model *model, const struct namespace *ns, bool
 }
 
 static int index_publication(
-	struct model *model, const struct publication *publication, bool withdraw)
+        struct model *model, const struct publication *publication, bool withdraw)
 {
 	char key[KEY_SIZE];
 	int r;
@@ -257,7 +259,7 @@ static int replace(struct model *model, enum model_table table, const char *key,
 }
 
 static int replace_copy(struct model *model, enum model_table table, const char *key,
-	const void *object, size_t size)
+        const void *object, size_t size)
 {
 	void *copy = malloc(size);
 
@@ -282,7 +284,7 @@ int model_put_network(struct model *model, const struct network *network)
 int model_put_publication(struct model *model, const struct publication *publication)
 {
 	return replace_copy(
-		model, TABLE_PUBLICATIONS, publication->id, publication, sizeof(*publication));
+	        model, TABLE_PUBLICATIONS, publication->id, publication, sizeof(*publication));
 }
 
 int model_put_tombstone(struct model *model, const struct tombstone *tombstone)
@@ -293,12 +295,12 @@ int model_put_tombstone(struct model *model, const struct tombstone *tombstone)
 int model_put_interface(struct model *model, const struct interface *interface)
 {
 	return replace_copy(
-		model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface));
+	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface));
 }
 
 /* Takes the endpoints over, also on failure. */
-static int put_namespace(struct model *model, const struct namespace *ns,
-	struct endpoint *endpoints, unsigned count)
+static int put_namespace(
+        struct model *model, const struct namespace *ns, struct endpoint *endpoints, unsigned count)
 {
 	struct namespace *copy = malloc(sizeof(*copy));
 
@@ -314,7 +316,7 @@ static int put_namespace(struct model *model, const struct namespace *ns,
 
 /* The endpoints without the one on `network`, with room for one more at their end. */
 static struct endpoint *copy_endpoints(
-	const struct namespace *ns, const char *network, unsigned *count)
+        const struct namespace *ns, const char *network, unsigned *count)
 {
 	struct endpoint *endpoints = calloc(ns->endpoint_count + 1, sizeof(*endpoints));
 
@@ -334,7 +336,7 @@ int model_put_namespace(struct model *model, const struct namespace *ns)
 }
 
 int model_put_endpoint(
-	struct model *model, const struct namespace *ns, const struct endpoint *endpoint)
+        struct model *model, const struct namespace *ns, const struct endpoint *endpoint)
 {
 	unsigned count;
 	struct endpoint *endpoints = copy_endpoints(ns, endpoint->network, &count);
@@ -405,7 +407,7 @@ unsigned model_count(const struct model *model, enum model_table table)
 
 /* The smallest key of any layer that is greater than `key`, and its topmost entry. */
 static const struct entry *next_entry(
-	const struct model *model, enum model_table table, const char *key)
+        const struct model *model, enum model_table table, const char *key)
 {
 	const struct entry *best = NULL;
 
@@ -431,7 +433,7 @@ const void *model_next(const struct model *model, enum model_table table, char k
 }
 
 const void *model_next_in(
-	const struct model *model, enum model_table table, const char *prefix, char key[KEY_SIZE])
+        const struct model *model, enum model_table table, const char *prefix, char key[KEY_SIZE])
 {
 	const void *object;
 
@@ -442,7 +444,7 @@ const void *model_next_in(
 }
 
 bool model_next_touched(
-	const struct model *fork, enum model_table table, char key[KEY_SIZE], const void **object)
+        const struct model *fork, enum model_table table, char key[KEY_SIZE], const void **object)
 {
 	const struct entry *entry = table_next(&fork->tables[table], key);
 

@@ -1,10 +1,12 @@
 /*
- * The desired state: networks, namespaces with their endpoints, publications, and what is condemned.
+ * The desired state: networks, namespaces with their endpoints, publications, and what is
+ * condemned.
  *
- * A model is a set of ordered tables of immutable objects. A change never edits the model: it *forks* it, and puts
- * new versions of objects into the fork, which shadow the parent's. The fork is then the difference itself: its
- * entries say what was touched, the parent has the old version, the fork the new one. A fork is merged into its
- * parent or thrown away; a fork of a fork is how one request of a batch is tried on top of the others.
+ * A model is a set of ordered tables of immutable objects. A change never edits the model: it
+ * *forks* it, and puts new versions of objects into the fork, which shadow the parent's. The fork
+ * is then the difference itself: its entries say what was touched, the parent has the old version,
+ * the fork the new one. A fork is merged into its parent or thrown away; a fork of a fork is how
+ * one request of a batch is tried on top of the others.
  */
 #pragma once
 
@@ -16,44 +18,45 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ID_SIZE	     13 /* twelve hex digits and the end */
-#define BOOT_ID_SIZE 37 /* /proc/sys/kernel/random/boot_id without its newline */
+#define ID_SIZE       13 /* twelve hex digits and the end */
+#define BOOT_ID_SIZE  37 /* /proc/sys/kernel/random/boot_id without its newline */
 #define INSTANCE_SIZE 33 /* thirty-two hex digits and the end */
-#define KEY_SIZE     192
+#define KEY_SIZE      192
 
 /* Limits of what a user can make grow. */
-#define MODEL_NETWORKS_MAX	1024
-#define MODEL_NAMESPACES_MAX	16384
-#define MODEL_PUBLICATIONS_MAX	65536
+#define MODEL_NETWORKS_MAX      1024
+#define MODEL_NAMESPACES_MAX    16384
+#define MODEL_PUBLICATIONS_MAX  65536
 #define NAMESPACE_ENDPOINTS_MAX 64
-#define NETWORK_ENDPOINTS_MAX	1023 /* ports of a Linux bridge: BR_MAX_PORTS - 1 */
-#define SUBNETS_MAX		2    /* one of each family */
-#define UPSTREAMS_MAX		3    /* resolvers: MAXNS of resolv.conf(5) */
+#define NETWORK_ENDPOINTS_MAX   1023 /* ports of a Linux bridge: BR_MAX_PORTS - 1 */
+#define SUBNETS_MAX             2    /* one of each family */
+#define UPSTREAMS_MAX           3    /* resolvers: MAXNS of resolv.conf(5) */
 
 enum model_table {
-	TABLE_HOST,	    /* "host" -> struct host */
-	TABLE_NETWORKS,	    /* name -> struct network */
+	TABLE_HOST,         /* "host" -> struct host */
+	TABLE_NETWORKS,     /* name -> struct network */
 	TABLE_NAMESPACES,   /* name -> struct namespace */
 	TABLE_PUBLICATIONS, /* id -> struct publication */
 	TABLE_TOMBSTONES,   /* id -> struct tombstone */
 	TABLE_INTERFACES,   /* name -> struct interface: the host's own, as observed */
 	/* Indexes, kept by model_put_*() itself. Their objects are struct reference. */
-	TABLE_MEMBERS,	   /* "NETWORK/NAMESPACE" */
-	TABLE_ADDRESSES,   /* "NETWORK/address in hex" and "NETWORK/mac in hex" */
-	TABLE_BRIDGES,	   /* bridge interface -> network */
-	TABLE_PORTS,	   /* "tcp/08080/address in hex" -> publication */
-	TABLE_NS_PORTS,	   /* "NAMESPACE/publication" */
-	TABLE_USAGE,	   /* network -> struct usage */
+	TABLE_MEMBERS,   /* "NETWORK/NAMESPACE" */
+	TABLE_ADDRESSES, /* "NETWORK/address in hex" and "NETWORK/mac in hex" */
+	TABLE_BRIDGES,   /* bridge interface -> network */
+	TABLE_PORTS,     /* "tcp/08080/address in hex" -> publication */
+	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
+	TABLE_USAGE,     /* network -> struct usage */
 	TABLE_COUNT,
 };
 
 /* The host itself. The instance never changes; what the resolver is, is observed, not stored. */
 struct host {
 	char instance[INSTANCE_SIZE];
-	uint64_t next_id;	    /* the next number model_new_id() uses; stored */
+	uint64_t next_id;           /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
 	bool bridge_netfilter; /* bridged IPv4 passes the inet hooks: ports need hairpin then */
-	bool resolver_needed; /* the host's resolver is a loopback address: namespaces get their own resolv.conf */
+	bool resolver_needed; /* the host's resolver is a loopback address: namespaces get their own
+	                         resolv.conf */
 	struct ip upstreams[UPSTREAMS_MAX];
 	unsigned upstream_count;
 };
@@ -69,7 +72,7 @@ struct network {
 	char driver[16];
 	char bridge[IFNAMSIZ];
 	uint8_t mac[MAC_SIZE]; /* of the bridge */
-	uint32_t mtu;	       /* bytes */
+	uint32_t mtu;          /* bytes */
 	bool internal;
 	struct subnet subnets[SUBNETS_MAX];
 	unsigned subnet_count;
@@ -79,7 +82,7 @@ struct network {
 struct endpoint {
 	char id[ID_SIZE];
 	char network[NAME_SIZE];
-	char ifname[IFNAMSIZ];	    /* inside the namespace */
+	char ifname[IFNAMSIZ];      /* inside the namespace */
 	char host_ifname[IFNAMSIZ]; /* the outer end: "nv" and the id */
 	uint8_t mac[MAC_SIZE];
 	struct cidr addresses[SUBNETS_MAX]; /* the address with its subnet's prefix length */
@@ -88,12 +91,14 @@ struct endpoint {
 
 enum namespace_origin { ORIGIN_CREATED, ORIGIN_ADOPTED };
 
-struct namespace {
+struct namespace
+{
 	char name[NAME_SIZE];
 	enum namespace_origin origin;
-	uint64_t cookie;	    /* SO_NETNS_COOKIE; 0 until it exists */
+	uint64_t cookie;            /* SO_NETNS_COOKIE; 0 until it exists */
 	char boot_id[BOOT_ID_SIZE]; /* the boot that the cookie belongs to; "" while cookie is 0 */
-	bool own_route;		    /* adopted, and had a default route of its own at the first connect: it stays */
+	bool own_route; /* adopted, and had a default route of its own at the first connect: it
+	                   stays */
 	struct endpoint *endpoints; /* in the order they were connected */
 	unsigned endpoint_count;
 };
@@ -115,11 +120,12 @@ enum flows_match { FLOWS_REPLY_SOURCE, FLOWS_ORIGINAL_LOCAL };
 struct tombstone {
 	char id[ID_SIZE];
 	enum tombstone_kind kind;
-	char name[NAME_SIZE];	   /* link: interface on the host; netns: its name */
-	char namespace[NAME_SIZE]; /* link: where its inner end is, "" for a bridge */
+	char name[NAME_SIZE];         /* link: interface on the host; netns: its name */
+	char namespace[NAME_SIZE];    /* link: where its inner end is, "" for a bridge */
 	enum namespace_origin origin; /* netns */
-	char network[NAME_SIZE];   /* flows: the network whose address is held until they are gone, or "" */
-	uint64_t cookie;	   /* netns: what may be unmounted; another of that name is not touched */
+	char network[NAME_SIZE]; /* flows: the network whose address is held until they are gone, or
+	                            "" */
+	uint64_t cookie; /* netns: what may be unmounted; another of that name is not touched */
 	/* flows: what has this as reply source, or as original destination */
 	uint8_t protocol; /* 0: every */
 	struct ip ip;
@@ -147,14 +153,16 @@ struct usage {
 struct model;
 
 struct model *model_new(void);
-/* A fork reads through to `parent`, which must outlive it and not change meanwhile. NULL: out of memory. */
+/* A fork reads through to `parent`, which must outlive it and not change meanwhile. NULL: out of
+ * memory. */
 struct model *model_fork(const struct model *parent);
 /* Moves every entry of the fork into its parent and frees the fork. Cannot fail: nodes move. */
 void model_merge(struct model *fork, struct model *parent);
 /* NULL is allowed; returns NULL. */
 struct model *model_free(struct model *model);
 
-/* --- looking; NULL where there is none. What they return lives until the object is replaced. --- */
+/* --- looking; NULL where there is none. What they return lives until the object is replaced. ---
+ */
 const struct host *model_host(const struct model *model);
 const struct network *model_network(const struct model *model, const char *name);
 const struct namespace *model_namespace(const struct model *model, const char *name);
@@ -169,17 +177,17 @@ unsigned model_count(const struct model *model, enum model_table table);
 struct usage model_usage(const struct model *model, const char *network);
 
 /*
- * The first object whose key is greater than *key; NULL at the end. Start with "" and hand the key back:
- *     char key[KEY_SIZE] = "";
- *     while ((object = model_next(model, TABLE_NETWORKS, key)))
+ * The first object whose key is greater than *key; NULL at the end. Start with "" and hand the key
+ * back: char key[KEY_SIZE] = ""; while ((object = model_next(model, TABLE_NETWORKS, key)))
  */
 const void *model_next(const struct model *model, enum model_table table, char key[KEY_SIZE]);
 /* The same, as long as keys begin with `prefix`; start with *key = "". */
 const void *model_next_in(
-	const struct model *model, enum model_table table, const char *prefix, char key[KEY_SIZE]);
-/* The same over the fork's own entries only, removed ones included: *object is NULL for those. False at the end. */
+        const struct model *model, enum model_table table, const char *prefix, char key[KEY_SIZE]);
+/* The same over the fork's own entries only, removed ones included: *object is NULL for those.
+ * False at the end. */
 bool model_next_touched(
-	const struct model *fork, enum model_table table, char key[KEY_SIZE], const void **object);
+        const struct model *fork, enum model_table table, char key[KEY_SIZE], const void **object);
 
 /* --- changing: each copies the object in. 0 or -ENOMEM (then the model is as before). --- */
 int model_put_host(struct model *model, const struct host *host);
@@ -193,21 +201,20 @@ int model_remove(struct model *model, enum model_table table, const char *key);
 
 /* Puts a namespace with one endpoint more, replaced (same network) or less. */
 int model_put_endpoint(
-	struct model *model, const struct namespace *ns, const struct endpoint *endpoint);
-int model_remove_endpoint(
-	struct model *model, const struct namespace *ns, const char *network);
+        struct model *model, const struct namespace *ns, const struct endpoint *endpoint);
+int model_remove_endpoint(struct model *model, const struct namespace *ns, const char *network);
 
 /* The next id of this instance: never given twice, the same for the same history. */
 int model_new_id(struct model *model, char ret[ID_SIZE]);
 
 /* --- answers that several layers need --- */
-/* The endpoint through which this namespace's default route goes: the first one of a network that is not internal.
- * NULL where there is none, or the namespace kept its own. */
+/* The endpoint through which this namespace's default route goes: the first one of a network that
+ * is not internal. NULL where there is none, or the namespace kept its own. */
 const struct endpoint *namespace_default_endpoint(
-	const struct model *model, const struct namespace *ns);
+        const struct model *model, const struct namespace *ns);
 /* Where a publication leads now; NULL while it is pending. */
 const struct endpoint *publication_target(
-	const struct model *model, const struct publication *publication);
+        const struct model *model, const struct publication *publication);
 /* Keys of the indexes. */
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE]);

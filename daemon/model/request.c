@@ -63,7 +63,7 @@ void facts_done(struct facts *facts)
 }
 
 int rules_apply(struct model *fork, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err)
+        struct answer *answer, struct error *err)
 {
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:

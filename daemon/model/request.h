@@ -17,8 +17,9 @@ enum request_kind {
 	REQUEST_UNPUBLISH,
 	/* from within */
 	REQUEST_NS_RELEASE, /* someone removed a namespace: netd lets go of it */
-	REQUEST_HOST,	    /* interfaces or resolvers of the host are as `host` says now */
-	REQUEST_REAP,	    /* what is gone from the kernel leaves the model, if nothing else takes it along */
+	REQUEST_HOST,       /* interfaces or resolvers of the host are as `host` says now */
+	REQUEST_REAP, /* what is gone from the kernel leaves the model, if nothing else takes it
+	                 along */
 };
 
 struct request {
@@ -58,8 +59,8 @@ struct request {
 	int caller_pid;
 };
 
-#define WARNINGS_MAX	  8
-#define WARNING_SIZE	  512
+#define WARNINGS_MAX 8
+#define WARNING_SIZE 512
 
 /* Who has the port that was asked for: told beside an ERROR_EXISTS of publish. */
 struct listener_info {
@@ -77,9 +78,9 @@ struct answer {
 	char namespace[NAME_SIZE];
 	char publication[ID_SIZE];
 	bool created_namespace; /* connect made it, too */
-	bool existed;		/* --exist-ok, and it was there */
-	char *plan;		/* dry run: one command per line; owned; NULL otherwise */
-	char *removed;		/* what went, one sentence per line; owned; NULL otherwise */
+	bool existed;           /* --exist-ok, and it was there */
+	char *plan;             /* dry run: one command per line; owned; NULL otherwise */
+	char *removed;          /* what went, one sentence per line; owned; NULL otherwise */
 	struct listener_info listener;
 	char warnings[WARNINGS_MAX][WARNING_SIZE];
 	unsigned warning_count;
@@ -87,9 +88,9 @@ struct answer {
 
 /* Adds a sentence to `removed`. -ENOMEM: it was not added. */
 int answer_removed(struct answer *answer, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+        __attribute__((format(printf, 2, 3)));
 void request_done(struct request *request);
 void answer_done(struct answer *answer);
 /* Adds a sentence; the ninth and later are dropped. */
 void answer_warn(struct answer *answer, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+        __attribute__((format(printf, 2, 3)));

@@ -1,8 +1,9 @@
 /*
- * Endpoints: what a namespace gets on a network (address, MAC, interface name), and how it loses that again.
+ * Endpoints: what a namespace gets on a network (address, MAC, interface name), and how it loses
+ * that again.
  *
- * Addresses are given in turn, not lowest first, so that one that was just freed rests as long as possible; one whose flows are not
- * gone yet belongs to a tombstone and is not given at all.
+ * Addresses are given in turn, not lowest first, so that one that was just freed rests as long as
+ * possible; one whose flows are not gone yet belongs to a tombstone and is not given at all.
  */
 #include "daemon/model/rules.h"
 
@@ -10,7 +11,7 @@
 #include <string.h>
 
 static int check_ip(const struct model *model, const struct network *network, const struct ip *ip,
-	struct error *err)
+        struct error *err)
 {
 	const struct subnet *subnet = &network->subnets[0];
 	struct ip first = cidr_first(&subnet->cidr), last = cidr_last(&subnet->cidr);
@@ -20,28 +21,32 @@ static int check_ip(const struct model *model, const struct network *network, co
 	ip_format(ip, text);
 	cidr_format(&subnet->cidr, range);
 	if (!cidr_contains(&subnet->cidr, ip))
-		return error_field(err, "addresses[0]", "address %s is outside of %s, the subnet of network %s",
-			text, range, network->name);
+		return error_field(err, "addresses[0]",
+		        "address %s is outside of %s, the subnet of network %s", text, range,
+		        network->name);
 	if (ip_equal(ip, &first) || ip_equal(ip, &last))
 		return error_field(err, "addresses[0]",
-			"address %s is the network's own or its broadcast address in %s", text, range);
+		        "address %s is the network's own or its broadcast address in %s", text,
+		        range);
 	if (ip_equal(ip, &subnet->gateway))
-		return error_set(err, ERROR_EXISTS, 0, "address %s is the gateway of network %s", text,
-			network->name);
+		return error_set(err, ERROR_EXISTS, 0, "address %s is the gateway of network %s",
+		        text, network->name);
 	model_address_key(key, network->name, ip);
 	owner = model_owner(model, TABLE_ADDRESSES, key);
 	if (owner && !model_namespace(model, owner))
 		return error_set(err, ERROR_REFUSED, 0,
-			"address %s was freed a moment ago and rests until its flows are gone; try again",
-			text);
+		        "address %s was freed a moment ago and rests until its flows are gone; try "
+		        "again",
+		        text);
 	if (owner)
-		return error_set(err, ERROR_EXISTS, 0, "address %s on network %s belongs to namespace %s",
-			text, network->name, owner);
+		return error_set(err, ERROR_EXISTS, 0,
+		        "address %s on network %s belongs to namespace %s", text, network->name,
+		        owner);
 	return 0;
 }
 
 static int choose_ip(
-	const struct model *model, const struct network *network, struct ip *ret, struct error *err)
+        const struct model *model, const struct network *network, struct ip *ret, struct error *err)
 {
 	const struct subnet *subnet = &network->subnets[0];
 	struct ip first_ip = cidr_first(&subnet->cidr), last_ip = cidr_last(&subnet->cidr);
@@ -59,12 +64,13 @@ static int choose_ip(
 		*ret = ip;
 		return 0;
 	}
-	return error_set(err, ERROR_REFUSED, 0, "network %s: no address of %s is free (%u endpoints)",
-		network->name, cidr_format(&subnet->cidr, text), usage.endpoints);
+	return error_set(err, ERROR_REFUSED, 0,
+	        "network %s: no address of %s is free (%u endpoints)", network->name,
+	        cidr_format(&subnet->cidr, text), usage.endpoints);
 }
 
 static int choose_mac(struct model *model, const struct network *network,
-	const struct request *request, struct endpoint *endpoint, struct error *err)
+        const struct request *request, struct endpoint *endpoint, struct error *err)
 {
 	char key[KEY_SIZE], text[MAC_TEXT_SIZE];
 	const char *owner;
@@ -76,18 +82,20 @@ static int choose_mac(struct model *model, const struct network *network,
 		if (!owner && memcmp(endpoint->mac, network->mac, MAC_SIZE) == 0)
 			owner = "the bridge";
 		if (owner)
-			return error_set(err, ERROR_EXISTS, 0, "MAC address %s on network %s belongs to %s",
-				mac_format(endpoint->mac, text), network->name, owner);
+			return error_set(err, ERROR_EXISTS, 0,
+			        "MAC address %s on network %s belongs to %s",
+			        mac_format(endpoint->mac, text), network->name, owner);
 		return 0;
 	}
-	/* Derived from network and address: who gets the address again is no surprise to a neighbour's table. */
+	/* Derived from network and address: who gets the address again is no surprise to a
+	 * neighbour's table. */
 	endpoint->mac[0] = 0x02;
 	endpoint->mac[1] = (uint8_t)(network->id[0] + 16 * network->id[1]);
 	memcpy(endpoint->mac + 2, endpoint->addresses[0].ip.bytes, 4);
 	for (;; endpoint->mac[1]++) {
 		model_mac_key(key, network->name, endpoint->mac);
 		if (!model_owner(model, TABLE_ADDRESSES, key) &&
-			memcmp(endpoint->mac, network->mac, MAC_SIZE) != 0)
+		        memcmp(endpoint->mac, network->mac, MAC_SIZE) != 0)
 			return 0;
 	}
 }
@@ -104,15 +112,15 @@ static bool ifname_taken(const struct namespace *ns, const struct facts *facts, 
 }
 
 static int choose_ifname(const struct namespace *ns, const struct request *request,
-	const struct facts *facts, struct endpoint *endpoint, struct error *err)
+        const struct facts *facts, struct endpoint *endpoint, struct error *err)
 {
 	if (request->ifname[0]) {
 		memcpy(endpoint->ifname, request->ifname, IFNAMSIZ);
 		if (!ifname_taken(ns, facts, endpoint->ifname))
 			return 0;
 		return error_set(err, ERROR_EXISTS, 0,
-			"interface %s: namespace %s has an interface of this name; choose another",
-			endpoint->ifname, ns->name);
+		        "interface %s: namespace %s has an interface of this name; choose another",
+		        endpoint->ifname, ns->name);
 	}
 	for (unsigned i = 0;; i++) {
 		snprintf(endpoint->ifname, sizeof(endpoint->ifname), "eth%u", i);
@@ -123,15 +131,16 @@ static int choose_ifname(const struct namespace *ns, const struct request *reque
 
 /* An endpoint that was asked for again: is it what was asked for? */
 static int compare_existing(const struct endpoint *endpoint, const struct request *request,
-	struct answer *answer, struct error *err)
+        struct answer *answer, struct error *err)
 {
 	char text[CIDR_TEXT_SIZE];
 	const char *difference = NULL;
 
 	if (!request->exist_ok)
-		return error_set(err, ERROR_EXISTS, 0, "namespace %s is connected to network %s already (%s %s)",
-			request->namespace, request->network, endpoint->ifname,
-			cidr_format(&endpoint->addresses[0], text));
+		return error_set(err, ERROR_EXISTS, 0,
+		        "namespace %s is connected to network %s already (%s %s)",
+		        request->namespace, request->network, endpoint->ifname,
+		        cidr_format(&endpoint->addresses[0], text));
 	if (request->ip.family && !ip_equal(&request->ip, &endpoint->addresses[0].ip))
 		difference = "address";
 	else if (request->has_mac && memcmp(request->mac, endpoint->mac, MAC_SIZE) != 0)
@@ -140,16 +149,16 @@ static int compare_existing(const struct endpoint *endpoint, const struct reques
 		difference = "interface name";
 	if (difference)
 		return error_set(err, ERROR_EXISTS, 0,
-			"namespace %s is connected to network %s already, with another %s (%s %s)",
-			request->namespace, request->network, difference, endpoint->ifname,
-			cidr_format(&endpoint->addresses[0], text));
+		        "namespace %s is connected to network %s already, with another %s (%s %s)",
+		        request->namespace, request->network, difference, endpoint->ifname,
+		        cidr_format(&endpoint->addresses[0], text));
 	answer->existed = true;
 	return 0;
 }
 
 /* The namespace to connect: known, adopted now, or to be created in the same change. */
 static int find_namespace(struct model *fork, const struct request *request,
-	const struct facts *facts, struct answer *answer, struct namespace *ret, struct error *err)
+        const struct facts *facts, struct answer *answer, struct namespace *ret, struct error *err)
 {
 	const struct namespace *known = model_namespace(fork, request->namespace);
 	struct request create = {.kind = REQUEST_NS_CREATE};
@@ -161,17 +170,18 @@ static int find_namespace(struct model *fork, const struct request *request,
 	}
 	if (facts->ns_exists && facts->ns_is_host)
 		return error_set(err, ERROR_REFUSED, 0,
-			"namespace %s is the host's own; a host is not connected to its own bridge",
-			request->namespace);
+		        "namespace %s is the host's own; a host is not connected to its own bridge",
+		        request->namespace);
 	if (facts->ns_exists) {
 		namespace_adopt(ret, request->namespace, facts);
 		return 0;
 	}
 	if (request->existing)
 		return error_set(err, ERROR_NOT_FOUND, 0,
-			"namespace %s: there is no such namespace; create it with 'netd-ctl ns create %s', or "
-			"leave --existing away",
-			request->namespace, request->namespace);
+		        "namespace %s: there is no such namespace; create it with 'netd-ctl ns "
+		        "create %s', or "
+		        "leave --existing away",
+		        request->namespace, request->namespace);
 	memcpy(create.namespace, request->namespace, NAME_SIZE);
 	r = rule_ns_create(fork, &create, facts, answer, err);
 	if (r < 0)
@@ -182,8 +192,8 @@ static int find_namespace(struct model *fork, const struct request *request,
 }
 
 static int fill_endpoint(struct model *fork, const struct request *request,
-	const struct facts *facts, const struct network *network, const struct namespace *ns,
-	struct endpoint *endpoint, struct error *err)
+        const struct facts *facts, const struct network *network, const struct namespace *ns,
+        struct endpoint *endpoint, struct error *err)
 {
 	struct cidr *address = &endpoint->addresses[0];
 	int r;
@@ -193,7 +203,7 @@ static int fill_endpoint(struct model *fork, const struct request *request,
 	endpoint->address_count = 1;
 	memcpy(endpoint->network, network->name, NAME_SIZE);
 	r = request->ip.family ? check_ip(fork, network, &address->ip, err)
-			       : choose_ip(fork, network, &address->ip, err);
+	                       : choose_ip(fork, network, &address->ip, err);
 	if (r == 0)
 		r = choose_mac(fork, network, request, endpoint, err);
 	if (r == 0)
@@ -205,24 +215,25 @@ static int fill_endpoint(struct model *fork, const struct request *request,
 }
 
 static int check_room(const struct model *model, const struct network *network,
-	const struct namespace *ns, struct error *err)
+        const struct namespace *ns, struct error *err)
 {
 	unsigned count = model_usage(model, network->name).endpoints;
 
 	if (count >= NETWORK_ENDPOINTS_MAX)
 		return error_set(err, ERROR_REFUSED, 0,
-			"network %s: its bridge %s has %u ports, the most a Linux bridge takes; connect to "
-			"another network",
-			network->name, network->bridge, count);
+		        "network %s: its bridge %s has %u ports, the most a Linux bridge takes; "
+		        "connect to "
+		        "another network",
+		        network->name, network->bridge, count);
 	if (ns->endpoint_count >= NAMESPACE_ENDPOINTS_MAX)
 		return error_set(err, ERROR_REFUSED, 0,
-			"namespace %s is connected to %u networks, the most netd keeps", ns->name,
-			NAMESPACE_ENDPOINTS_MAX);
+		        "namespace %s is connected to %u networks, the most netd keeps", ns->name,
+		        NAMESPACE_ENDPOINTS_MAX);
 	return 0;
 }
 
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err)
+        struct answer *answer, struct error *err)
 {
 	const struct network *network = model_network(fork, request->network);
 	const struct endpoint *existing;
@@ -234,8 +245,9 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	memcpy(answer->namespace, request->namespace, NAME_SIZE);
 	if (!network)
 		return error_set(err, ERROR_NOT_FOUND, 0,
-			"network %s: there is no such network; create it with 'netd-ctl network create %s'",
-			request->network, request->network);
+		        "network %s: there is no such network; create it with 'netd-ctl network "
+		        "create %s'",
+		        request->network, request->network);
 	r = find_namespace(fork, request, facts, answer, &ns, err);
 	if (r < 0)
 		return r;
@@ -261,14 +273,14 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 	snprintf(link.name, sizeof(link.name), "%s", endpoint.host_ifname);
 	memcpy(link.namespace, ns->name, NAME_SIZE);
 	r = forget ? model_remove(fork, TABLE_NAMESPACES, link.namespace)
-		   : model_remove_endpoint(fork, ns, endpoint.network);
+	           : model_remove_endpoint(fork, ns, endpoint.network);
 	if (r < 0)
 		return error_memory(err);
 	r = tombstone_add(fork, &link, err);
 	for (unsigned i = 0; r == 0 && i < endpoint.address_count; i++) {
 		struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
-			.ip = endpoint.addresses[i].ip,
-			.match = FLOWS_REPLY_SOURCE};
+		        .ip = endpoint.addresses[i].ip,
+		        .match = FLOWS_REPLY_SOURCE};
 
 		memcpy(flows.network, endpoint.network, NAME_SIZE);
 		r = tombstone_add(fork, &flows, err);
@@ -276,8 +288,8 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 	return r;
 }
 
-int rule_disconnect(struct model *fork, const struct request *request, struct answer *answer,
-	struct error *err)
+int rule_disconnect(
+        struct model *fork, const struct request *request, struct answer *answer, struct error *err)
 {
 	const struct network *network = model_network(fork, request->network);
 	const struct namespace *ns = model_namespace(fork, request->namespace);
@@ -285,14 +297,16 @@ int rule_disconnect(struct model *fork, const struct request *request, struct an
 
 	if (!network)
 		return error_set(err, ERROR_NOT_FOUND, 0,
-			"network %s: there is no such network (netd-ctl network ls lists them)",
-			request->network);
+		        "network %s: there is no such network (netd-ctl network ls lists them)",
+		        request->network);
 	if (!ns || !namespace_endpoint(ns, network->name))
 		return error_set(err, ERROR_NOT_FOUND, 0,
-			"namespace %s is not connected to network %s (netd-ctl network inspect %s shows who is)",
-			request->namespace, network->name, network->name);
+		        "namespace %s is not connected to network %s (netd-ctl network inspect %s "
+		        "shows who is)",
+		        request->namespace, network->name, network->name);
 	r = endpoint_condemn(fork, request->namespace, request->network, err);
-	if (r == 0 && answer_removed(answer, "endpoint %s on %s", request->namespace, request->network) < 0)
+	if (r == 0 && answer_removed(answer, "endpoint %s on %s", request->namespace,
+	                      request->network) < 0)
 		r = error_memory(err);
 	return r;
 }

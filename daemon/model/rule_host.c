@@ -46,16 +46,16 @@ int rule_host(struct model *fork, const struct request *request, struct error *e
 {
 	struct host host = *model_host(fork);
 	bool changed = host.bridge_netfilter != request->host.bridge_netfilter ||
-		       host.resolver_needed != request->host.resolver_needed ||
-		       host.upstream_count != request->host.upstream_count ||
-		       memcmp(host.upstreams, request->host.upstreams, sizeof(host.upstreams)) != 0;
+	               host.resolver_needed != request->host.resolver_needed ||
+	               host.upstream_count != request->host.upstream_count ||
+	               memcmp(host.upstreams, request->host.upstreams, sizeof(host.upstreams)) != 0;
 
 	host.bridge_netfilter = request->host.bridge_netfilter;
 	host.resolver_needed = request->host.resolver_needed;
 	host.upstream_count = request->host.upstream_count;
 	memcpy(host.upstreams, request->host.upstreams, sizeof(host.upstreams));
 	if (put_interfaces(fork, request) < 0 ||
-		(changed && (model_put_host(fork, &host) < 0 || touch_namespaces(fork) < 0)))
+	        (changed && (model_put_host(fork, &host) < 0 || touch_namespaces(fork) < 0)))
 		return error_memory(err);
 	return 0;
 }

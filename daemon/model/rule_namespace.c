@@ -1,6 +1,7 @@
 /*
- * Namespaces: created by netd, or adopted (someone else made them, netd only connects them). What is adopted is never
- * deleted; a symlink in the directory is the one thing of it that netd takes away, and then only the link.
+ * Namespaces: created by netd, or adopted (someone else made them, netd only connects them). What
+ * is adopted is never deleted; a symlink in the directory is the one thing of it that netd takes
+ * away, and then only the link.
  */
 #include "daemon/model/rules.h"
 
@@ -17,8 +18,8 @@ int tombstone_add(struct model *fork, struct tombstone *tombstone, struct error 
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts)
 {
 	*ns = (struct namespace){.origin = ORIGIN_ADOPTED,
-		.cookie = facts->ns_cookie,
-		.own_route = facts->ns_default_route};
+	        .cookie = facts->ns_cookie,
+	        .own_route = facts->ns_default_route};
 	snprintf(ns->name, sizeof(ns->name), "%s", name);
 	memcpy(ns->boot_id, facts->boot_id, sizeof(ns->boot_id));
 }
@@ -36,33 +37,35 @@ static bool is_condemned(const struct model *model, const char *name)
 }
 
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err)
+        struct answer *answer, struct error *err)
 {
 	struct namespace ns = {.origin = ORIGIN_CREATED};
 
 	memcpy(answer->namespace, request->namespace, NAME_SIZE);
 	if (model_namespace(fork, request->namespace) || facts->ns_exists) {
 		answer->existed = true;
-		return request->exist_ok ? 0
-					 : error_set(err, ERROR_EXISTS, 0,
-						   "namespace %s exists already", request->namespace);
+		return request->exist_ok
+		               ? 0
+		               : error_set(err, ERROR_EXISTS, 0, "namespace %s exists already",
+		                         request->namespace);
 	}
 	if (is_condemned(fork, request->namespace))
 		return error_set(err, ERROR_REFUSED, 0,
-			"namespace %s: the last one of this name is removed but still held by someone; try "
-			"again, or choose another name",
-			request->namespace);
+		        "namespace %s: the last one of this name is removed but still held by "
+		        "someone; try "
+		        "again, or choose another name",
+		        request->namespace);
 	if (model_count(fork, TABLE_NAMESPACES) >= MODEL_NAMESPACES_MAX)
 		return error_set(err, ERROR_REFUSED, 0,
-			"namespace %s: there are %u namespaces, the most netd keeps", request->namespace,
-			MODEL_NAMESPACES_MAX);
+		        "namespace %s: there are %u namespaces, the most netd keeps",
+		        request->namespace, MODEL_NAMESPACES_MAX);
 	memcpy(ns.name, request->namespace, NAME_SIZE);
 	return model_put_namespace(fork, &ns) < 0 ? error_memory(err) : 0;
 }
 
 /* Condemns every endpoint of this namespace. */
 static int remove_endpoints(
-	struct model *fork, const char *name, struct answer *answer, struct error *err)
+        struct model *fork, const char *name, struct answer *answer, struct error *err)
 {
 	const struct namespace *ns;
 	char network[NAME_SIZE];
@@ -71,14 +74,15 @@ static int remove_endpoints(
 	while (r == 0 && (ns = model_namespace(fork, name)) && ns->endpoint_count) {
 		memcpy(network, ns->endpoints[0].network, sizeof(network));
 		r = endpoint_condemn(fork, name, network, err);
-		if (r == 0 && answer && answer_removed(answer, "endpoint %s on %s", name, network) < 0)
+		if (r == 0 && answer &&
+		        answer_removed(answer, "endpoint %s on %s", name, network) < 0)
 			r = error_memory(err);
 	}
 	return r;
 }
 
 static int remove_publications(
-	struct model *fork, const char *name, struct answer *answer, struct error *err)
+        struct model *fork, const char *name, struct answer *answer, struct error *err)
 {
 	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "", id[ID_SIZE], text[256];
 	const struct reference *reference;
@@ -90,7 +94,7 @@ static int remove_publications(
 		memcpy(id, publication->id, sizeof(id));
 		publication_format(fork, publication, text, sizeof(text));
 		if (model_remove(fork, TABLE_PUBLICATIONS, id) < 0 ||
-			answer_removed(answer, "publication %s", text) < 0)
+		        answer_removed(answer, "publication %s", text) < 0)
 			return error_memory(err);
 	}
 	return 0;
@@ -98,20 +102,19 @@ static int remove_publications(
 
 /* What the kernel is to lose: the namespace, or the link to one. */
 static int condemn_namespace(struct model *fork, const char *name, enum namespace_origin origin,
-	uint64_t cookie, struct answer *answer, struct error *err)
+        uint64_t cookie, struct answer *answer, struct error *err)
 {
-	struct tombstone tombstone = {
-		.kind = TOMBSTONE_NETNS, .origin = origin, .cookie = cookie};
+	struct tombstone tombstone = {.kind = TOMBSTONE_NETNS, .origin = origin, .cookie = cookie};
 
 	snprintf(tombstone.name, sizeof(tombstone.name), "%s", name);
-	if (answer_removed(answer, origin == ORIGIN_CREATED ? "namespace %s" : "link to namespace %s",
-		    name) < 0)
+	if (answer_removed(answer,
+	            origin == ORIGIN_CREATED ? "namespace %s" : "link to namespace %s", name) < 0)
 		return error_memory(err);
 	return tombstone_add(fork, &tombstone, err);
 }
 
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err)
+        struct answer *answer, struct error *err)
 {
 	const struct namespace *ns = model_namespace(fork, request->namespace);
 	enum namespace_origin origin = ns ? ns->origin : ORIGIN_ADOPTED;
@@ -120,26 +123,27 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 
 	if (!ns && !facts->ns_exists)
 		return error_set(err, ERROR_NOT_FOUND, 0,
-			"namespace %s: there is no such namespace (netd-ctl ns ls lists them)",
-			request->namespace);
+		        "namespace %s: there is no such namespace (netd-ctl ns ls lists them)",
+		        request->namespace);
 	if (origin == ORIGIN_ADOPTED && !facts->ns_symlink)
 		return error_set(err, ERROR_REFUSED, 0,
-			"namespace %s was not created by netd, so netd does not delete it; 'ip netns del %s' "
-			"does, and netd then lets go of it",
-			request->namespace, request->namespace);
+		        "namespace %s was not created by netd, so netd does not delete it; 'ip "
+		        "netns del %s' "
+		        "does, and netd then lets go of it",
+		        request->namespace, request->namespace);
 	if (origin == ORIGIN_CREATED && facts->ns_processes && !request->force)
 		return error_set(err, ERROR_REFUSED, 0,
-			"namespace %s: %u process%s in it ('ip netns pids %s' lists them); end them first, or "
-			"remove it all the same with -f",
-			request->namespace, facts->ns_processes,
-			facts->ns_processes == 1 ? " runs" : "es run", request->namespace);
+		        "namespace %s: %u process%s in it ('ip netns pids %s' lists them); end "
+		        "them first, or "
+		        "remove it all the same with -f",
+		        request->namespace, facts->ns_processes,
+		        facts->ns_processes == 1 ? " runs" : "es run", request->namespace);
 	r = remove_publications(fork, request->namespace, answer, err);
 	if (r == 0)
 		r = remove_endpoints(fork, request->namespace, answer, err);
 	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)
 		r = error_memory(err);
-	return r < 0 ? r
-		     : condemn_namespace(fork, request->namespace, origin, cookie, answer, err);
+	return r < 0 ? r : condemn_namespace(fork, request->namespace, origin, cookie, answer, err);
 }
 
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err)

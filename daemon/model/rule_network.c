@@ -1,8 +1,9 @@
 /*
  * Networks: which names, bridges and subnets a new one may have, and when one may go.
  *
- * Without a subnet a network gets the first free /24 of 10.208.0.0/12: 4,096 of them, away from what Docker, Podman and most
- * home routers use. "Free" is looked up in a bitmap of those, so that the thousandth network costs what the first one did.
+ * Without a subnet a network gets the first free /24 of 10.208.0.0/12: 4,096 of them, away from
+ * what Docker, Podman and most home routers use. "Free" is looked up in a bitmap of those, so that
+ * the thousandth network costs what the first one did.
  */
 #include "daemon/model/rules.h"
 
@@ -13,8 +14,8 @@
 
 #define POOL_FIRST 0x0ad00000U /* 10.208.0.0 */
 #define POOL_SIZE  4096U
-#define MTU_MIN	   68
-#define MTU_MAX	   65535
+#define MTU_MIN    68
+#define MTU_MAX    65535
 
 static int check_name(const struct request *request, struct error *err)
 {
@@ -22,8 +23,8 @@ static int check_name(const struct request *request, struct error *err)
 
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
 		if (strcmp(request->network, reserved[i]) == 0)
-			return error_field(
-				err, "name", "name: '%s' is reserved; choose another name", request->network);
+			return error_field(err, "name",
+			        "name: '%s' is reserved; choose another name", request->network);
 	return 0;
 }
 
@@ -34,7 +35,7 @@ static void mark_used(uint8_t bitmap[POOL_SIZE / 8], const struct cidr *cidr)
 	uint32_t from, to;
 
 	if (cidr->ip.family != AF_INET || ip4_value(&last) < POOL_FIRST ||
-		ip4_value(&first) > POOL_FIRST + (POOL_SIZE << 8) - 1)
+	        ip4_value(&first) > POOL_FIRST + (POOL_SIZE << 8) - 1)
 		return;
 	from = ip4_value(&first) < POOL_FIRST ? 0 : (ip4_value(&first) - POOL_FIRST) >> 8;
 	to = (ip4_value(&last) - POOL_FIRST) >> 8;
@@ -43,7 +44,7 @@ static void mark_used(uint8_t bitmap[POOL_SIZE / 8], const struct cidr *cidr)
 }
 
 static int choose_subnet(
-	const struct model *model, const struct facts *facts, struct cidr *ret, struct error *err)
+        const struct model *model, const struct facts *facts, struct cidr *ret, struct error *err)
 {
 	uint8_t bitmap[POOL_SIZE / 8] = {0};
 	const struct network *network;
@@ -61,12 +62,13 @@ static int choose_subnet(
 		return 0;
 	}
 	return error_set(err, ERROR_REFUSED, 0,
-		"the pool 10.208.0.0/12 has no free /24 left: networks, addresses or routes of this host "
-		"take all of it; name one with --subnet");
+	        "the pool 10.208.0.0/12 has no free /24 left: networks, addresses or routes of "
+	        "this host "
+	        "take all of it; name one with --subnet");
 }
 
 static int check_overlap(const struct model *model, const struct facts *facts,
-	const struct cidr *subnet, struct error *err)
+        const struct cidr *subnet, struct error *err)
 {
 	char text[CIDR_TEXT_SIZE], other[CIDR_TEXT_SIZE], key[KEY_SIZE] = "";
 	const struct network *network;
@@ -76,22 +78,24 @@ static int check_overlap(const struct model *model, const struct facts *facts,
 		for (unsigned i = 0; i < network->subnet_count; i++)
 			if (cidr_overlap(&network->subnets[i].cidr, subnet))
 				return error_field(err, "subnets[0].subnet",
-					"subnet %s overlaps %s of network %s; choose another", text,
-					cidr_format(&network->subnets[i].cidr, other), network->name);
+				        "subnet %s overlaps %s of network %s; choose another", text,
+				        cidr_format(&network->subnets[i].cidr, other),
+				        network->name);
 	for (unsigned i = 0; i < facts->used_count; i++) {
 		const struct used_prefix *used = &facts->used[i];
 
 		if (cidr_overlap(&used->cidr, subnet))
 			return error_field(err, "subnets[0].subnet",
-				"subnet %s overlaps %s %s of this host (interface %s); choose another",
-				text, used->route ? "the route" : "the address",
-				cidr_format(&used->cidr, other), used->ifname);
+			        "subnet %s overlaps %s %s of this host (interface %s); choose "
+			        "another",
+			        text, used->route ? "the route" : "the address",
+			        cidr_format(&used->cidr, other), used->ifname);
 	}
 	return 0;
 }
 
 static int check_subnet(const struct model *model, const struct facts *facts,
-	const struct cidr *subnet, struct error *err)
+        const struct cidr *subnet, struct error *err)
 {
 	char text[CIDR_TEXT_SIZE];
 	uint8_t first = subnet->ip.bytes[0];
@@ -99,13 +103,15 @@ static int check_subnet(const struct model *model, const struct facts *facts,
 	cidr_format(subnet, text);
 	if (subnet->ip.family != AF_INET)
 		return error_field(err, "subnets[0].subnet",
-			"subnet %s: networks are IPv4 in this version", text);
+		        "subnet %s: networks are IPv4 in this version", text);
 	if (subnet->prefix < 8 || subnet->prefix > 30)
 		return error_field(err, "subnets[0].subnet",
-			"subnet %s: the prefix length of a network is from 8 to 30", text);
+		        "subnet %s: the prefix length of a network is from 8 to 30", text);
 	if (first == 0 || first == 127 || first >= 224)
 		return error_field(err, "subnets[0].subnet",
-			"subnet %s is not for hosts (0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/3 are not)", text);
+		        "subnet %s is not for hosts (0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/3 are "
+		        "not)",
+		        text);
 	return check_overlap(model, facts, subnet, err);
 }
 
@@ -121,11 +127,11 @@ static int choose_gateway(const struct request *request, struct subnet *subnet, 
 	subnet->gateway = request->gateway;
 	if (!cidr_contains(&subnet->cidr, &request->gateway))
 		return error_field(err, "subnets[0].gateway", "gateway %s is outside of subnet %s",
-			ip_format(&request->gateway, address), cidr_format(&subnet->cidr, text));
+		        ip_format(&request->gateway, address), cidr_format(&subnet->cidr, text));
 	if (ip_equal(&request->gateway, &first) || ip_equal(&request->gateway, &last))
 		return error_field(err, "subnets[0].gateway",
-			"gateway %s is the network's own or its broadcast address in subnet %s",
-			ip_format(&request->gateway, address), cidr_format(&subnet->cidr, text));
+		        "gateway %s is the network's own or its broadcast address in subnet %s",
+		        ip_format(&request->gateway, address), cidr_format(&subnet->cidr, text));
 	return 0;
 }
 
@@ -138,7 +144,7 @@ static bool link_exists(const struct facts *facts, const char *name)
 }
 
 static int choose_bridge(struct model *fork, const struct request *request,
-	const struct facts *facts, struct network *network, struct error *err)
+        const struct facts *facts, struct network *network, struct error *err)
 {
 	const char *owner;
 
@@ -147,12 +153,13 @@ static int choose_bridge(struct model *fork, const struct request *request,
 		owner = model_owner(fork, TABLE_BRIDGES, request->bridge);
 		if (owner && model_network(fork, owner))
 			return error_set(err, ERROR_EXISTS, 0,
-				"bridge %s belongs to network %s; choose another name", request->bridge,
-				owner);
+			        "bridge %s belongs to network %s; choose another name",
+			        request->bridge, owner);
 		if (owner || link_exists(facts, request->bridge))
 			return error_set(err, ERROR_EXISTS, 0,
-				"bridge %s: the host has an interface of this name; choose another name",
-				request->bridge);
+			        "bridge %s: the host has an interface of this name; choose another "
+			        "name",
+			        request->bridge);
 		return 0;
 	}
 	if (strcmp(network->name, NETWORK_DEFAULT) == 0) {
@@ -164,7 +171,7 @@ static int choose_bridge(struct model *fork, const struct request *request,
 			return error_memory(err);
 		snprintf(network->bridge, sizeof(network->bridge), "netd-%.6s", network->id);
 	} while (model_owner(fork, TABLE_BRIDGES, network->bridge) ||
-		 link_exists(facts, network->bridge));
+	         link_exists(facts, network->bridge));
 	return 0;
 }
 
@@ -180,14 +187,14 @@ static void derive_mac(struct network *network)
 
 /* An existing network that was asked for again: is it what was asked for? */
 static int compare_existing(
-	const struct network *network, const struct request *request, struct error *err)
+        const struct network *network, const struct request *request, struct error *err)
 {
 	const char *difference = NULL;
 
 	if (request->has_subnet && !cidr_equal(&network->subnets[0].cidr, &request->subnet))
 		difference = "subnet";
 	else if (request->gateway.family &&
-		 !ip_equal(&network->subnets[0].gateway, &request->gateway))
+	         !ip_equal(&network->subnets[0].gateway, &request->gateway))
 		difference = "gateway";
 	else if (request->bridge[0] && strcmp(network->bridge, request->bridge) != 0)
 		difference = "bridge";
@@ -197,13 +204,13 @@ static int compare_existing(
 		difference = "internal";
 	if (difference)
 		return error_set(err, ERROR_EXISTS, 0,
-			"network %s exists with another %s (netd-ctl network inspect %s shows it)",
-			network->name, difference, network->name);
+		        "network %s exists with another %s (netd-ctl network inspect %s shows it)",
+		        network->name, difference, network->name);
 	return 0;
 }
 
 static int fill_network(struct model *fork, const struct request *request,
-	const struct facts *facts, struct network *network, struct error *err)
+        const struct facts *facts, struct network *network, struct error *err)
 {
 	struct subnet *subnet = &network->subnets[0];
 	int r;
@@ -211,7 +218,7 @@ static int fill_network(struct model *fork, const struct request *request,
 	network->subnet_count = 1;
 	subnet->cidr = request->subnet;
 	r = request->has_subnet ? check_subnet(fork, facts, &subnet->cidr, err)
-				: choose_subnet(fork, facts, &subnet->cidr, err);
+	                        : choose_subnet(fork, facts, &subnet->cidr, err);
 	if (r == 0)
 		r = choose_gateway(request, subnet, err);
 	if (r == 0 && model_new_id(fork, network->id) < 0)
@@ -227,7 +234,7 @@ static int fill_network(struct model *fork, const struct request *request,
 }
 
 int rule_network_create(struct model *fork, const struct request *request,
-	const struct facts *facts, struct answer *answer, struct error *err)
+        const struct facts *facts, struct answer *answer, struct error *err)
 {
 	const struct network *existing = model_network(fork, request->network);
 	struct network network = {.driver = "bridge"};
@@ -238,16 +245,18 @@ int rule_network_create(struct model *fork, const struct request *request,
 	memcpy(answer->network, request->network, NAME_SIZE);
 	if (existing) {
 		if (!request->exist_ok)
-			return error_set(err, ERROR_EXISTS, 0, "network %s exists already", existing->name);
+			return error_set(
+			        err, ERROR_EXISTS, 0, "network %s exists already", existing->name);
 		answer->existed = true;
 		return compare_existing(existing, request, err);
 	}
 	if (model_count(fork, TABLE_NETWORKS) >= MODEL_NETWORKS_MAX)
-		return error_set(err, ERROR_REFUSED, 0, "network %s: there are %u networks, the most netd keeps",
-			request->network, MODEL_NETWORKS_MAX);
+		return error_set(err, ERROR_REFUSED, 0,
+		        "network %s: there are %u networks, the most netd keeps", request->network,
+		        MODEL_NETWORKS_MAX);
 	if (request->mtu && (request->mtu < MTU_MIN || request->mtu > MTU_MAX))
-		return error_field(err, "mtu", "mtu: %u is no MTU from %d to %d", request->mtu, MTU_MIN,
-			MTU_MAX);
+		return error_field(err, "mtu", "mtu: %u is no MTU from %d to %d", request->mtu,
+		        MTU_MIN, MTU_MAX);
 	memcpy(network.name, request->network, NAME_SIZE);
 	r = fill_network(fork, request, facts, &network, err);
 	if (r < 0)
@@ -269,13 +278,13 @@ static void list_members(const struct model *model, const char *network, char *t
 			snprintf(text + used, size - used, ", ...");
 			return;
 		}
-		used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
-			member->owner);
+		used += (size_t)snprintf(
+		        text + used, size - used, "%s%s", used ? ", " : "", member->owner);
 	}
 }
 
 static int remove_members(
-	struct model *fork, const char *network, struct answer *answer, struct error *err)
+        struct model *fork, const char *network, struct answer *answer, struct error *err)
 {
 	char prefix[NAME_SIZE + 2], ns[NAME_SIZE];
 	int r = 0;
@@ -295,8 +304,8 @@ static int remove_members(
 	return r;
 }
 
-int rule_network_remove(struct model *fork, const struct request *request, struct answer *answer,
-	struct error *err)
+int rule_network_remove(
+        struct model *fork, const struct request *request, struct answer *answer, struct error *err)
 {
 	const struct network *network = model_network(fork, request->network);
 	struct tombstone tombstone = {.kind = TOMBSTONE_LINK};
@@ -305,16 +314,17 @@ int rule_network_remove(struct model *fork, const struct request *request, struc
 
 	if (!network)
 		return error_set(err, ERROR_NOT_FOUND, 0,
-			"network %s: there is no such network (netd-ctl network ls lists them)",
-			request->network);
+		        "network %s: there is no such network (netd-ctl network ls lists them)",
+		        request->network);
 	if (strcmp(network->name, NETWORK_DEFAULT) == 0)
 		return error_set(err, ERROR_REFUSED, 0,
-			"network default cannot be removed; it is there from the first start");
+		        "network default cannot be removed; it is there from the first start");
 	if (model_usage(fork, network->name).endpoints && !request->force) {
 		list_members(fork, network->name, members, sizeof(members));
 		return error_set(err, ERROR_REFUSED, 0,
-			"network %s has endpoints: %s; disconnect them first, or remove them too with -f",
-			network->name, members);
+		        "network %s has endpoints: %s; disconnect them first, or remove them too "
+		        "with -f",
+		        network->name, members);
 	}
 	memcpy(tombstone.name, network->bridge, IFNAMSIZ);
 	r = remove_members(fork, request->network, answer, err);

@@ -1,6 +1,7 @@
 /*
- * The rules: each request is checked against the model and the facts of its host, and if nothing speaks against it, what it
- * changes is put into the fork. Pure: no I/O, no kernel. On failure the fork is to be thrown away.
+ * The rules: each request is checked against the model and the facts of its host, and if nothing
+ * speaks against it, what it changes is put into the fork. Pure: no I/O, no kernel. On failure the
+ * fork is to be thrown away.
  */
 #pragma once
 
@@ -8,40 +9,41 @@
 #include "daemon/model/request.h"
 
 /* The network that is there from the first start, and its bridge. */
-#define NETWORK_DEFAULT	      "default"
+#define NETWORK_DEFAULT        "default"
 #define NETWORK_DEFAULT_BRIDGE "netd0"
 
 /* Whether the request may be granted, and what it changes then. */
 int rules_apply(struct model *fork, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err);
+        struct answer *answer, struct error *err);
 
 /* --- the rules of each noun; rules_apply() calls them --- */
 int rule_network_create(struct model *fork, const struct request *request,
-	const struct facts *facts, struct answer *answer, struct error *err);
+        const struct facts *facts, struct answer *answer, struct error *err);
 int rule_network_remove(struct model *fork, const struct request *request, struct answer *answer,
-	struct error *err);
+        struct error *err);
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err);
+        struct answer *answer, struct error *err);
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err);
+        struct answer *answer, struct error *err);
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err);
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err);
+        struct answer *answer, struct error *err);
 int rule_disconnect(struct model *fork, const struct request *request, struct answer *answer,
-	struct error *err);
+        struct error *err);
 int rule_publish(struct model *fork, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err);
+        struct answer *answer, struct error *err);
 int rule_unpublish(struct model *fork, const struct request *request, struct answer *answer,
-	struct error *err);
+        struct error *err);
 int rule_host(struct model *fork, const struct request *request, struct error *err);
 
 /* --- what several of them need --- */
 
-/* Takes an endpoint away and condemns its link and its flows. Invalidates pointers into this namespace. */
+/* Takes an endpoint away and condemns its link and its flows. Invalidates pointers into this
+ * namespace. */
 int endpoint_condemn(struct model *fork, const char *ns, const char *network, struct error *err);
 int tombstone_add(struct model *fork, struct tombstone *tombstone, struct error *err);
 /* "0.0.0.0:8080/tcp -> web (my-net 10.0.0.2):80"; returns text. */
-const char *publication_format(const struct model *model, const struct publication *publication,
-	char *text, size_t size);
+const char *publication_format(
+        const struct model *model, const struct publication *publication, char *text, size_t size);
 /* What a namespace that is not created by netd claims in the model. */
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts);

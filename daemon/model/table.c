@@ -80,7 +80,7 @@ int table_drop(struct table *table, const char *key, void (*free_object)(void *)
 }
 
 void table_move(
-	struct table *from, struct table *to, void (*free_object)(void *), bool keep_removed)
+        struct table *from, struct table *to, void (*free_object)(void *), bool keep_removed)
 {
 	struct entry *entry, *next, *old;
 

@@ -19,7 +19,8 @@ struct entry *table_next(const struct table *table, const char *key);
 int table_put(struct table *table, const char *key, void *object, void (*free_object)(void *));
 /* Removes the entry itself. Returns 0. */
 int table_drop(struct table *table, const char *key, void (*free_object)(void *));
-/* Moves all entries over; those without an object are kept only if `keep_removed`. Cannot fail: the nodes move. */
+/* Moves all entries over; those without an object are kept only if `keep_removed`. Cannot fail: the
+ * nodes move. */
 void table_move(
-	struct table *from, struct table *to, void (*free_object)(void *), bool keep_removed);
+        struct table *from, struct table *to, void (*free_object)(void *), bool keep_removed);
 void table_clear(struct table *table, void (*free_object)(void *));

@@ -1,10 +1,11 @@
 /*
  * The difference of two sorted lists, put in order.
  *
- * The order is a property of the kinds: what a thing stands on comes before it (a namespace before its links, a link before its
- * addresses) when it is made, and after it when it is removed. Removals come before creations, so that a name or an address that
- * moves from one object to another is free when it is taken. nf_tables stands around all of that, so that nothing is
- * ever reachable unguarded.
+ * The order is a property of the kinds: what a thing stands on comes before it (a namespace before
+ * its links, a link before its addresses) when it is made, and after it when it is removed.
+ * Removals come before creations, so that a name or an address that moves from one object to
+ * another is free when it is taken. nf_tables stands around all of that, so that nothing is ever
+ * reachable unguarded.
  */
 #include "daemon/plan/plan.h"
 
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a kind stands when it is made. A namespace's defaults precede its links; a link's own sysctls follow it. */
+/* Where a kind stands when it is made. A namespace's defaults precede its links; a link's own
+ * sysctls follow it. */
 static int rank(const struct resource *resource)
 {
 	switch (resource->kind) {
@@ -22,28 +24,29 @@ static int rank(const struct resource *resource)
 		return 1;
 	case RESOURCE_HOLD:
 		return 2;
-	case RESOURCE_NETNS:
+	case RESOURCE_NETNS_DIR:
 		return 3;
-	case RESOURCE_FILE:
+	case RESOURCE_NETNS:
 		return 4;
+	case RESOURCE_FILE:
+		return 5;
 	case RESOURCE_SYSCTL:
-		return strstr(resource->name, "/conf/default/") ? 5 : 8;
+		return strstr(resource->name, "/conf/default/") ? 6 : 9;
 	case RESOURCE_LINK:
-		return resource->link.type == LINK_BRIDGE ? 6 : 7;
+		return resource->link.type == LINK_BRIDGE ? 7 : 8;
 	case RESOURCE_PORT:
-		return 8;
-	case RESOURCE_END:
 		return 9;
-	case RESOURCE_ADDRESS:
+	case RESOURCE_END:
 		return 10;
-	case RESOURCE_ROUTE:
+	case RESOURCE_ADDRESS:
 		return 11;
-	case RESOURCE_FLOWS:
+	case RESOURCE_ROUTE:
 		return 12;
+	case RESOURCE_FLOWS:
 	case RESOURCE_KINDS:
 		break;
 	}
-	return 12;
+	return 13;
 }
 
 static enum phase phase(const struct resource *resource, bool coming)
@@ -52,7 +55,7 @@ static enum phase phase(const struct resource *resource, bool coming)
 		return PHASE_GUARD;
 	if (resource->kind == RESOURCE_ELEMENT)
 		return (resource->element.set->class == ELEMENT_GUARD) == coming ? PHASE_GUARD
-										  : PHASE_PUBLISH;
+		                                                                 : PHASE_PUBLISH;
 	return PHASE_KERNEL;
 }
 
@@ -62,6 +65,7 @@ static bool is_final(const struct step *step)
 		return false;
 	switch (step->old->kind) {
 	case RESOURCE_LINK:
+	case RESOURCE_NETNS_DIR:
 	case RESOURCE_NETNS:
 	case RESOURCE_FLOWS:
 		return true;
@@ -85,13 +89,12 @@ static bool must_replace(const struct resource *old, const struct resource *new)
 {
 	if (old->kind == RESOURCE_LINK)
 		return old->link.type != new->link.type ||
-		       (!new->link.retired &&
-			       strcmp(old->link.peer_ns, new->link.peer_ns) != 0);
+		       (!new->link.retired &&strcmp(old->link.peer_ns, new->link.peer_ns) != 0);
 	return false;
 }
 
 static int steps_add(struct steps *steps, const struct resource *old, const struct resource *new,
-	enum phase when, struct error *err)
+        enum phase when, struct error *err)
 {
 	if (steps->count == steps->capacity) {
 		size_t capacity = steps->capacity ? 2 * steps->capacity : 32;
@@ -124,11 +127,11 @@ static int add_delete(struct plan *plan, const struct resource *old, struct erro
 	if (goes_by_itself(old))
 		return 0;
 	return steps_add(is_final(&step) ? &plan->final : &plan->reversible, old, NULL,
-		phase(old, false), err);
+	        phase(old, false), err);
 }
 
 static int add_both(struct plan *plan, const struct resource *old, const struct resource *new,
-	struct error *err)
+        struct error *err)
 {
 	int r;
 
@@ -168,14 +171,14 @@ static void order(struct steps *steps)
 
 /* A table that is made anew comes empty: forget the elements that it had. */
 static bool table_is_new(
-	const struct resources *old, const struct resources *new, const struct resource *element)
+        const struct resources *old, const struct resources *new, const struct resource *element)
 {
 	const struct resource *before = NULL, *after = NULL;
 
 	for (size_t i = 0; i < old->count && old->items[i].kind == RESOURCE_SKELETON; i++)
 		if (strcmp(old->items[i].name, element->element.set->table) == 0)
 			before = &old->items[i];
-	for (size_t i = 0; i < new->count && new->items[i].kind == RESOURCE_SKELETON; i++)
+	for (size_t i = 0; i < new->count &&new->items[i].kind == RESOURCE_SKELETON; i++)
 		if (strcmp(new->items[i].name, element->element.set->table) == 0)
 			after = &new->items[i];
 	if (!after)
@@ -183,14 +186,15 @@ static bool table_is_new(
 	return !before || !resource_equal(before, after);
 }
 
-/* An element of a table that is made anew: made with it, in the same batch. Of one that is removed: goes with it. */
+/* An element of a table that is made anew: made with it, in the same batch. Of one that is removed:
+ * goes with it. */
 static int add_element(struct plan *plan, const struct resource *new, struct error *err)
 {
 	return new ? steps_add(&plan->reversible, NULL, new, PHASE_GUARD, err) : 0;
 }
 
-int plan_difference(
-	const struct resources *old, const struct resources *new, struct plan *ret, struct error *err)
+int plan_difference(const struct resources *old, const struct resources *new, struct plan *ret,
+        struct error *err)
 {
 	struct plan plan = {0};
 	size_t i = 0, j = 0;
@@ -233,8 +237,8 @@ int plan_opposite(const struct steps *done, struct steps *ret, struct error *err
 
 		if (!step->done)
 			continue;
-		r = steps_add(&steps, step->new, step->old, (enum phase)(PHASE_PUBLISH - step->phase),
-			err);
+		r = steps_add(&steps, step->new, step->old,
+		        (enum phase)(PHASE_PUBLISH - step->phase), err);
 		if (r < 0) {
 			steps_done(&steps);
 			return r;

@@ -1,6 +1,7 @@
 /*
- * Lists of resources, and what it means for two resources to be the same and to be alike. The key says which thing
- * it is; everything else is an attribute. One place, so that every difference follows from it.
+ * Lists of resources, and what it means for two resources to be the same and to be alike. The key
+ * says which thing it is; everything else is an attribute. One place, so that every difference
+ * follows from it.
  */
 #include "daemon/plan/resource.h"
 
@@ -50,6 +51,7 @@ static int compare_rest(const struct resource *a, const struct resource *b)
 			order = compare_numbers(a->flows.port, b->flows.port);
 		return order ? order : ip_compare(&a->flows.ip, &b->flows.ip);
 	case RESOURCE_SKELETON:
+	case RESOURCE_NETNS_DIR:
 	case RESOURCE_NETNS:
 	case RESOURCE_LINK:
 	case RESOURCE_END:
@@ -121,6 +123,7 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 		return strcmp(a->sysctl.value, b->sysctl.value) == 0;
 	case RESOURCE_ROUTE:
 		return ip_equal(&a->route.gateway, &b->route.gateway);
+	case RESOURCE_NETNS_DIR:
 	case RESOURCE_ADDRESS:
 	case RESOURCE_HOLD:
 	case RESOURCE_FLOWS:
@@ -141,14 +144,17 @@ const char *resource_describe(const struct resource *resource, char *text, size_
 		break;
 	case RESOURCE_ELEMENT:
 		snprintf(text, size, "element of %s { %s }", resource->name,
-			element_format(&resource->element, element, sizeof(element)));
+		        element_format(&resource->element, element, sizeof(element)));
+		break;
+	case RESOURCE_NETNS_DIR:
+		snprintf(text, size, "directory %s", resource->name);
 		break;
 	case RESOURCE_NETNS:
 		snprintf(text, size, "namespace %s", resource->name);
 		break;
 	case RESOURCE_LINK:
 		snprintf(text, size, "%s %s",
-			resource->link.type == LINK_BRIDGE ? "bridge" : "veth", resource->name);
+		        resource->link.type == LINK_BRIDGE ? "bridge" : "veth", resource->name);
 		break;
 	case RESOURCE_END:
 		snprintf(text, size, "interface %s%s%s", resource->end.ifname, in, resource->ns);
@@ -161,19 +167,19 @@ const char *resource_describe(const struct resource *resource, char *text, size_
 		break;
 	case RESOURCE_ADDRESS:
 		snprintf(text, size, "address %s on %s%s%s",
-			cidr_format(&resource->address.cidr, address), resource->address.ifname, in,
-			resource->ns);
+		        cidr_format(&resource->address.cidr, address), resource->address.ifname, in,
+		        resource->ns);
 		break;
 	case RESOURCE_ROUTE:
 		snprintf(text, size, "route %s%s%s",
-			cidr_format(&resource->route.destination, address), in, resource->ns);
+		        cidr_format(&resource->route.destination, address), in, resource->ns);
 		break;
 	case RESOURCE_FILE:
 		snprintf(text, size, "file %s", resource->name);
 		break;
 	case RESOURCE_HOLD:
 		snprintf(text, size, "port %s:%u/%s", ip_format(&resource->hold.ip, address),
-			resource->hold.port, protocol_name(resource->hold.protocol));
+		        resource->hold.port, protocol_name(resource->hold.protocol));
 		break;
 	case RESOURCE_FLOWS:
 		snprintf(text, size, "flows of %s", ip_format(&resource->flows.ip, address));
@@ -185,7 +191,7 @@ const char *resource_describe(const struct resource *resource, char *text, size_
 }
 
 struct resource *resources_add(
-	struct resources *list, enum resource_kind kind, const char *ns, const char *name)
+        struct resources *list, enum resource_kind kind, const char *ns, const char *name)
 {
 	struct resource *resource;
 

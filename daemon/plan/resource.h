@@ -1,7 +1,7 @@
 /*
- * A resource is something in the kernel or the file system that netd wants to be there: plain values, compared
- * by kind and key. Rendering the model yields a list of them, observing the kernel another, and the difference of
- * two lists is a plan.
+ * A resource is something in the kernel or the file system that netd wants to be there: plain
+ * values, compared by kind and key. Rendering the model yields a list of them, observing the kernel
+ * another, and the difference of two lists is a plan.
  */
 #pragma once
 
@@ -15,17 +15,19 @@
 #define RESOURCE_NAME_SIZE 96
 
 enum resource_kind {
-	RESOURCE_SKELETON, /* one of netd's two nf_tables tables: its chains, rules and empty sets */
-	RESOURCE_ELEMENT,  /* of a set or map of them */
-	RESOURCE_NETNS,	   /* a named network namespace */
-	RESOURCE_LINK,	   /* a bridge, or a veth pair by its outer end */
-	RESOURCE_END,	   /* the end of a veth pair inside a namespace; or its `lo` */
-	RESOURCE_PORT,	   /* a bridge port's special settings, by the outer end's name */
+	RESOURCE_SKELETON,  /* one of netd's two nf_tables tables: its chains, rules and empty sets
+	                     */
+	RESOURCE_ELEMENT,   /* of a set or map of them */
+	RESOURCE_NETNS_DIR, /* the directory that these are in */
+	RESOURCE_NETNS,     /* a named network namespace */
+	RESOURCE_LINK,      /* a bridge, or a veth pair by its outer end */
+	RESOURCE_END,       /* the end of a veth pair inside a namespace; or its `lo` */
+	RESOURCE_PORT,      /* a bridge port's special settings, by the outer end's name */
 	RESOURCE_SYSCTL,
 	RESOURCE_ADDRESS,
 	RESOURCE_ROUTE,
 	RESOURCE_FILE,
-	RESOURCE_HOLD,	/* a bound socket that keeps others off a published port */
+	RESOURCE_HOLD,  /* a bound socket that keeps others off a published port */
 	RESOURCE_FLOWS, /* conntrack entries that must go: it exists only to be deleted */
 	RESOURCE_KINDS,
 };
@@ -36,27 +38,33 @@ struct resource {
 	enum resource_kind kind;
 	char ns[NAME_SIZE]; /* the namespace it is in; "" is the host */
 	/*
-	 * The key within kind and ns: skeleton "inet netd"; element: the set's name (and its key bytes, below); netns: its name;
-	 * link: interface name; end: the name of its outer end, or "lo"; sysctl: path below /proc/sys; address, route: the
-	 * interface it goes through (and the address, the destination, below), where an interface inside a namespace is named by its
-	 * outer end, so that a renamed one is still the same; file: path; hold, flows: "" (and the port, below).
+	 * The key within kind and ns: skeleton "inet netd"; element: the set's name (and its key
+	 * bytes, below); netns: its name; link: interface name; end: the name of its outer end, or
+	 * "lo"; sysctl: path below /proc/sys; address, route: the interface it goes through (and
+	 * the address, the destination, below), where an interface inside a namespace is named by
+	 * its outer end, so that a renamed one is still the same; file: path; hold, flows: "" (and
+	 * the port, below).
 	 */
 	char name[RESOURCE_NAME_SIZE];
-	char *text; /* owned. link: its alias. file: its content. skeleton: its fingerprint. Else NULL. */
+	char *text; /* owned. link: its alias. file: its content. skeleton: its fingerprint. Else
+	               NULL. */
 	union {
 		struct element element;
 		struct {
-			bool adopted;	 /* never deleted but by unlinking a symlink */
+			bool adopted;    /* never deleted but by unlinking a symlink */
 			uint64_t cookie; /* 0: not known yet */
 		} netns;
 		struct {
 			enum link_type type;
-			bool retired; /* waits for deletion: no master, down, in the group of the condemned */
+			bool retired; /* waits for deletion: no master, down, in the group of the
+			                 condemned */
 			bool up;
 			uint32_t mtu;
-			uint8_t mac[MAC_SIZE];	 /* bridge: its own; veth: all zero, the kernel's choice is kept */
-			char master[IFNAMSIZ];	 /* "": none */
-			char peer_ns[NAME_SIZE]; /* veth: where the other end is, and what it is born as */
+			uint8_t mac[MAC_SIZE];   /* bridge: its own; veth: all zero, the kernel's
+			                            choice is kept */
+			char master[IFNAMSIZ];   /* "": none */
+			char peer_ns[NAME_SIZE]; /* veth: where the other end is, and what it is
+			                            born as */
 			char peer_name[IFNAMSIZ];
 			uint8_t peer_mac[MAC_SIZE];
 		} link;
@@ -71,7 +79,8 @@ struct resource {
 		} port;
 		struct {
 			char value[16];
-			bool journal; /* of an interface that is not netd's: the old value is kept and restored */
+			bool journal; /* of an interface that is not netd's: the old value is kept
+			                 and restored */
 		} sysctl;
 		struct {
 			struct cidr cidr;
@@ -90,8 +99,9 @@ struct resource {
 		struct {
 			uint8_t protocol; /* 0: every */
 			struct ip ip;
-			uint16_t port;	    /* 0: every */
-			bool original_local; /* by original destination, without translation; else by reply source */
+			uint16_t port;       /* 0: every */
+			bool original_local; /* by original destination, without translation; else
+			                        by reply source */
 		} flows;
 	};
 };
@@ -105,12 +115,14 @@ struct resources {
 int resource_compare(const struct resource *a, const struct resource *b);
 /* Whether two resources of the same key also have the same attributes. */
 bool resource_equal(const struct resource *a, const struct resource *b);
-/* A short name for messages: "veth nv7f3a01", "address 10.0.0.1/24 on netd0", "sysctl net/ipv4/..." */
+/* A short name for messages: "veth nv7f3a01", "address 10.0.0.1/24 on netd0", "sysctl net/ipv4/..."
+ */
 const char *resource_describe(const struct resource *resource, char *text, size_t size);
 
-/* Appends a zeroed resource and returns it, to be filled in; NULL: out of memory. The list owns it, and moves when it grows. */
+/* Appends a zeroed resource and returns it, to be filled in; NULL: out of memory. The list owns it,
+ * and moves when it grows. */
 struct resource *resources_add(
-	struct resources *list, enum resource_kind kind, const char *ns, const char *name);
+        struct resources *list, enum resource_kind kind, const char *ns, const char *name);
 /* Sorts by key. Doubles (an element that two objects want) are folded into one. */
 void resources_sort(struct resources *list);
 void resources_done(struct resources *list);

@@ -28,7 +28,7 @@ static int add_interface(struct resources *list, const char *set, const char *in
 }
 
 static int add_verdict(
-	struct resources *list, const char *map, const char *interface, enum set_verdict verdict)
+        struct resources *list, const char *map, const char *interface, enum set_verdict verdict)
 {
 	struct element *element = add_inet(list, map);
 
@@ -51,7 +51,7 @@ static int add_pair(struct resources *list, const char *from, const char *to)
 }
 
 static int add_subnet_elements(
-	struct resources *list, const struct subnet *subnet, const char *bridge)
+        struct resources *list, const struct subnet *subnet, const char *bridge)
 {
 	struct element *element = add_inet(list, "nd_nets4");
 
@@ -111,8 +111,8 @@ int add_endpoint_elements(struct resources *list, const struct endpoint *endpoin
 	return 0;
 }
 
-int add_publication_element(struct resources *list, const struct publication *publication,
-	const struct ip *target)
+int add_publication_element(
+        struct resources *list, const struct publication *publication, const struct ip *target)
 {
 	bool any = ip_is_any(&publication->host_ip);
 	struct element *element = add_inet(list, any ? "nd_any4" : "nd_pub4");

@@ -1,6 +1,6 @@
 /*
- * One function per kind of object. What stands here is the whole of what a network, an endpoint or a published port is
- * in the kernel; nothing else sets anything up.
+ * One function per kind of object. What stands here is the whole of what a network, an endpoint or
+ * a published port is in the kernel; nothing else sets anything up.
  */
 #include "daemon/render/render.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 static int add_sysctl(struct resources *list, const char *ns, const char *family,
-	const char *interface, const char *key, const char *value, bool journal)
+        const char *interface, const char *key, const char *value, bool journal)
 {
 	char path[RESOURCE_NAME_SIZE];
 	struct resource *sysctl;
@@ -25,8 +25,8 @@ static int add_sysctl(struct resources *list, const char *ns, const char *family
 	return 0;
 }
 
-static int add_address(struct resources *list, const char *ns, const char *name,
-	const char *ifname, const struct cidr *cidr)
+static int add_address(struct resources *list, const char *ns, const char *name, const char *ifname,
+        const struct cidr *cidr)
 {
 	struct resource *address = resources_add(list, RESOURCE_ADDRESS, ns, name);
 
@@ -39,12 +39,13 @@ static int add_address(struct resources *list, const char *ns, const char *name,
 
 /* --- networks --- */
 
-static int add_bridge(const struct model *model, const struct network *network, struct resources *list)
+static int add_bridge(
+        const struct model *model, const struct network *network, struct resources *list)
 {
 	struct resource *bridge = resources_add(list, RESOURCE_LINK, "", network->bridge);
 
 	if (!bridge || asprintf(&bridge->text, "netd:%s:%s", model_host(model)->instance,
-			       network->name) < 0)
+	                       network->name) < 0)
 		return -1;
 	bridge->link.type = LINK_BRIDGE;
 	bridge->link.up = true;
@@ -54,7 +55,7 @@ static int add_bridge(const struct model *model, const struct network *network, 
 }
 
 int render_network(const struct model *model, const struct network *network, struct resources *ret,
-	struct error *err)
+        struct error *err)
 {
 	const char *bridge = network->bridge;
 	int r = add_bridge(model, network, ret);
@@ -66,7 +67,8 @@ int render_network(const struct model *model, const struct network *network, str
 	if (r == 0)
 		r = add_sysctl(ret, "", "ipv6", bridge, "disable_ipv6", "1", false);
 	for (unsigned i = 0; r == 0 && i < network->subnet_count; i++) {
-		struct cidr address = {network->subnets[i].gateway, network->subnets[i].cidr.prefix};
+		struct cidr address = {
+		        network->subnets[i].gateway, network->subnets[i].cidr.prefix};
 
 		r = add_address(ret, "", bridge, bridge, &address);
 	}
@@ -78,12 +80,12 @@ int render_network(const struct model *model, const struct network *network, str
 /* --- namespaces and their endpoints --- */
 
 static int add_veth(const struct model *model, const struct namespace *ns,
-	const struct endpoint *endpoint, const struct network *network, struct resources *list)
+        const struct endpoint *endpoint, const struct network *network, struct resources *list)
 {
 	struct resource *veth = resources_add(list, RESOURCE_LINK, "", endpoint->host_ifname);
 
 	if (!veth || asprintf(&veth->text, "netd:%s:%s/%s", model_host(model)->instance,
-			     network->name, ns->name) < 0)
+	                     network->name, ns->name) < 0)
 		return -1;
 	veth->link.type = LINK_VETH;
 	veth->link.up = true;
@@ -106,7 +108,7 @@ static int add_hairpin(struct resources *list, const char *name)
 }
 
 static int add_end(struct resources *list, const char *ns, const char *name, const char *ifname,
-	bool up, uint32_t mtu, const uint8_t *mac)
+        bool up, uint32_t mtu, const uint8_t *mac)
 {
 	struct resource *end = resources_add(list, RESOURCE_END, ns, name);
 
@@ -120,8 +122,8 @@ static int add_end(struct resources *list, const char *ns, const char *name, con
 	return 0;
 }
 
-static int add_default_route(
-	struct resources *list, const char *ns, const struct endpoint *endpoint, const struct ip *gateway)
+static int add_default_route(struct resources *list, const char *ns,
+        const struct endpoint *endpoint, const struct ip *gateway)
 {
 	struct resource *route = resources_add(list, RESOURCE_ROUTE, ns, endpoint->host_ifname);
 
@@ -134,7 +136,7 @@ static int add_default_route(
 }
 
 static int add_endpoint(const struct model *model, const struct namespace *ns,
-	const struct endpoint *endpoint, struct resources *list)
+        const struct endpoint *endpoint, struct resources *list)
 {
 	const struct network *network = model_network(model, endpoint->network);
 	int r = add_veth(model, ns, endpoint, network, list);
@@ -142,22 +144,25 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 	if (r == 0)
 		r = add_sysctl(list, "", "ipv6", endpoint->host_ifname, "disable_ipv6", "1", false);
 	if (r == 0 && ns->origin == ORIGIN_ADOPTED)
-		r = add_sysctl(list, ns->name, "ipv6", endpoint->ifname, "disable_ipv6", "1", false);
+		r = add_sysctl(
+		        list, ns->name, "ipv6", endpoint->ifname, "disable_ipv6", "1", false);
 	if (r == 0 && model_host(model)->bridge_netfilter)
 		r = add_hairpin(list, endpoint->host_ifname);
 	if (r == 0)
 		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
-			network->mtu, endpoint->mac);
+		        network->mtu, endpoint->mac);
 	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
 		r = add_address(list, ns->name, endpoint->host_ifname, endpoint->ifname,
-			&endpoint->addresses[i]);
+		        &endpoint->addresses[i]);
 	if (r == 0 && namespace_default_endpoint(model, ns) == endpoint)
 		r = add_default_route(list, ns->name, endpoint, &network->subnets[0].gateway);
 	return r == 0 ? add_endpoint_elements(list, endpoint) : r;
 }
 
-/* Only where the host's own resolver cannot be reached from inside: it listens on a loopback address. */
-static int add_resolver(const struct model *model, const struct namespace *ns, struct resources *list)
+/* Only where the host's own resolver cannot be reached from inside: it listens on a loopback
+ * address. */
+static int add_resolver(
+        const struct model *model, const struct namespace *ns, struct resources *list)
 {
 	const struct host *host = model_host(model);
 	char path[RESOURCE_NAME_SIZE], address[IP_TEXT_SIZE];
@@ -173,11 +178,12 @@ static int add_resolver(const struct model *model, const struct namespace *ns, s
 	if (!text)
 		return -1;
 	fprintf(text,
-		"# netd: %s\n"
-		"# The host's resolver is a loopback address, which is another one in here: these stand "
-		"behind it.\n"
-		"# netd keeps this file current; take the first line away to make it yours.\n",
-		host->instance);
+	        "# netd: %s\n"
+	        "# The host's resolver is a loopback address, which is another one in here: these "
+	        "stand "
+	        "behind it.\n"
+	        "# netd keeps this file current; take the first line away to make it yours.\n",
+	        host->instance);
 	for (unsigned i = 0; i < host->upstream_count; i++)
 		fprintf(text, "nameserver %s\n", ip_format(&host->upstreams[i], address));
 	return fclose(text) == 0 ? 0 : -1;
@@ -196,7 +202,7 @@ static int add_created(const struct namespace *ns, struct resources *list)
 }
 
 int render_namespace(const struct model *model, const struct namespace *ns, struct resources *ret,
-	struct error *err)
+        struct error *err)
 {
 	int r = ns->origin == ORIGIN_CREATED ? add_created(ns, ret) : 0;
 
@@ -210,7 +216,7 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
 /* --- publications, interfaces, tombstones --- */
 
 int render_publication(const struct model *model, const struct publication *publication,
-	struct resources *ret, struct error *err)
+        struct resources *ret, struct error *err)
 {
 	const struct endpoint *target = publication_target(model, publication);
 	struct resource *hold = resources_add(ret, RESOURCE_HOLD, "", "");
@@ -245,7 +251,8 @@ static int render_condemned_link(const struct tombstone *tombstone, struct resou
 	memcpy(link->link.peer_ns, tombstone->namespace, NAME_SIZE);
 	if (!tombstone->namespace[0])
 		return 0;
-	return add_end(list, tombstone->namespace, tombstone->name, tombstone->name, false, 0, NULL);
+	return add_end(
+	        list, tombstone->namespace, tombstone->name, tombstone->name, false, 0, NULL);
 }
 
 static int render_condemned_netns(const struct tombstone *tombstone, struct resources *list)

@@ -1,6 +1,7 @@
 /*
- * Which objects are rendered: all of them, or those that a fork touches. An object whose resources depend on others is
- * rendered again when those change: a publication follows its namespace, a namespace's resolv.conf follows the host.
+ * Which objects are rendered: all of them, or those that a fork touches. An object whose resources
+ * depend on others is rendered again when those change: a publication follows its namespace, a
+ * namespace's resolv.conf follows the host.
  */
 #include "daemon/render/render.h"
 
@@ -8,27 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-int render_base(const char *inet_fingerprint, const char *bridge_fingerprint,
-	struct resources *ret, struct error *err)
+int render_base(const char *inet_fingerprint, const char *bridge_fingerprint, struct resources *ret,
+        struct error *err)
 {
 	const struct {
 		const char *name, *fingerprint;
 	} tables[] = {{"inet netd", inet_fingerprint}, {"bridge netd", bridge_fingerprint}};
 
 	for (int i = 0; i < 2; i++) {
-		struct resource *table =
-			resources_add(ret, RESOURCE_SKELETON, "", tables[i].name);
+		struct resource *table = resources_add(ret, RESOURCE_SKELETON, "", tables[i].name);
 
 		if (table)
 			table->text = strdup(tables[i].fingerprint);
 		if (!table || !table->text)
 			return error_memory(err);
 	}
-	return 0;
+	return resources_add(ret, RESOURCE_NETNS_DIR, "", "/run/netns") ? 0 : error_memory(err);
 }
 
 static int render_object(const struct model *model, enum model_table table, const void *object,
-	struct resources *ret, struct error *err)
+        struct resources *ret, struct error *err)
 {
 	switch (table) {
 	case TABLE_NETWORKS:
@@ -54,8 +54,8 @@ static int render_object(const struct model *model, enum model_table table, cons
 	return 0;
 }
 
-static int render_table(const struct model *model, enum model_table table, struct resources *ret,
-	struct error *err)
+static int render_table(
+        const struct model *model, enum model_table table, struct resources *ret, struct error *err)
 {
 	const void *object;
 	char key[KEY_SIZE] = "";
@@ -77,8 +77,8 @@ int render_all(const struct model *model, struct resources *ret, struct error *e
 }
 
 /* Publications lead where their namespace's endpoints are. */
-static int render_publications_of(const struct model *model, const char *ns, struct resources *ret,
-	struct error *err)
+static int render_publications_of(
+        const struct model *model, const char *ns, struct resources *ret, struct error *err)
 {
 	const struct reference *reference;
 	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
@@ -91,7 +91,7 @@ static int render_publications_of(const struct model *model, const char *ns, str
 }
 
 static int render_touched_table(const struct model *fork, const struct model *model,
-	enum model_table table, struct resources *ret, struct error *err)
+        enum model_table table, struct resources *ret, struct error *err)
 {
 	const void *touched, *object;
 	char key[KEY_SIZE] = "";
@@ -108,7 +108,7 @@ static int render_touched_table(const struct model *fork, const struct model *mo
 }
 
 int render_touched(const struct model *fork, const struct model *model, struct resources *ret,
-	struct error *err)
+        struct error *err)
 {
 	int r = 0;
 

@@ -1,32 +1,33 @@
 /*
- * What the objects of a model are in the kernel: pure. The same object in the same model always gives the same resources.
- * On failure (out of memory) the list may hold a part; it is to be thrown away.
+ * What the objects of a model are in the kernel: pure. The same object in the same model always
+ * gives the same resources. On failure (out of memory) the list may hold a part; it is to be thrown
+ * away.
  */
 #pragma once
 
 #include "daemon/model/model.h"
 #include "daemon/plan/resource.h"
 
-/* What a netd host has without any network: the two tables. `fingerprints` are those of this program's skeletons. */
-int render_base(const char *inet_fingerprint, const char *bridge_fingerprint,
-	struct resources *ret, struct error *err);
+/* What a netd host has without any network: the two tables, and the directory of namespaces.
+ * `fingerprints` are those of this program's skeletons. */
+int render_base(const char *inet_fingerprint, const char *bridge_fingerprint, struct resources *ret,
+        struct error *err);
 int render_network(const struct model *model, const struct network *network, struct resources *ret,
-	struct error *err);
+        struct error *err);
 /* The namespace with all its endpoints: its default route depends on all of them. */
 int render_namespace(const struct model *model, const struct namespace *ns, struct resources *ret,
-	struct error *err);
+        struct error *err);
 int render_publication(const struct model *model, const struct publication *publication,
-	struct resources *ret, struct error *err);
+        struct resources *ret, struct error *err);
 int render_interface(const struct interface *interface, struct resources *ret, struct error *err);
 /* What is condemned, as it is while it waits. */
-int render_tombstone(
-	const struct tombstone *tombstone, struct resources *ret, struct error *err);
+int render_tombstone(const struct tombstone *tombstone, struct resources *ret, struct error *err);
 
 /* Everything that should be there, but the base: what is condemned should not. */
 int render_all(const struct model *model, struct resources *ret, struct error *err);
 /*
- * Everything that the entries of `fork` can have changed, as it is in `model`: call it with the parent for the old
- * side, with the fork itself for the new one.
+ * Everything that the entries of `fork` can have changed, as it is in `model`: call it with the
+ * parent for the old side, with the fork itself for the new one.
  */
 int render_touched(const struct model *fork, const struct model *model, struct resources *ret,
-	struct error *err);
+        struct error *err);

@@ -3,6 +3,7 @@
  * and whose marks it bears.
  */
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/nft.h"
 #include "daemon/kernel/netns_record.h"
 #include "daemon/kernel/rtnl.h"
 #include "tests/lib/host.h"
@@ -22,6 +23,7 @@ static void setup(void)
 	shell("mount -t tmpfs etc /etc");
 	kernel = kind_kernel();
 	ck_assert(rtnl_open(&kernel->rtnl, &kernel->changes, &err) == 0);
+	ck_assert(nft_open(&kernel->nft, &err) == 0);
 }
 
 static void teardown(void)
@@ -126,6 +128,9 @@ START_TEST(finds_the_marks_of_another_instance)
 	ck_assert_str_eq(other, OTHER);
 	ck_assert_int_eq(netns_record_remove(kernel->runtime_dir, "web", &err), 0);
 	shell("ip link set br0 alias netd:" OTHER ":my-net");
+	ck_assert_int_eq(look_other_instance(kernel, other, &err), 0);
+	ck_assert_str_eq(other, OTHER);
+	shell("ip link del br0; nft 'table inet netd { comment \"netd:" OTHER "\"; }'");
 	ck_assert_int_eq(look_other_instance(kernel, other, &err), 0);
 	ck_assert_str_eq(other, OTHER);
 	ck_assert_uint_eq(kernel->changes, 0);

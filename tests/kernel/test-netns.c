@@ -190,6 +190,22 @@ START_TEST(a_stale_file_is_replaced)
 }
 END_TEST
 
+START_TEST(what_a_kill_leaves_before_the_mount_is_known_and_removed)
+{
+	struct resources list;
+
+	/* The record and the file are there, the mount is not. */
+	create("web");
+	shell("umount /run/netns/web");
+	list = observe(SCOPE_INSTANCE, NULL);
+	ck_assert_uint_eq(list.count, 1);
+	delete (&list.items[0]);
+	shell("test ! -e /run/netns/web");
+	ck_assert(!has_record("web"));
+	resources_done(&list);
+}
+END_TEST
+
 START_TEST(what_is_there_is_not_replaced)
 {
 	struct resource web = netns("web");
@@ -320,6 +336,7 @@ int main(void)
 	        netd_finds_a_place_among_those_of_ip_netns, leaves_what_has_taken_the_name_since,
 	        an_old_tombstone_spares_a_new_namespace_of_netd,
 	        a_record_of_another_boot_means_nothing, a_stale_file_is_replaced,
+	        what_a_kill_leaves_before_the_mount_is_known_and_removed,
 	        what_is_there_is_not_replaced, removing_a_link_leaves_its_target_mounted,
 	        an_adopted_namespace_stays, a_name_leads_nowhere_else,
 	        work_inside_leaves_this_thread_where_it_was, names_who_has_the_lock,

@@ -19,7 +19,7 @@ static inline struct model *made_up_model(void)
 
 /* Grants the request, or returns the refusal in *err. */
 static inline int ask(struct model *model, const struct request *request, const struct facts *facts,
-	struct answer *answer, struct error *err)
+        struct answer *answer, struct error *err)
 {
 	struct model *fork = model_fork(model);
 	int r = rules_apply(fork, request, facts, answer, err);
@@ -31,7 +31,8 @@ static inline int ask(struct model *model, const struct request *request, const 
 	return r;
 }
 
-static inline void must(struct model *model, const struct request *request, const struct facts *facts)
+static inline void must(
+        struct model *model, const struct request *request, const struct facts *facts)
 {
 	struct answer answer = {0};
 	struct error err = {0};
@@ -60,14 +61,15 @@ static inline void must_connect(struct model *model, const char *network, const 
 	must(model, &request, &quiet_host);
 }
 
-static inline void must_publish(struct model *model, uint16_t host_port, uint16_t port, const char *ns)
+static inline void must_publish(
+        struct model *model, uint16_t host_port, uint16_t port, const char *ns)
 {
 	struct request request = {.kind = REQUEST_PUBLISH};
 
 	request.ports = (struct port_spec){.host_ip = {.family = AF_INET},
-		.host_port = host_port,
-		.port = port,
-		.protocol = IPPROTO_TCP};
+	        .host_port = host_port,
+	        .port = port,
+	        .protocol = IPPROTO_TCP};
 	strcpy(request.namespace, ns);
 	must(model, &request, &quiet_host);
 }

@@ -120,6 +120,6 @@ END_TEST
 int main(void)
 {
 	return SUITE_RUN("model", a_fork_shadows_its_parent_until_it_is_merged,
-		what_a_fork_removes_is_gone_from_walks_and_indexes, indexes_follow_their_objects,
-		ids_are_derived_from_history_and_never_given_twice, a_fork_names_what_it_touched);
+	        what_a_fork_removes_is_gone_from_walks_and_indexes, indexes_follow_their_objects,
+	        ids_are_derived_from_history_and_never_given_twice, a_fork_names_what_it_touched);
 }

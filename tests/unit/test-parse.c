@@ -1,4 +1,5 @@
-/* The strict parsers: what they take, what they refuse, and that a refusal leaves the result alone. */
+/* The strict parsers: what they take, what they refuse, and that a refusal leaves the result alone.
+ */
 #include "lib/parse.h"
 #include "tests/lib/suite.h"
 
@@ -9,8 +10,8 @@ static struct error err;
 
 START_TEST(names_are_file_names_of_letters_digits_and_dots)
 {
-	static const char *const bad[] = {"", ".", "..", "../x", "a/b", "a b", "a\nb", "-a", "_a", ".a",
-		"\xc3\xa4", "a\x01"};
+	static const char *const bad[] = {
+	        "", ".", "..", "../x", "a/b", "a b", "a\nb", "-a", "_a", ".a", "\xc3\xa4", "a\x01"};
 	char long_name[301], name[NAME_SIZE] = "before";
 
 	ck_assert_int_eq(parse_name("my-net_1.x", "name", name, &err), 0);
@@ -33,8 +34,8 @@ END_TEST
 
 START_TEST(subnets_have_a_prefix_and_no_host_bits)
 {
-	static const char *const bad[] = {"", "10.1.0.0", "10.1.0.0/", "10.1.0.0/33", "10.1.0.0/-1", "10.1.0/24",
-		"10.1.0.0/24 ", "x/24", "10.1.0.0/024000000000", "fd00::/129"};
+	static const char *const bad[] = {"", "10.1.0.0", "10.1.0.0/", "10.1.0.0/33", "10.1.0.0/-1",
+	        "10.1.0/24", "10.1.0.0/24 ", "x/24", "10.1.0.0/024000000000", "fd00::/129"};
 	struct cidr cidr;
 
 	ck_assert_int_eq(parse_subnet("10.1.0.0/24", "subnet", &cidr, &err), 0);
@@ -49,8 +50,9 @@ END_TEST
 
 START_TEST(macs_belong_to_one_interface)
 {
-	static const char *const bad[] = {"", "02:00:00:00:00", "02:00:00:00:00:01:02", "02-00-00-00-00-01",
-		"0g:00:00:00:00:01", "01:00:00:00:00:01", "00:00:00:00:00:00", "2:0:0:0:0:1"};
+	static const char *const bad[] = {"", "02:00:00:00:00", "02:00:00:00:00:01:02",
+	        "02-00-00-00-00-01", "0g:00:00:00:00:01", "01:00:00:00:00:01", "00:00:00:00:00:00",
+	        "2:0:0:0:0:1"};
 	uint8_t mac[MAC_SIZE];
 
 	ck_assert_int_eq(parse_mac("02:00:00:00:00:Af", "mac", mac, &err), 0);
@@ -62,9 +64,9 @@ END_TEST
 
 START_TEST(port_specs_are_read_whole)
 {
-	static const char *const bad[] = {"", "80", ":80", "80:", "0:80", "80:0", "65536:80", "80:65536", "a:b",
-		"8080:80/sctp", "8080:80/", "8080:80/tcp/udp", "1.2.3:8080:80", "8080:80:90:100", "+80:80",
-		" 80:80", "80:80\n"};
+	static const char *const bad[] = {"", "80", ":80", "80:", "0:80", "80:0", "65536:80",
+	        "80:65536", "a:b", "8080:80/sctp", "8080:80/", "8080:80/tcp/udp", "1.2.3:8080:80",
+	        "8080:80:90:100", "+80:80", " 80:80", "80:80\n"};
 	struct port_spec spec;
 	char text[IP_TEXT_SIZE];
 
@@ -97,7 +99,8 @@ END_TEST
 
 START_TEST(interface_names_are_the_kernels)
 {
-	static const char *const bad[] = {"", ".", "..", "a/b", "a b", "a:b", "a%d", "1234567890123456", "a\"b"};
+	static const char *const bad[] = {
+	        "", ".", "..", "a/b", "a b", "a:b", "a%d", "1234567890123456", "a\"b"};
 	char name[IFNAMSIZ];
 
 	ck_assert_int_eq(parse_ifname("eth0", "interface", name, &err), 0);
@@ -142,7 +145,8 @@ END_TEST
 int main(void)
 {
 	return SUITE_RUN("parse", names_are_file_names_of_letters_digits_and_dots,
-		subnets_have_a_prefix_and_no_host_bits, macs_belong_to_one_interface,
-		port_specs_are_read_whole, port_keys_may_leave_out_what_is_clear,
-		interface_names_are_the_kernels, prefixes_know_their_bounds, context_reads_as_a_path);
+	        subnets_have_a_prefix_and_no_host_bits, macs_belong_to_one_interface,
+	        port_specs_are_read_whole, port_keys_may_leave_out_what_is_clear,
+	        interface_names_are_the_kernels, prefixes_know_their_bounds,
+	        context_reads_as_a_path);
 }

@@ -1,4 +1,5 @@
-/* Rendering and plans: what an object is in the kernel, in which order, and that opposites take it back. */
+/* Rendering and plans: what an object is in the kernel, in which order, and that opposites take it
+ * back. */
 #include "daemon/plan/plan.h"
 #include "daemon/render/render.h"
 #include "tests/lib/made_up.h"
@@ -72,13 +73,19 @@ START_TEST(guards_come_before_links_and_publications_after)
 	const struct steps *steps = &plan.reversible;
 
 	ck_assert_uint_eq(plan.final.count, 0);
-	ck_assert_uint_lt(position(steps, RESOURCE_SKELETON, NULL), position(steps, RESOURCE_ELEMENT, NULL));
-	ck_assert_uint_lt(position(steps, RESOURCE_ELEMENT, "nd_ports"), position(steps, RESOURCE_LINK, NULL));
-	ck_assert_uint_lt(position(steps, RESOURCE_NETNS, "web"), position(steps, RESOURCE_LINK, NULL));
+	ck_assert_uint_lt(
+	        position(steps, RESOURCE_SKELETON, NULL), position(steps, RESOURCE_ELEMENT, NULL));
+	ck_assert_uint_lt(position(steps, RESOURCE_ELEMENT, "nd_ports"),
+	        position(steps, RESOURCE_LINK, NULL));
+	ck_assert_uint_lt(
+	        position(steps, RESOURCE_NETNS, "web"), position(steps, RESOURCE_LINK, NULL));
 	ck_assert_uint_lt(position(steps, RESOURCE_LINK, model_network(model, "net")->bridge),
-		position(steps, RESOURCE_LINK, model_namespace(model, "web")->endpoints[0].host_ifname));
-	ck_assert_uint_lt(position(steps, RESOURCE_END, NULL), position(steps, RESOURCE_ADDRESS, NULL));
-	ck_assert_uint_lt(position(steps, RESOURCE_ADDRESS, NULL), position(steps, RESOURCE_ROUTE, NULL));
+	        position(steps, RESOURCE_LINK,
+	                model_namespace(model, "web")->endpoints[0].host_ifname));
+	ck_assert_uint_lt(
+	        position(steps, RESOURCE_END, NULL), position(steps, RESOURCE_ADDRESS, NULL));
+	ck_assert_uint_lt(
+	        position(steps, RESOURCE_ADDRESS, NULL), position(steps, RESOURCE_ROUTE, NULL));
 	plan_done(&plan);
 	resources_done(&wanted);
 	model_free(model);
@@ -86,8 +93,8 @@ START_TEST(guards_come_before_links_and_publications_after)
 END_TEST
 
 /* The difference that a fork makes, as the engine computes it. */
-static struct plan change(struct model *model, struct model *fork, struct resources *old,
-	struct resources *new)
+static struct plan change(
+        struct model *model, struct model *fork, struct resources *old, struct resources *new)
 {
 	ck_assert_int_eq(render_touched(fork, model, old, &err), 0);
 	ck_assert_int_eq(render_touched(fork, fork, new, &err), 0);
@@ -119,7 +126,8 @@ END_TEST
 
 START_TEST(disconnecting_makes_the_link_harmless_and_deletes_nothing_yet)
 {
-	struct request disconnect = {.kind = REQUEST_DISCONNECT, .network = "net", .namespace = "web"};
+	struct request disconnect = {
+	        .kind = REQUEST_DISCONNECT, .network = "net", .namespace = "web"};
 	struct model *model = small_world(), *fork = model_fork(model);
 	struct resources old = {0}, new = {0};
 	size_t publication, link;
@@ -147,10 +155,11 @@ START_TEST(only_deletions_of_links_and_namespaces_are_final)
 	struct resources there = render(model);
 	struct plan plan = difference(&there, &nothing);
 
-	ck_assert_uint_eq(plan.final.count, 3); /* bridge, veth, namespace */
+	ck_assert_uint_eq(plan.final.count, 4); /* bridge, veth, namespace, directory */
 	for (size_t i = 0; i < plan.final.count; i++)
 		ck_assert(plan.final.items[i].old->kind == RESOURCE_LINK ||
-			  plan.final.items[i].old->kind == RESOURCE_NETNS);
+		          plan.final.items[i].old->kind == RESOURCE_NETNS ||
+		          plan.final.items[i].old->kind == RESOURCE_NETNS_DIR);
 	plan_done(&plan);
 	resources_done(&there);
 	model_free(model);
@@ -165,7 +174,8 @@ START_TEST(a_table_that_is_made_anew_gets_all_its_elements_in_the_same_batch)
 	struct plan plan;
 
 	for (size_t i = 0; i < there.count; i++)
-		if (there.items[i].kind == RESOURCE_SKELETON && strcmp(there.items[i].name, "inet netd") == 0)
+		if (there.items[i].kind == RESOURCE_SKELETON &&
+		        strcmp(there.items[i].name, "inet netd") == 0)
 			there.items[i].text[0] = '?';
 	plan = difference(&there, &wanted);
 	for (size_t i = 1; i < plan.reversible.count; i++) {
@@ -230,10 +240,10 @@ END_TEST
 int main(void)
 {
 	return SUITE_RUN("plan", the_same_model_has_nothing_to_do,
-		guards_come_before_links_and_publications_after,
-		a_new_publication_is_one_element_and_one_held_port,
-		disconnecting_makes_the_link_harmless_and_deletes_nothing_yet,
-		only_deletions_of_links_and_namespaces_are_final,
-		a_table_that_is_made_anew_gets_all_its_elements_in_the_same_batch,
-		opposites_of_what_was_done_come_backwards, a_pair_that_ends_elsewhere_is_replaced);
+	        guards_come_before_links_and_publications_after,
+	        a_new_publication_is_one_element_and_one_held_port,
+	        disconnecting_makes_the_link_harmless_and_deletes_nothing_yet,
+	        only_deletions_of_links_and_namespaces_are_final,
+	        a_table_that_is_made_anew_gets_all_its_elements_in_the_same_batch,
+	        opposites_of_what_was_done_come_backwards, a_pair_that_ends_elsewhere_is_replaced);
 }

@@ -6,7 +6,7 @@ static struct error err;
 
 /* Refused with this code, and a sentence that has these words. */
 static void refused(struct model *model, const struct request *request, const struct facts *facts,
-	enum error_code code, const char *words)
+        enum error_code code, const char *words)
 {
 	struct answer answer = {0};
 
@@ -40,11 +40,13 @@ START_TEST(networks_get_the_next_free_subnet_of_the_pool)
 
 	parse_subnet("10.208.0.0/23", "", &used[0].cidr, &err);
 	must(model, &create, &facts);
-	ck_assert_str_eq(cidr_format(&model_network(model, "a")->subnets[0].cidr, text), "10.208.2.0/24");
+	ck_assert_str_eq(
+	        cidr_format(&model_network(model, "a")->subnets[0].cidr, text), "10.208.2.0/24");
 	ck_assert_uint_eq(model_network(model, "a")->mtu, 1400);
 	strcpy(create.network, "b");
 	must(model, &create, &facts);
-	ck_assert_str_eq(cidr_format(&model_network(model, "b")->subnets[0].cidr, text), "10.208.3.0/24");
+	ck_assert_str_eq(
+	        cidr_format(&model_network(model, "b")->subnets[0].cidr, text), "10.208.3.0/24");
 	ck_assert_str_ne(model_network(model, "a")->bridge, model_network(model, "b")->bridge);
 	parse_subnet("10.208.0.0/12", "", &used[0].cidr, &err);
 	strcpy(create.network, "c");
@@ -58,15 +60,15 @@ START_TEST(bad_networks_are_refused_by_field)
 	static const struct {
 		const char *subnet, *gateway, *field, *words;
 	} bad[] = {
-		{"10.1.0.0/31", NULL, "subnets[0].subnet", "8 to 30"},
-		{"10.0.0.0/7", NULL, "subnets[0].subnet", "8 to 30"},
-		{"127.1.0.0/16", NULL, "subnets[0].subnet", "not for hosts"},
-		{"224.0.0.0/24", NULL, "subnets[0].subnet", "not for hosts"},
-		{"fd00::/64", NULL, "subnets[0].subnet", "IPv4"},
-		{"10.1.0.0/24", "10.2.0.1", "subnets[0].gateway", "outside"},
-		{"10.1.0.0/24", "10.1.0.0", "subnets[0].gateway", "broadcast"},
-		{"10.1.0.0/24", "10.1.0.255", "subnets[0].gateway", "broadcast"},
-		{"10.208.0.128/25", NULL, "subnets[0].subnet", "network there"},
+	        {"10.1.0.0/31", NULL, "subnets[0].subnet", "8 to 30"},
+	        {"10.0.0.0/7", NULL, "subnets[0].subnet", "8 to 30"},
+	        {"127.1.0.0/16", NULL, "subnets[0].subnet", "not for hosts"},
+	        {"224.0.0.0/24", NULL, "subnets[0].subnet", "not for hosts"},
+	        {"fd00::/64", NULL, "subnets[0].subnet", "IPv4"},
+	        {"10.1.0.0/24", "10.2.0.1", "subnets[0].gateway", "outside"},
+	        {"10.1.0.0/24", "10.1.0.0", "subnets[0].gateway", "broadcast"},
+	        {"10.1.0.0/24", "10.1.0.255", "subnets[0].gateway", "broadcast"},
+	        {"10.208.0.128/25", NULL, "subnets[0].subnet", "network there"},
 	};
 	struct model *model = made_up_model();
 
@@ -118,7 +120,7 @@ START_TEST(addresses_go_round_and_taken_ones_name_their_owner)
 	must_connect(model, "small", "a");
 	must_connect(model, "small", "b");
 	ck_assert_str_eq(cidr_format(&model_namespace(model, "b")->endpoints[0].addresses[0], text),
-		"10.1.0.3/29");
+	        "10.1.0.3/29");
 	parse_ip("10.1.0.2", "", &connect.ip, &err);
 	refused(model, &connect, &quiet_host, ERROR_EXISTS, "namespace a");
 	parse_ip("10.1.0.1", "", &connect.ip, &err);
@@ -185,8 +187,12 @@ END_TEST
 START_TEST(adopted_namespaces_keep_what_they_have)
 {
 	char links[][IFNAMSIZ] = {"lo", "eth0"};
-	struct facts facts = {.boot_id = "boot-1", .ns_exists = true, .ns_cookie = 7,
-		.ns_default_route = true, .ns_links = links, .ns_link_count = 2};
+	struct facts facts = {.boot_id = "boot-1",
+	        .ns_exists = true,
+	        .ns_cookie = 7,
+	        .ns_default_route = true,
+	        .ns_links = links,
+	        .ns_link_count = 2};
 	struct request connect = request_for(REQUEST_CONNECT, "net", "theirs");
 	struct request disconnect = request_for(REQUEST_DISCONNECT, "net", "theirs");
 	struct request remove = request_for(REQUEST_NS_REMOVE, "", "theirs");
@@ -210,19 +216,24 @@ END_TEST
 
 START_TEST(a_port_has_one_owner)
 {
-	struct listener listener = {.protocol = IPPROTO_TCP, .ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}},
-		.port = 9000, .unit = "nginx.service"};
+	struct listener listener = {.protocol = IPPROTO_TCP,
+	        .ip = {.family = AF_INET, .bytes = {127, 0, 0, 1}},
+	        .port = 9000,
+	        .unit = "nginx.service"};
 	struct facts facts = {.listeners = &listener, .listener_count = 1};
 	struct request publish = request_for(REQUEST_PUBLISH, "", "");
 	struct model *model = made_up_model();
 
-	publish.ports = (struct port_spec){.host_ip = {.family = AF_INET}, .host_port = 8080, .port = 80,
-		.protocol = IPPROTO_TCP};
+	publish.ports = (struct port_spec){.host_ip = {.family = AF_INET},
+	        .host_port = 8080,
+	        .port = 80,
+	        .protocol = IPPROTO_TCP};
 	refused(model, &publish, &quiet_host, ERROR_REFUSED, "no namespace is connected");
 	must_create(model, "net");
 	must_connect(model, "net", "web");
 	must(model, &publish, &quiet_host);
-	refused(model, &publish, &quiet_host, ERROR_EXISTS, "0.0.0.0:8080/tcp -> web (net 10.208.0.2):80");
+	refused(model, &publish, &quiet_host, ERROR_EXISTS,
+	        "0.0.0.0:8080/tcp -> web (net 10.208.0.2):80");
 	parse_ip("127.0.0.1", "", &publish.ports.host_ip, &err);
 	refused(model, &publish, &quiet_host, ERROR_EXISTS, "published already");
 	publish.ports.protocol = IPPROTO_UDP;
@@ -293,10 +304,10 @@ END_TEST
 int main(void)
 {
 	return SUITE_RUN("rules", networks_get_the_next_free_subnet_of_the_pool,
-		bad_networks_are_refused_by_field, names_and_bridges_that_are_taken_are_refused,
-		addresses_go_round_and_taken_ones_name_their_owner,
-		a_freed_address_rests_until_its_flows_are_gone,
-		the_default_route_moves_and_internal_networks_have_none,
-		adopted_namespaces_keep_what_they_have, a_port_has_one_owner,
-		publications_wait_for_their_namespace, what_is_in_use_is_not_removed_by_accident);
+	        bad_networks_are_refused_by_field, names_and_bridges_that_are_taken_are_refused,
+	        addresses_go_round_and_taken_ones_name_their_owner,
+	        a_freed_address_rests_until_its_flows_are_gone,
+	        the_default_route_moves_and_internal_networks_have_none,
+	        adopted_namespaces_keep_what_they_have, a_port_has_one_owner,
+	        publications_wait_for_their_namespace, what_is_in_use_is_not_removed_by_accident);
 }

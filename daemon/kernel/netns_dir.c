@@ -1,0 +1,197 @@
+/*
+ * RESOURCE_NETNS_DIR: the directory of named namespaces, a shared mount of its own, as iproute2
+ * makes it. Others may have made it, and others may use it: netd takes back only what it made
+ * itself, as a record in the runtime directory says, and only when nobody's namespace is left in
+ * it.
+ */
+#include "daemon/kernel/netns_dir.h"
+
+#include "daemon/kernel/inside.h"
+#include "daemon/kernel/tell.h"
+#include "lib/cleanup.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#define RECORD    "netns-directory"
+#define PATH_SIZE 4096
+
+/* What netd made of it. */
+struct made {
+	bool directory, mount;
+};
+
+static int record_path(const struct kernel *kernel, char path[PATH_SIZE], struct error *err)
+{
+	if (snprintf(path, PATH_SIZE, "%s/" RECORD, kernel->runtime_dir) >= PATH_SIZE)
+		return error_set(err, ERROR_KERNEL, ENAMETOOLONG, "record of " NETNS_DIR);
+	return 0;
+}
+
+static struct made read_record(const struct kernel *kernel)
+{
+	_cleanup_(fclosep) FILE *file = NULL;
+	struct made made = {0};
+	char path[PATH_SIZE], word[16];
+	struct error ignored;
+
+	if (record_path(kernel, path, &ignored) == 0)
+		file = fopen(path, "re");
+	while (file && fscanf(file, "%15s", word) == 1) {
+		made.directory |= strcmp(word, "directory") == 0;
+		made.mount |= strcmp(word, "mount") == 0;
+	}
+	return made;
+}
+
+/* Before it is made: what a kill leaves is then known. */
+static int write_record(const struct kernel *kernel, struct made made, struct error *err)
+{
+	_cleanup_(fclosep) FILE *file = NULL;
+	char path[PATH_SIZE];
+	int r = record_path(kernel, path, err);
+
+	if (r < 0)
+		return r;
+	file = fopen(path, "we");
+	if (!file ||
+	        fprintf(file, "%s %s\n", made.directory ? "directory" : "",
+	                made.mount ? "mount" : "") < 0 ||
+	        fflush(file) != 0)
+		return error_set(err, ERROR_KERNEL, errno, "write %s", path);
+	return 0;
+}
+
+static bool is_there(void)
+{
+	struct stat file;
+
+	return stat(NETNS_DIR, &file) == 0;
+}
+
+/* A mount of its own, whose mounts reach the other mount namespaces of the host. */
+static bool is_shared(void)
+{
+	_cleanup_(fclosep) FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	_cleanup_(freep) char *line = NULL;
+	bool shared = false;
+	size_t size = 0;
+	char point[64];
+
+	while (mounts && getline(&line, &size, mounts) >= 0)
+		if (sscanf(line, "%*d %*d %*s %*s %63s", point) == 1 &&
+		        strcmp(point, NETNS_DIR) == 0)
+			shared = strstr(line, " shared:") != NULL;
+	return shared;
+}
+
+static int make_directory(struct error *err)
+{
+	if (mkdir(NETNS_DIR, 0755) < 0)
+		return errno == EEXIST
+		               ? 0
+		               : error_set(err, ERROR_KERNEL, errno, "create directory " NETNS_DIR);
+	/* Whatever the daemon's umask is: users must be able to look in here. */
+	if (chmod(NETNS_DIR, 0755) < 0)
+		return error_set(err, ERROR_KERNEL, errno, "set the mode of " NETNS_DIR);
+	return 0;
+}
+
+static int make_shared(struct error *err)
+{
+	if (mount("", NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return error_set(err, ERROR_KERNEL, errno, "share the mount of " NETNS_DIR);
+	/* It is no mount of its own yet. */
+	if (mount(NETNS_DIR, NETNS_DIR, "none", MS_BIND | MS_REC, NULL) < 0)
+		return error_set(err, ERROR_KERNEL, errno, "mount " NETNS_DIR " on itself");
+	if (mount("", NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) < 0)
+		return error_set(err, ERROR_KERNEL, errno, "share the mount of " NETNS_DIR);
+	return 0;
+}
+
+int netns_dir_make(struct kernel *kernel, struct error *err)
+{
+	struct made made = read_record(kernel);
+	int r;
+
+	if (is_shared())
+		return 0;
+	made.directory |= !is_there();
+	made.mount = true;
+	r = write_record(kernel, made, err);
+	if (r == 0)
+		r = make_directory(err);
+	if (r == 0)
+		r = make_shared(err);
+	if (r == 0)
+		kernel->changes++;
+	return r;
+}
+
+static bool is_empty(void)
+{
+	_cleanup_(closedirp) DIR *directory = opendir(NETNS_DIR);
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			return false;
+	return true;
+}
+
+static int take_back(struct kernel *kernel, struct error *err)
+{
+	struct made made = read_record(kernel);
+	char path[PATH_SIZE];
+	int r = record_path(kernel, path, err);
+
+	if (r < 0 || !is_empty())
+		return r;
+	if (made.mount && umount2(NETNS_DIR, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL &&
+	        errno != ENOENT)
+		return error_set(err, ERROR_KERNEL, errno, "unmount " NETNS_DIR);
+	if (made.directory && rmdir(NETNS_DIR) < 0 && errno != ENOENT)
+		return error_set(err, ERROR_KERNEL, errno, "remove directory " NETNS_DIR);
+	kernel->changes++;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_set(err, ERROR_KERNEL, errno, "remove %s", path);
+	return 0;
+}
+
+static int apply(struct kernel *kernel, struct step *step, struct error *err)
+{
+	return step->new ? netns_dir_make(kernel, err) : take_back(kernel, err);
+}
+
+/* Whose it is makes no difference to an instance that needs it; only what netd made is removed. */
+static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
+        size_t namespace_count, struct resources *ret, struct error *err)
+{
+	struct made made = read_record(kernel);
+	bool there = scope == SCOPE_ALL ? made.directory || made.mount : is_shared();
+
+	return !there || resources_add(ret, RESOURCE_NETNS_DIR, "", NETNS_DIR) ? 0
+	                                                                       : error_memory(err);
+}
+
+static void tell(const struct step *step, FILE *out)
+{
+	if (step->new)
+		fputs("mkdir -p " NETNS_DIR "\nmount --bind " NETNS_DIR " " NETNS_DIR
+		      "\nmount --make-rshared " NETNS_DIR "\n",
+		        out);
+	else
+		fputs("umount " NETNS_DIR "\nrmdir " NETNS_DIR "\n", out);
+}
+
+const struct kind kind_netns_dir = {
+        .name = "netns directory",
+        .apply = apply,
+        .observe = observe,
+        .tell = tell,
+        .pipe = PIPE_NONE,
+};
