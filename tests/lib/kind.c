@@ -100,22 +100,3 @@ const char *shell_line(const char *format, ...)
 	free(command);
 	return line;
 }
-
-int run_tests(const char *name, SFun setup, SFun teardown, const TTest *const *tests)
-{
-	Suite *suite = suite_create(name);
-	TCase *cases = tcase_create(name);
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(cases, setup, teardown);
-	for (; *tests; tests++)
-		tcase_add_test(cases, *tests);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}

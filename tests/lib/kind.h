@@ -4,7 +4,7 @@
 
 #include "daemon/kernel/internal.h"
 
-#include <check.h>
+#include "tests/lib/suite.h"
 
 #define KIND_INSTANCE "0123456789abcdef0123456789abcdef"
 
@@ -26,7 +26,3 @@ void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The first line that a command prints, without its newline, in a buffer that the next call uses
  * again. */
 const char *shell_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Runs the tests of one program in TAP, each between setup and teardown. `tests` ends with NULL.
- * Returns main()'s value. */
-int run_tests(const char *name, SFun setup, SFun teardown, const TTest *const *tests);

@@ -4,16 +4,15 @@
 #include <check.h>
 #include <stdlib.h>
 
-static inline int suite_run(const char *name, const TTest *const *tests, size_t count)
+/* Runs the cases of a list that ends with NULL, and returns main()'s value. */
+static inline int suite_run(TCase *const *cases)
 {
-	Suite *suite = suite_create(name);
-	TCase *tcase = tcase_create(name);
+	Suite *suite = suite_create("suite");
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	for (size_t i = 0; i < count; i++)
-		tcase_add_test(tcase, tests[i]);
-	suite_add_tcase(suite, tcase);
+	for (; *cases; cases++)
+		suite_add_tcase(suite, *cases);
 	srunner_set_tap(runner, "-");
 	srunner_run_all(runner, CK_SILENT);
 	failed = srunner_ntests_failed(runner);
@@ -21,8 +20,17 @@ static inline int suite_run(const char *name, const TTest *const *tests, size_t 
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-#define SUITE_RUN(name, ...)                                                                       \
-	({                                                                                         \
-		const TTest *const tests_[] = {__VA_ARGS__};                                       \
-		suite_run(name, tests_, sizeof(tests_) / sizeof(tests_[0]));                       \
-	})
+#define SUITE_CASES(...) suite_run((TCase *const[]){__VA_ARGS__, NULL})
+
+/* The same for tests, each between setup and teardown; NULL: neither. The list ends with NULL. */
+static inline int run_tests(const char *name, SFun setup, SFun teardown, const TTest *const *tests)
+{
+	TCase *tcase = tcase_create(name);
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	for (; *tests; tests++)
+		tcase_add_test(tcase, *tests);
+	return SUITE_CASES(tcase);
+}
+
+#define SUITE_RUN(name, ...) run_tests(name, NULL, NULL, (const TTest *const[]){__VA_ARGS__, NULL})

@@ -144,6 +144,18 @@ def test_half_a_request(netd):
     assert alive(netd) and netd.ctl("network", "ls", "-q").lines == ["default"]
 
 
+def test_client_with_a_long_address_of_its_own(netd):
+    """An older libevent (before 2.1.12-stable-8+deb12u1) aborts when a client has bound itself to 26 bytes or more."""
+    for length in (25, 26, 60, 107):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.bind("\0" + "x" * (length - 1))
+            client.connect(f"/proc/{netd.pid}/root/run/netd/netd.sock")
+            client.send(b"GET /v1/version HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+    assert alive(netd)
+
+
 def test_no_http_at_all(netd):
     for junk in (b"\0" * 1000, b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", os.urandom(4096), b"\r\n" * 5000):
         with raw(netd) as client:

@@ -1,6 +1,7 @@
 /* Clients of the API that misbehave (silent, slow, deaf, too many, gone) are in nobody's way and
  * cost little. */
 #include "tests/unit/api-client.h"
+#include "tests/lib/suite.h"
 
 #include <poll.h>
 #include <time.h>
@@ -212,10 +213,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("api-clients");
 	TCase *tests = tcase_create("tests"), *impatient = tcase_create("impatient");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
 	tcase_set_timeout(tests, 60);
@@ -225,17 +223,11 @@ int main(void)
 	tcase_add_test(tests, three_hundred_silent_connections_are_in_nobodys_way);
 	tcase_add_test(tests, three_hundred_connections_at_work_are_all_served);
 	tcase_add_test(tests, clients_that_never_read_cost_little);
-	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(impatient, shorten_patience, stop_server);
 	tcase_set_timeout(impatient, 60);
 	tcase_add_test(impatient, silent_clients_are_dropped);
 	tcase_add_test(impatient, a_client_that_drips_is_dropped);
 	tcase_add_test(impatient, the_head_of_a_chunk_cannot_grow_for_ever);
 	tcase_add_test(impatient, a_client_that_does_not_read_is_dropped);
-	suite_add_tcase(suite, impatient);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests, impatient);
 }

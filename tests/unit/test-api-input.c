@@ -1,6 +1,7 @@
 /* Bad input to the API is a problem document that names the field, changes nothing, and costs
  * little. */
 #include "tests/unit/api-client.h"
+#include "tests/lib/suite.h"
 
 static const struct {
 	const char *method, *target, *body;
@@ -213,10 +214,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("api-input");
 	TCase *tests = tcase_create("tests");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
 	tcase_set_timeout(tests, 60);
@@ -225,10 +223,5 @@ int main(void)
 	tcase_add_test(tests, a_head_without_end_is_refused);
 	tcase_add_test(tests, a_body_of_ten_megabytes_is_refused_in_constant_memory);
 	tcase_add_test(tests, a_body_in_endless_chunks_is_refused_in_constant_memory);
-	suite_add_tcase(suite, tests);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests);
 }

@@ -1,5 +1,6 @@
 /* The API's socket file: who may open it, and what it replaces. */
 #include "tests/unit/api-client.h"
+#include "tests/lib/suite.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -82,10 +83,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("api-socket");
 	TCase *tests = tcase_create("tests");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
 	tcase_set_timeout(tests, 60);
@@ -93,10 +91,5 @@ int main(void)
 	tcase_add_test(tests, a_living_daemon_keeps_its_socket);
 	tcase_add_test(tests, the_socket_of_a_dead_daemon_is_replaced);
 	tcase_add_test(tests, what_is_no_socket_stays);
-	suite_add_tcase(suite, tests);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests);
 }

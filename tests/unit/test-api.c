@@ -1,5 +1,6 @@
 /* The API over a real socket: well-meaning clients of every language get what doc/api.md says. */
 #include "tests/unit/api-client.h"
+#include "tests/lib/suite.h"
 
 START_TEST(networks_read_as_documented)
 {
@@ -178,10 +179,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("api");
 	TCase *tests = tcase_create("tests");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
 	tcase_set_timeout(tests, 60);
@@ -196,10 +194,5 @@ int main(void)
 	tcase_add_test(tests, clients_of_other_languages_are_understood);
 	tcase_add_test(tests, a_client_may_ask_whether_to_go_on);
 	tcase_add_test(tests, requests_in_one_write_are_answered_in_order);
-	suite_add_tcase(suite, tests);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests);
 }

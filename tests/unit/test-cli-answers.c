@@ -5,6 +5,7 @@
 #include "tests/unit/run-cli.h"
 
 #include "cli/table.h"
+#include "tests/lib/suite.h"
 
 START_TEST(network_create_says_what_was_made)
 {
@@ -225,10 +226,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("cli-answers");
 	TCase *tests = tcase_create("cli-answers");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, network_create_says_what_was_made);
@@ -242,11 +240,5 @@ int main(void)
 	tcase_add_test(tests, dry_run_prints_the_plan_only);
 	tcase_add_test(tests, terminals_get_nothing_to_obey);
 	tcase_add_test(tests, table_gives_way_to_a_narrow_terminal);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests);
 }

@@ -3,6 +3,7 @@
  * lost.
  */
 #include "tests/unit/run-cli.h"
+#include "tests/lib/suite.h"
 
 #include <netinet/in.h>
 #include <sys/stat.h>
@@ -245,10 +246,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("cli");
 	TCase *tests = tcase_create("cli");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_loop_test(tests, wrong_usage_names_the_word_and_the_usage, 0,
@@ -264,11 +262,5 @@ int main(void)
 	tcase_add_test(tests, listener_is_named_with_its_process);
 	tcase_add_test(tests, output_that_cannot_be_written_is_a_failure);
 	tcase_add_test(tests, exec_needs_a_namespace_and_no_daemon);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests);
 }

@@ -5,6 +5,7 @@
 #include "lib/client.h"
 
 #include "tests/unit/fake-daemon.h"
+#include "tests/lib/suite.h"
 
 #include <linux/capability.h>
 #include <sys/stat.h>
@@ -235,10 +236,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("client");
 	TCase *tests = tcase_create("client");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, request_is_http_with_a_length);
@@ -255,11 +253,5 @@ int main(void)
 	tcase_add_test(tests, forbidden_socket_names_the_group);
 	tcase_add_test(tests, path_that_is_no_sockets_is_bad_input);
 	tcase_add_test(tests, parts_of_a_path_are_encoded);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests);
 }

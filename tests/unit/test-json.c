@@ -1,7 +1,7 @@
 /* The strict reader of JSON objects: what it takes, what it refuses, and how it names the field. */
 #include "lib/json.h"
+#include "tests/lib/suite.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,10 +139,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("json");
 	TCase *tests = tcase_create("json");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tests, an_empty_body_reads_as_an_empty_object);
 	tcase_add_test(tests, what_is_not_one_object_is_refused);
@@ -152,10 +149,5 @@ int main(void)
 	tcase_add_test(tests, a_wrong_type_names_the_field);
 	tcase_add_test(tests, an_unknown_field_is_refused);
 	tcase_add_test(tests, the_first_error_stays);
-	suite_add_tcase(suite, tests);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests);
 }

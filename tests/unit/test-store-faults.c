@@ -4,6 +4,7 @@
  * dies, or the call fails. Every k is tried until the operation gets through undisturbed.
  */
 #include "tests/unit/store-fixture.h"
+#include "tests/lib/suite.h"
 
 #include <signal.h>
 #include <sqlite3.h>
@@ -272,10 +273,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("store-faults");
 	TCase *tests = tcase_create("tests");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, make_directory, remove_directory);
 	tcase_set_timeout(tests, 60);
@@ -284,10 +282,5 @@ int main(void)
 	tcase_add_test(tests, killed_at_any_call_of_a_first_start_the_next_one_works);
 	tcase_add_loop_test(tests, whichever_call_of_a_commit_fails_the_answer_is_the_truth, 0, 2);
 	tcase_add_test(tests, commits_after_a_failed_one_go_on);
-	suite_add_tcase(suite, tests);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests);
 }

@@ -1,5 +1,6 @@
 /* The database: what goes in comes out, and a file that is not right is never touched. */
 #include "tests/unit/store-fixture.h"
+#include "tests/lib/suite.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -276,10 +277,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("store");
 	TCase *tests = tcase_create("tests");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, make_directory, remove_directory);
 	tcase_set_timeout(tests, 60);
@@ -296,10 +294,5 @@ int main(void)
 	tcase_add_test(tests, a_log_without_its_database_is_no_fresh_start);
 	tcase_add_test(tests, values_that_cannot_be_are_refused);
 	tcase_add_test(tests, a_second_netd_is_refused);
-	suite_add_tcase(suite, tests);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SUITE_CASES(tests);
 }
