@@ -156,6 +156,20 @@ static int set_value(struct kernel *kernel, const struct resource *new, struct e
 	return r;
 }
 
+/* Who switches the whole host's forwarding on has every interface's switch written: it is theirs
+ * from then on. */
+static bool is_administrators(const char *path)
+{
+	static const char prefix[] = "net/ipv4/conf/", suffix[] = "/forwarding";
+	size_t length = strlen(path);
+	char value[SYSCTL_VALUE_SIZE];
+	struct error ignored;
+
+	return strncmp(path, prefix, strlen(prefix)) == 0 && length > strlen(suffix) &&
+	       strcmp(path + length - strlen(suffix), suffix) == 0 &&
+	       sysctl_read("", "net/ipv4/ip_forward", value, &ignored) == 0 && value[0] == '1';
+}
+
 static int restore(struct kernel *kernel, const struct resource *old, struct error *err)
 {
 	_cleanup_(journal_done) struct journal journal = {0};
@@ -169,7 +183,7 @@ static int restore(struct kernel *kernel, const struct resource *old, struct err
 	if (!line)
 		return 0;
 	r = sysctl_read(old->ns, old->name, present, err);
-	if (r == 0 && !strcmp(present, line->new))
+	if (r == 0 && !strcmp(present, line->new) && !is_administrators(old->name))
 		r = sysctl_write(kernel, old->ns, old->name, line->old, err);
 	if (r < 0 && r != -ENOENT)
 		return r;

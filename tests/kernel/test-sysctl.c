@@ -106,6 +106,18 @@ START_TEST(leaves_a_value_that_someone_else_has_changed_since)
 }
 END_TEST
 
+START_TEST(leaves_forwarding_on_once_it_is_the_administrators)
+{
+	struct resource on = sysctl("", FORWARDING, "1", true);
+
+	create(&on);
+	shell("echo 1 >/proc/sys/net/ipv4/ip_forward");
+	delete (&on);
+	is_value("", FORWARDING, "1");
+	ck_assert(!sysctl_journal_has(kernel, FORWARDING));
+}
+END_TEST
+
 START_TEST(keeps_the_first_old_value)
 {
 	struct resource one = sysctl("", "net/ipv4/conf/up.5/rp_filter", "1", true);
@@ -223,7 +235,8 @@ int main(void)
 {
 	const TTest *const tests[] = {lends_a_value_of_the_host_and_gives_it_back,
 	        does_not_write_what_is_right_already,
-	        leaves_a_value_that_someone_else_has_changed_since, keeps_the_first_old_value,
+	        leaves_a_value_that_someone_else_has_changed_since,
+	        leaves_forwarding_on_once_it_is_the_administrators, keeps_the_first_old_value,
 	        forgets_a_line_whose_interface_is_gone, takes_no_notice_of_another_boot,
 	        writes_inside_a_namespace, observes_journal_own_interfaces_and_namespaces,
 	        says_what_gives_a_read_only_proc_sys, tells_commands_that_do_the_same, NULL};

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 
+from lib.host import NETD
 from lib.snapshot import wait_same
 from lib.wait import wait_for
 
@@ -161,3 +162,26 @@ def test_global_forwarding_is_left_alone(host, out):
     create(host, "my-net")
     assert host.sysctl("net/ipv4/ip_forward") == "0"
     assert host.sysctl(f"net/ipv4/conf/{out.interface}/forwarding") == "1"
+
+
+def switched(host):
+    elements = host.json("nft", "-j", "list", "set", "inet", "netd", "nd_switched")["nftables"][1]["set"].get("elem", [])
+    return sorted(elements)
+
+
+def test_forwarding_is_the_administrators_once_they_switch_it_on(netd, out):
+    """Then the interfaces forward for everyone, and go on doing so when netd goes."""
+    assert switched(netd) == [out.interface]
+    netd.sysctl("net/ipv4/ip_forward", "1")
+    wait_for(lambda: switched(netd) == [], "no interface forwards for netd alone")
+    netd.stop_daemon()
+    netd.run(NETD, "--cleanup")
+    assert netd.sysctl(f"net/ipv4/conf/{out.interface}/forwarding") == "1"
+
+
+def test_networks_go_on_when_the_administrator_switches_forwarding_off(netd, out):
+    netd.sysctl("net/ipv4/ip_forward", "1")
+    wait_for(lambda: switched(netd) == [], "no interface forwards for netd alone")
+    netd.sysctl("net/ipv4/ip_forward", "0")
+    wait_for(lambda: switched(netd) == [out.interface], "netd has switched the interface on again")
+    wait_for(lambda: netd.sysctl("net/ipv4/conf/netd0/forwarding") == "1", "the bridge forwards again")
