@@ -21,6 +21,11 @@
 	{                                                                                          \
 		"NS", "namespace", ARGUMENT_NAME                                                   \
 	}
+/* Whoever made it, it can be looked at and entered. */
+#define NETNS                                                                                      \
+	{                                                                                          \
+		"NS", "namespace", ARGUMENT_NETNS                                                  \
+	}
 #define NAME                                                                                       \
 	{                                                                                          \
 		"NAME", "name", ARGUMENT_NAME                                                      \
@@ -42,12 +47,12 @@ static const struct command table[] = {
                 noun_rm, &network_noun},
         {{"ns", "create"}, {NAME}, NULL, CREATE, "make a network namespace", namespace_create},
         {{"ns", "ls"}, {{0}}, NULL, 0, "list the namespaces", noun_ls, &namespace_noun},
-        {{"ns", "inspect"}, {NAMES}, NULL, 0, "show all about namespaces", noun_inspect,
-                &namespace_noun},
+        {{"ns", "inspect"}, {{"NAME", "name", ARGUMENT_NETNS, .repeated = true}}, NULL, 0,
+                "show all about namespaces", noun_inspect, &namespace_noun},
         {{"ns", "rm"}, {NAMES}, NULL, REMOVE,
                 "remove namespaces (-f: while processes run inside, too)", noun_rm,
                 &namespace_noun},
-        {{"ns", "exec"}, {NAMESPACE}, "CMD...", 0, "the same as exec", exec_run},
+        {{"ns", "exec"}, {NETNS}, "CMD...", 0, "the same as exec", exec_run},
         {{"connect"}, {NETWORK, NAMESPACE}, NULL,
                 OPTION(IP) | OPTION(MAC) | OPTION(IFNAME) | OPTION(EXISTING) | CREATE,
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
@@ -61,7 +66,7 @@ static const struct command table[] = {
         {{"unpublish"}, {{"[HOSTIP:]HOSTPORT[/tcp|udp]", "port"}}, NULL, CHANGE,
                 "end a published port", publication_unpublish},
         {{"ports"}, {{0}}, NULL, 0, "list the published ports", noun_ls, &publication_noun},
-        {{"exec"}, {NAMESPACE}, "CMD...", 0,
+        {{"exec"}, {NETNS}, "CMD...", 0,
                 "run a command (a shell) in a namespace, with your own rights", exec_run},
         {{"version"}, {{0}}, NULL, 0, "show the versions of netd-ctl and netd", version_show},
         {{"help"}, {{"COMMAND", "command", .optional = true, .repeated = true}}, NULL, 0,

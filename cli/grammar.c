@@ -206,6 +206,8 @@ static int check_arguments(const struct call *call, struct error *err)
 
 			if (argument->kind == ARGUMENT_NAME)
 				r = parse_name(call->arguments[n], argument->field, name, err);
+			else if (argument->kind == ARGUMENT_NETNS)
+				r = parse_netns(call->arguments[n], argument->field, name, err);
 			if (r < 0)
 				return r;
 			more = argument->repeated;

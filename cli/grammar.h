@@ -44,8 +44,9 @@ struct option_spec {
 extern const struct option_spec option_specs[OPTION_COUNT];
 
 enum argument_kind {
-	ARGUMENT_TEXT, /* the command's function looks at it */
-	ARGUMENT_NAME, /* parse_name() must accept it */
+	ARGUMENT_TEXT,  /* the command's function looks at it */
+	ARGUMENT_NAME,  /* parse_name() must accept it */
+	ARGUMENT_NETNS, /* parse_netns() must accept it */
 };
 
 struct argument {

@@ -103,11 +103,11 @@ static json_t *subnets_of(const struct call *call)
 static int check(const struct call *call, unsigned long *mtu, struct error *err)
 {
 	if (call_has(call, OPTION_GATEWAY) && !call_has(call, OPTION_SUBNET))
-		return error_field(err, "gateway",
-		        "network create: --gateway needs --subnet: it is an address of it");
+		return error_field(
+		        err, "gateway", "--gateway needs --subnet: it is an address of it");
 	if (!call_has(call, OPTION_MTU))
 		return 0;
-	return parse_number(call->options[OPTION_MTU], "mtu", 1, 65535, mtu, err);
+	return parse_number(call->options[OPTION_MTU], "mtu", 68, 65535, mtu, err);
 }
 
 int network_create(const struct call *call)
@@ -117,7 +117,7 @@ int network_create(const struct call *call)
 	json_t *body;
 
 	if (check(call, &mtu, &err) < 0)
-		return output_error(&err);
+		return change_error(call, &err);
 	body = json_pack("{s:s, s:o*, s:s*, s:o*, s:b, s:b}", "name", call->arguments[0], "subnets",
 	        subnets_of(call), "bridge", call->options[OPTION_BRIDGE], "mtu",
 	        mtu ? json_integer((json_int_t)mtu) : NULL, "internal",

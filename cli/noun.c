@@ -102,15 +102,25 @@ int noun_inspect(const struct call *call)
 	return status;
 }
 
-static void print_lines(const json_t *lines)
+static void print_lines(const char *before, const json_t *lines)
 {
 	const json_t *line;
 	size_t i;
 
 	json_array_foreach (lines, i, line) {
 		if (json_is_string(line))
-			output_line("%s", json_string_value(line));
+			output_line("%s%s", before, json_string_value(line));
 	}
+}
+
+int change_error(const struct call *call, struct error *err)
+{
+	const char *const *words = call->command->words;
+
+	if (err->code == ERROR_INVALID)
+		error_context(
+		        err, "%s%s%s", words[0], words[1] ? " " : "", words[1] ? words[1] : "");
+	return output_error(err);
 }
 
 int change_post(const struct call *call, const char *path, json_t *body,
@@ -122,11 +132,11 @@ int change_post(const struct call *call, const char *path, json_t *body,
 	if (!body)
 		return out_of_memory();
 	if (request_send(call, "POST", path, body, &answer, &err) < 0)
-		return output_error(&err);
+		return change_error(call, &err);
 	if (call_has(call, OPTION_JSON))
 		output_json(answer);
 	else if (call_has(call, OPTION_DRY_RUN))
-		print_lines(json_object_get(answer, "plan"));
+		print_lines("", json_object_get(answer, "plan"));
 	else
 		say(call, answer);
 	return EXIT_DONE;
@@ -169,11 +179,11 @@ void removal_add(struct removal *removal, char *path, const char *name)
 	else if (call_has(call, OPTION_JSON))
 		merge(&removal->answers, answer);
 	else if (call_has(call, OPTION_DRY_RUN))
-		print_lines(json_object_get(answer, "plan"));
+		print_lines("", json_object_get(answer, "plan"));
 	else if (call_has(call, OPTION_QUIET))
 		output_line("%s", name);
 	else
-		print_lines(json_object_get(answer, "removed"));
+		print_lines("removed ", json_object_get(answer, "removed"));
 }
 
 int removal_end(struct removal *removal)

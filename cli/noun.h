@@ -24,6 +24,10 @@ const char *field_text(const json_t *object, const char *name);
 /* A whole number of an object; 0 where there is none. */
 long long field_number(const json_t *object, const char *name);
 
+/* Says on standard error what the command was refused for; returns the exit status. An error about
+ * a value names the value only, so the command is put before it. */
+int change_error(const struct call *call, struct error *err);
+
 /*
  * POSTs `body` (taken over; NULL: memory is out) and prints the answer: with --dry-run the plan,
  * with

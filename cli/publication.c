@@ -96,7 +96,7 @@ int publication_publish(const struct call *call)
 	json_t *body;
 
 	if (parse_port_spec(call->arguments[0], "port", &spec, &err) < 0)
-		return output_error(&err);
+		return change_error(call, &err);
 	body = json_pack("{s:s, s:s, s:i, s:i, s:s*, s:s*, s:b}", "protocol",
 	        protocol_name(spec.protocol), "host_ip", ip_format(&spec.host_ip, host_ip),
 	        "host_port", spec.host_port, "port", spec.port, "namespace",
@@ -129,7 +129,7 @@ int publication_unpublish(const struct call *call)
 	struct error err;
 
 	if (parse_port_key(call->arguments[0], "port", &key, &err) < 0)
-		return output_error(&err);
+		return change_error(call, &err);
 	removal_add(&removal, key_path(&key), call->arguments[0]);
 	return removal_end(&removal);
 }

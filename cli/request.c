@@ -53,8 +53,8 @@ static void name_listener(const json_t *problem, struct error *err)
 		return;
 	if (!listener_find((unsigned long long)json_integer_value(inode), &listener))
 		return;
-	snprintf(err->text + length, sizeof(err->text) - length, " (pid %d, %s)", (int)listener.pid,
-	        listener.program);
+	snprintf(err->text + length, sizeof(err->text) - length, " (it is pid %d, %s)",
+	        (int)listener.pid, listener.program);
 }
 
 int request_send(const struct call *call, const char *method, const char *path, json_t *body,

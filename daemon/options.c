@@ -68,7 +68,7 @@ static int set_string(char **target, const char *value, struct error *err)
 	return 0;
 }
 
-/* A setting that the file may have, too. -ENOENT: there is no such setting. */
+/* A setting that the file may have, too. */
 static int set(struct options *options, const char *name, const char *value, struct error *err)
 {
 	if (strcmp(name, "socket") == 0)
@@ -78,7 +78,9 @@ static int set(struct options *options, const char *name, const char *value, str
 	if (strcmp(name, "runtime-dir") == 0)
 		return set_string(&options->runtime_dir, value, err);
 	if (strcmp(name, "log-level") != 0)
-		return error_set(err, ERROR_INVALID, ENOENT, "is no setting of netd");
+		return error_set(err, ERROR_INVALID, 0,
+		        "netd has no such setting; there are socket, state-dir, runtime-dir and "
+		        "log-level");
 	if (log_level_parse(value, &options->log_level) < 0)
 		return error_set(err, ERROR_INVALID, 0,
 		        "'%.40s' is no level; it is error, warning, info or debug", value);
@@ -99,7 +101,8 @@ static int on_setting(void *arg, const char *section, const char *name, const ch
 
 	if (file->result < 0)
 		return 1;
-	file->result = *section ? error_set(file->err, ERROR_INVALID, 0, "there are no sections")
+	file->result = *section ? error_set(file->err, ERROR_INVALID, 0,
+	                                  "the file has no sections; take the line in [] out")
 	                        : set(file->options, name, value, file->err);
 	if (file->result < 0)
 		error_context(

@@ -45,6 +45,23 @@ int parse_name(const char *text, const char *field, char ret[NAME_SIZE], struct 
 	return 0;
 }
 
+int parse_netns(const char *text, const char *field, char ret[NAME_SIZE], struct error *err)
+{
+	size_t length = strlen(text);
+	bool good = length >= 1 && length < NAME_SIZE && strcmp(text, ".") != 0 &&
+	            strcmp(text, "..") != 0;
+
+	for (const char *c = text; good && *c; c++)
+		good = *c >= ' ' && *c <= '~' && *c != '/';
+	if (!good)
+		return error_field(err, field,
+		        "%s: %s is no name of a namespace: 1 to %d printable characters without "
+		        "'/'",
+		        field, quote(text).text, NAME_SIZE - 1);
+	memcpy(ret, text, length + 1);
+	return 0;
+}
+
 int parse_ifname(const char *text, const char *field, char ret[IFNAMSIZ], struct error *err)
 {
 	size_t length = strlen(text);
@@ -250,11 +267,15 @@ int parse_port_key(const char *text, const char *field, struct port_spec *ret, s
 	if (port) {
 		*port++ = '\0';
 		r = parse_ip(copy, field, &spec.host_ip, err);
+		if (r < 0)
+			return error_field(err, field,
+			        "%s: %s is not the host's side of a published port; write "
+			        "[HOSTIP:]HOSTPORT[/tcp|udp], like 8080",
+			        field, quote(text).text);
 	} else {
 		port = copy;
 	}
-	if (r == 0)
-		r = parse_port(port, field, &spec.host_port, err);
+	r = parse_port(port, field, &spec.host_port, err);
 	if (r < 0)
 		return r;
 	*ret = spec;

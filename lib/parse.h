@@ -17,6 +17,10 @@
 
 int parse_name(const char *text, const char *field, char ret[NAME_SIZE], struct error *err);
 
+/* What others may have called a namespace that is there already: a file name of 1 to 63 printable
+ * ASCII characters. It can be looked at, but not be given. */
+int parse_netns(const char *text, const char *field, char ret[NAME_SIZE], struct error *err);
+
 /* An interface name as the kernel accepts it (1 to 15 bytes, no '/', no space, not "." or ".."),
  * and of printable ASCII without quotes, backslash, ':' or '%'. */
 int parse_ifname(const char *text, const char *field, char ret[IFNAMSIZ], struct error *err);

@@ -134,14 +134,14 @@ int namespace_inspect(const struct call *call, json_t **ret, struct error *err)
 	struct known known;
 	json_t *object;
 	char name[NAME_SIZE];
-	int r = parse_name(call->names[0], "namespace", name, err);
+	int r = parse_netns(call->names[0], "namespace", name, err);
 
 	if (r == 0)
 		r = look_netns(engine_kernel(call->engine), name, &look, err);
 	if (r < 0)
 		return r;
 	known = (struct known){.name = name,
-	        .look = look.exists ? &look : NULL,
+	        .look = look.exists && !look.stale ? &look : NULL,
 	        .ns = model_namespace(engine_model(call->engine), name)};
 	if (!known.look && !known.ns) {
 		r = error_field(err, "namespace",
@@ -192,7 +192,7 @@ int namespace_answer(
 
 	if (r < 0)
 		return r;
-	known.look = look.exists ? &look : NULL;
+	known.look = look.exists && !look.stale ? &look : NULL;
 	/* Nobody lives in a new one, and walking /proc takes longer than making it did. */
 	if (answer->existed)
 		r = count_processes(&known, 1, err);

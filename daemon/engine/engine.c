@@ -23,13 +23,54 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
 	engine_reap_later(arg);
 }
 
+/* What could be repaired is known by its identity, also where something else could not. */
+static int repair(struct engine *engine, struct model *fork, struct error *err)
+{
+	struct error later;
+	int r = engine_reconcile(engine, fork, err);
+	int identified = engine_identify(engine, fork, r < 0 ? &later : err);
+
+	return r < 0 ? r : identified;
+}
+
+/* Puts into the fork the namespaces that an earlier repair could not make. */
+static int touch_unidentified(struct model *fork, struct error *err)
+{
+	const struct namespace *ns;
+	char key[KEY_SIZE] = "";
+
+	while ((ns = model_next(fork, TABLE_NAMESPACES, key)))
+		if (!ns->cookie && model_put_namespace(fork, ns) < 0)
+			return error_memory(err);
+	return 0;
+}
+
+static int repair_again(struct engine *engine, struct error *err)
+{
+	struct model *fork = model_fork(engine->model);
+	struct error commit_err = {0};
+	int r = fork ? touch_unidentified(fork, err) : error_memory(err), committed;
+
+	if (r < 0) {
+		model_free(fork);
+		return r;
+	}
+	r = repair(engine, fork, err);
+	committed = engine_commit(engine, fork, r < 0 ? &commit_err : err);
+	if (committed < 0)
+		model_free(fork);
+	else
+		model_merge(fork, engine->model);
+	return r < 0 ? r : committed;
+}
+
 static void on_reconcile(evutil_socket_t fd, short what, void *arg)
 {
 	const struct timeval later = {.tv_sec = 10};
 	struct engine *engine = arg;
 	struct error err = {0};
 
-	if (engine_reconcile(engine, engine->model, &err) == 0)
+	if (repair_again(engine, &err) == 0)
 		return;
 	log_error("repair: %s; tried again in %ld s", err.text, (long)later.tv_sec);
 	event_add(engine->reconcile, &later);
@@ -110,8 +151,7 @@ static int settle_and_repair(struct engine *engine, struct model *fork, struct e
 
 	if (r < 0)
 		return r;
-	if (engine_reconcile(engine, fork, &repair_err) < 0 ||
-	        engine_identify(engine, fork, &repair_err) < 0) {
+	if (repair(engine, fork, &repair_err) < 0) {
 		log_error("repair: %s; netd runs, and tries again", repair_err.text);
 		event_add(engine->reconcile, &(const struct timeval){.tv_sec = 10});
 	}

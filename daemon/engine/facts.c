@@ -53,6 +53,14 @@ static int gather_network(struct engine *engine, struct facts *facts, struct err
 	return 0;
 }
 
+/* A default route that is netd's own, also if a member of the batch is about to take it away. */
+static bool has_own_default(const struct model *model, const char *name)
+{
+	const struct namespace *ns = model_namespace(model, name);
+
+	return ns && namespace_default_endpoint(model, ns);
+}
+
 static int gather_namespace(struct engine *engine, const struct request *request,
         struct facts *facts, struct error *err)
 {
@@ -61,18 +69,19 @@ static int gather_namespace(struct engine *engine, const struct request *request
 
 	if (r < 0)
 		return r;
-	facts->ns_exists = there.exists;
+	facts->ns_exists = there.exists && !there.stale;
 	facts->ns_is_host = there.is_host;
 	facts->ns_stale = there.stale;
 	facts->ns_symlink = there.symlink;
 	facts->ns_cookie = there.cookie;
-	if (!there.exists)
+	if (!facts->ns_exists)
 		return 0;
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_processes(&there.inode, &facts->ns_processes, 1, err);
 	if (request->kind != REQUEST_CONNECT || there.is_host)
 		return 0;
-	facts->ns_default_route = look_default_route(engine->kernel, request->namespace);
+	facts->ns_default_route = !has_own_default(engine->model, request->namespace) &&
+	                          look_default_route(engine->kernel, request->namespace);
 	return link_names(engine, request->namespace, &facts->ns_links, &facts->ns_link_count, err);
 }
 
@@ -129,6 +138,15 @@ int facts_gather(
 
 /* --- the host's own interfaces and resolvers --- */
 
+bool facts_forwards(const char *interface)
+{
+	char path[RESOURCE_NAME_SIZE], value[16] = "0";
+	struct error gone;
+
+	snprintf(path, sizeof(path), "net/ipv4/conf/%s/forwarding", interface);
+	return sysctl_read("", path, value, &gone) < 0 || value[0] != '0';
+}
+
 /*
  * Whether this interface forwards only because netd says so. With the administrator's own
  * ip_forward on, what netd had switched on before is theirs now; what is off even then was switched
@@ -136,13 +154,10 @@ int facts_gather(
  */
 static bool is_switched(struct kernel *kernel, const char *name, bool forwarding_host)
 {
-	char path[RESOURCE_NAME_SIZE], value[16] = "1";
-	struct error err;
+	char path[RESOURCE_NAME_SIZE];
 
 	snprintf(path, sizeof(path), "net/ipv4/conf/%s/forwarding", name);
-	if (sysctl_read("", path, value, &err) < 0)
-		return false;
-	return value[0] == '0' || (!forwarding_host && sysctl_journal_has(kernel, path));
+	return !facts_forwards(name) || (!forwarding_host && sysctl_journal_has(kernel, path));
 }
 
 static int gather_interfaces(struct engine *engine, struct request *ret, struct error *err)

@@ -69,6 +69,8 @@ int facts_gather(
         struct engine *engine, const struct request *request, struct facts *ret, struct error *err);
 /* A REQUEST_HOST that says how the host is now: its interfaces and its resolvers. */
 int facts_host(struct engine *engine, struct request *ret, struct error *err);
+/* Whether this interface of the host forwards IPv4; true also where it is gone. */
+bool facts_forwards(const char *interface);
 /* Whether bridged IPv4 passes the inet hooks. */
 bool facts_bridge_netfilter(void);
 /* What the answer of a granted request should warn of. */

@@ -89,17 +89,41 @@ static int apply_final(struct engine *engine, const struct tombstone *const *tom
 	return r < 0 ? r : kernel_apply_all(engine->kernel, &plan.final, err);
 }
 
+/* Whether this request may have left the tombstone. */
+static bool concerns(const struct request *request, const struct tombstone *tombstone)
+{
+	switch (request->kind) {
+	case REQUEST_NS_REMOVE:
+		return tombstone->kind == TOMBSTONE_FLOWS ||
+		       strcmp(request->namespace, tombstone->name) == 0;
+	case REQUEST_NETWORK_REMOVE:
+		return tombstone->kind != TOMBSTONE_NETNS;
+	case REQUEST_DISCONNECT:
+	case REQUEST_UNPUBLISH:
+	case REQUEST_PUBLISH:
+		return tombstone->kind == TOMBSTONE_FLOWS;
+	case REQUEST_NETWORK_CREATE:
+	case REQUEST_NS_CREATE:
+	case REQUEST_CONNECT:
+	case REQUEST_NS_RELEASE:
+	case REQUEST_HOST:
+	case REQUEST_REAP:
+		return false;
+	}
+	return false;
+}
+
+/* The reason names what is held. */
 static void warn(struct pendings *answers, const struct tombstone *tombstone, const char *reason)
 {
 	struct pending *pending;
 
-	log_warning("%s is removed but not gone yet: %s", tombstone->name, reason);
+	log_warning("removed, but not gone yet: %s", reason);
 	if (!answers)
 		return;
 	TAILQ_FOREACH (pending, answers, entry)
-		if (pending->result == 0 &&
-		        (strcmp(pending->request.namespace, tombstone->name) == 0 ||
-		                pending->request.kind == REQUEST_NETWORK_REMOVE))
+		if (pending->result == 0 && !pending->request.dry_run &&
+		        concerns(&pending->request, tombstone))
 			answer_warn(&pending->answer,
 			        "removed, but still held: %s; netd goes on trying", reason);
 }
@@ -157,11 +181,22 @@ void engine_reap(struct engine *engine, struct pendings *answers)
 		again_in(engine, good ? QUIET_MS : PAUSE_FIRST_MS);
 }
 
+/* The next group for the timer: veth pairs, and when there are none left, what has failed before.
+ */
+static unsigned collect_later(
+        const struct engine *engine, const struct tombstone *ret[LINK_DELETIONS_MAX])
+{
+	char key[KEY_SIZE] = "";
+	unsigned count = collect(engine, true, ret, key);
+
+	key[0] = '\0';
+	return count ? count : collect(engine, false, ret, key);
+}
+
 void engine_reap_later(struct engine *engine)
 {
 	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
 	struct request bury = {.kind = REQUEST_REAP};
-	char key[KEY_SIZE] = "";
 	struct error err;
 	unsigned count;
 
@@ -169,7 +204,7 @@ void engine_reap_later(struct engine *engine)
 		again_in(engine, QUIET_MS);
 		return;
 	}
-	count = collect(engine, true, tombstones, key);
+	count = collect_later(engine, tombstones);
 	if (work_off(engine, tombstones, count, NULL)) {
 		engine->reap_pause = PAUSE_FIRST_MS;
 	} else {
@@ -180,6 +215,6 @@ void engine_reap_later(struct engine *engine)
 	}
 	if (engine->gone.count && engine_submit(engine, &bury, NULL, NULL, &err) < 0)
 		log_error("bury tombstones: %s", err.text);
-	else if (collect(engine, true, tombstones, key))
+	else if (collect_later(engine, tombstones))
 		again_in(engine, QUIET_MS);
 }

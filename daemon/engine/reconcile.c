@@ -5,6 +5,7 @@
 #include "daemon/engine/internal.h"
 
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/netns_record.h"
 #include "daemon/kernel/nft.h"
 #include "daemon/model/rules.h"
 #include "daemon/render/render.h"
@@ -62,6 +63,18 @@ static int release(
 	return grant(engine, fork, &request, err);
 }
 
+/* Whether netd made this one in this boot already: a start that was killed before it committed. */
+static bool is_own(
+        const struct engine *engine, const struct model *model, const struct look_netns *there)
+{
+	struct netns_record record;
+	struct error ignored;
+
+	return netns_record_read(engine->runtime_dir, there->name, &record, &ignored) == 1 &&
+	       strcmp(record.instance, model_host(model)->instance) == 0 &&
+	       strcmp(record.boot_id, engine->boot_id) == 0 && record.cookie == there->cookie;
+}
+
 /* A created namespace of an earlier boot: made again, or, where someone was faster, theirs. */
 static int bring_back(struct engine *engine, struct model *fork, const struct namespace *ns,
         const struct look_netns *there, struct error *err)
@@ -70,9 +83,11 @@ static int bring_back(struct engine *engine, struct model *fork, const struct na
 
 	back.cookie = there->cookie;
 	back.boot_id[0] = '\0';
-	if (there->exists) {
-		back.origin = ORIGIN_ADOPTED;
-		back.own_route = look_default_route(engine->kernel, ns->name);
+	if (there->exists && !there->stale) {
+		if (!is_own(engine, fork, there)) {
+			back.origin = ORIGIN_ADOPTED;
+			back.own_route = look_default_route(engine->kernel, ns->name);
+		}
 		memcpy(back.boot_id, engine->boot_id, sizeof(back.boot_id));
 	}
 	return model_put_namespace(fork, &back) < 0 ? error_memory(err) : 0;

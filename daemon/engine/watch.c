@@ -25,6 +25,7 @@ struct watch {
 	struct engine *engine;
 	struct mnl_socket *rtnl;
 	int inotify, netns_wd;
+	char own[IFNAMSIZ]; /* a link of netd's that this burst of events tells of */
 	struct event *on_rtnl, *on_inotify, *refresh, *look;
 };
 
@@ -36,14 +37,31 @@ static void refresh_soon(struct watch *watch)
 		event_add(watch->refresh, &soon);
 }
 
+/* Another interface has the name of one that netd had switched on: to the model nothing changed. */
+static void look_for_replaced(struct watch *watch, const struct request *request)
+{
+	const struct timeval soon = {.tv_usec = SETTLE_MS * 1000};
+	const struct model *model = watch->engine->model;
+
+	for (unsigned i = 0; i < request->interface_count; i++) {
+		const struct interface *now = &request->interfaces[i];
+		const struct interface *known = model_object(model, TABLE_INTERFACES, now->name);
+
+		if (known && known->switched && now->switched && !facts_forwards(now->name))
+			event_add(watch->engine->reconcile, &soon);
+	}
+}
+
 static void on_refresh(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 	struct request request = {0};
 	struct error err = {0};
+	int r = facts_host(watch->engine, &request, &err);
 
-	if (facts_host(watch->engine, &request, &err) < 0 ||
-	        engine_submit(watch->engine, &request, NULL, NULL, &err) < 0) {
+	if (r == 0)
+		look_for_replaced(watch, &request);
+	if (r < 0 || engine_submit(watch->engine, &request, NULL, NULL, &err) < 0) {
 		log_warning("look at the host's interfaces: %s", err.text);
 		request_done(&request);
 	}
@@ -55,6 +73,31 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter)
 		refresh_soon(watch);
+}
+
+/* --- namespaces --- */
+
+/* The namespace of this name may be gone, or be another one. */
+static void look_at_namespace(struct watch *watch, const char *name)
+{
+	struct engine *engine = watch->engine;
+	const struct namespace *ns = model_namespace(engine->model, name);
+	struct request request = {.kind = REQUEST_NS_RELEASE};
+	struct look_netns there = {0};
+	struct error err = {0};
+
+	if (!ns || ns->cookie == 0)
+		return;
+	if (look_netns(engine->kernel, name, &there, &err) < 0) {
+		log_warning("look at namespace %s: %s", name, err.text);
+		return; /* not to know is no reason to let go of it */
+	}
+	if (there.exists && there.cookie == ns->cookie)
+		return;
+	log_info("namespace %s was removed by someone: its endpoints are freed", name);
+	memcpy(request.namespace, ns->name, NAME_SIZE);
+	if (engine_submit(engine, &request, NULL, NULL, &err) < 0)
+		log_error("release namespace %s: %s", name, err.text);
 }
 
 /* --- rtnetlink --- */
@@ -76,6 +119,35 @@ static int on_link_attribute(const struct nlattr *attribute, void *arg)
 	return MNL_CB_OK;
 }
 
+/*
+ * The outer end of a pair went, perhaps because the namespace did: of one that is adopted by a
+ * symlink no file need have gone. The mark is "netd:INSTANCE:NETWORK/NAMESPACE".
+ */
+static void on_own_link(struct watch *watch, const struct nlmsghdr *header, const char *alias)
+{
+	const char *slash = strrchr(alias, '/');
+
+	if (slash && header->nlmsg_type == RTM_DELLINK)
+		look_at_namespace(watch, slash + 1);
+}
+
+/*
+ * Whether this tells of a link of netd's before it got its mark, or of one as a bridge's port,
+ * where marks are not told. Else each connect would have all of the host's interfaces looked at.
+ */
+static bool is_own_link(struct watch *watch, const struct nlmsghdr *header, const char *name)
+{
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(header);
+
+	if (link->ifi_family == AF_BRIDGE)
+		return true;
+	if (header->nlmsg_type == RTM_DELLINK || strlen(name) >= IFNAMSIZ)
+		return false;
+	if (strcmp(name, watch->own) != 0 && look_link_ours(watch->engine->kernel, name))
+		strcpy(watch->own, name);
+	return strcmp(name, watch->own) == 0;
+}
+
 /* An interface that is not netd's and that the model does not know, or does not have any more. */
 static void on_link(struct watch *watch, const struct nlmsghdr *header)
 {
@@ -85,7 +157,10 @@ static void on_link(struct watch *watch, const struct nlmsghdr *header)
 	if (mnl_attr_parse(header, sizeof(struct ifinfomsg), on_link_attribute, &event) < 0)
 		return;
 	known = model_object(watch->engine->model, TABLE_INTERFACES, event.name) != NULL;
-	if (strncmp(event.alias, "netd:", 5) != 0 && known != (header->nlmsg_type == RTM_NEWLINK))
+	if (strncmp(event.alias, "netd:", 5) == 0)
+		on_own_link(watch, header, event.alias);
+	else if (known != (header->nlmsg_type == RTM_NEWLINK) &&
+	         !is_own_link(watch, header, event.name))
 		refresh_soon(watch);
 }
 
@@ -127,6 +202,7 @@ static void on_rtnl(evutil_socket_t fd, short what, void *arg)
 	char buffer[32768];
 	ssize_t size;
 
+	watch->own[0] = '\0';
 	while ((size = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0)
 		mnl_cb_run(buffer, (size_t)size, 0, 0, on_message, watch);
 	if (size < 0 && errno == ENOBUFS)
@@ -149,24 +225,14 @@ static int open_rtnl(struct watch *watch, struct error *err)
 
 /* --- files --- */
 
-/* The namespace of this name may be gone, or be another one. */
-static void on_netns_removed(struct watch *watch, const char *name)
+/* Events were lost, or none were sent yet. */
+static void look_at_namespaces(struct watch *watch)
 {
-	struct engine *engine = watch->engine;
-	const struct namespace *ns = model_namespace(engine->model, name);
-	struct request request = {.kind = REQUEST_NS_RELEASE};
-	struct look_netns there = {0};
-	struct error err = {0};
+	const struct namespace *ns;
+	char key[KEY_SIZE] = "";
 
-	if (!ns || ns->cookie == 0)
-		return;
-	if (look_netns(engine->kernel, name, &there, &err) == 0 && there.exists &&
-	        there.cookie == ns->cookie)
-		return;
-	log_info("namespace %s was removed by someone: its endpoints are freed", name);
-	memcpy(request.namespace, ns->name, NAME_SIZE);
-	if (engine_submit(engine, &request, NULL, NULL, &err) < 0)
-		log_error("release namespace %s: %s", name, err.text);
+	while ((ns = model_next(watch->engine->model, TABLE_NAMESPACES, key)))
+		look_at_namespace(watch, ns->name);
 }
 
 static void on_inotify(evutil_socket_t fd, short what, void *arg)
@@ -180,7 +246,9 @@ static void on_inotify(evutil_socket_t fd, short what, void *arg)
 			const struct inotify_event *event = (const void *)next;
 
 			if (event->wd == watch->netns_wd && event->len)
-				on_netns_removed(watch, event->name);
+				look_at_namespace(watch, event->name);
+			else if (event->mask & IN_Q_OVERFLOW)
+				look_at_namespaces(watch);
 			else if (event->len && strcmp(event->name, "resolv.conf") == 0)
 				refresh_soon(watch);
 			next += sizeof(*event) + event->len;
@@ -222,7 +290,9 @@ static int add_events(struct watch *watch, struct error *err)
 	        event_add(watch->on_rtnl, NULL) < 0 || event_add(watch->on_inotify, NULL) < 0 ||
 	        event_add(watch->look, &interval) < 0)
 		return error_memory(err);
-	refresh_soon(watch); /* for what came between the first look and this watch */
+	/* For what came between the first look and this watch. */
+	refresh_soon(watch);
+	look_at_namespaces(watch);
 	return 0;
 }
 

@@ -10,6 +10,11 @@
  * used again meanwhile, costs time but never another one's flow. The kernel's filter on the dump
  * (Linux 5.8) saves carrying a full table through the socket: one walk per resource. Above a
  * handful of resources one unfiltered walk for all of them is cheaper.
+ *
+ * The sockets stay open from one purge to the next. Closing any netfilter socket waits for the
+ * kernel to free what nf_tables has removed shortly before, which takes twenty milliseconds, and a
+ * purge always comes right after such a removal. They are closed after a failure only, so that
+ * nothing of an answer that broke off is taken for the next one.
  */
 #include "daemon/kernel/flows.h"
 
@@ -39,19 +44,66 @@ enum filter_bit {
 	FILTER_DESTINATION_PORT = 1 << 5,
 };
 
+struct flows {
+	int dump, delete, route; /* -1: not open. A dump must not share one */
+};
+
 struct purge {
 	struct flows_index index;
-	int dump, delete, route; /* sockets; a dump must not share one */
+	const struct flows *sockets;
 	struct error *err;
 	int result;
 };
 
 static void purge_done(struct purge *purge)
 {
-	closep(&purge->dump);
-	closep(&purge->delete);
-	closep(&purge->route);
 	flows_index_done(&purge->index);
+}
+
+static void close_sockets(struct flows *flows)
+{
+	int *const sockets[] = {&flows->dump, &flows->delete, &flows->route};
+
+	for (size_t i = 0; i < sizeof sockets / sizeof *sockets; i++) {
+		closep(sockets[i]);
+		*sockets[i] = -1;
+	}
+}
+
+int flows_open(struct flows **ret, struct error *err)
+{
+	struct flows *flows = malloc(sizeof *flows);
+
+	if (!flows)
+		return error_memory(err);
+	*flows = (struct flows){-1, -1, -1};
+	*ret = flows;
+	return 0;
+}
+
+struct flows *flows_close(struct flows *flows)
+{
+	if (flows)
+		close_sockets(flows);
+	free(flows);
+	return NULL;
+}
+
+static int open_netlink(int family, int *ret)
+{
+	if (*ret < 0)
+		*ret = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family);
+	return *ret < 0 ? -errno : 0;
+}
+
+/* -EPROTONOSUPPORT: this kernel has no netfilter. */
+static int open_sockets(struct flows *flows)
+{
+	int r = open_netlink(NETLINK_NETFILTER, &flows->dump);
+
+	if (r == 0)
+		r = open_netlink(NETLINK_NETFILTER, &flows->delete);
+	return r == 0 ? open_netlink(NETLINK_ROUTE, &flows->route) : r;
 }
 
 static struct nlmsghdr *start(void *buffer, uint8_t type, uint16_t flags, uint8_t family)
@@ -81,7 +133,7 @@ static int delete_entry(struct purge *purge, const struct flow *flow)
 		                mnl_attr_get_payload_len(parts[i]), mnl_attr_get_payload(parts[i])))
 			return error_set(
 			        purge->err, ERROR_KERNEL, EMSGSIZE, "delete a conntrack entry");
-	r = talk(purge->delete, request, NULL, NULL);
+	r = talk(purge->sockets->delete, request, NULL, NULL);
 	if (r == -EBUSY)
 		return error_set(purge->err, ERROR_KERNEL, EBUSY,
 		        "delete a conntrack entry that a flowtable has offloaded (it goes when "
@@ -93,7 +145,7 @@ static int delete_entry(struct purge *purge, const struct flow *flow)
 
 static int is_local(struct purge *purge, const struct ip *ip, bool *ret)
 {
-	int r = flows_route_local(purge->route, ip, ret);
+	int r = flows_route_local(purge->sockets->route, ip, ret);
 
 	return r < 0 ? error_set(purge->err, ERROR_KERNEL, -r,
 	                       "ask whether a flow's destination is this host's")
@@ -167,32 +219,17 @@ static void put_filter(struct nlmsghdr *request, const struct resource *resource
 	mnl_attr_nest_end(request, nest);
 }
 
-static int open_netlink(int family, int *ret)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family);
-
-	if (fd < 0)
-		return -errno;
-	closep(ret);
-	*ret = fd;
-	return 0;
-}
-
 /* `filter` is NULL for all of the index. -EAGAIN: the kernel does not know this filter. */
 static int walk(struct purge *purge, const struct resource *filter)
 {
 	_Alignas(struct nlmsghdr) char buffer[TALK_SIZE];
 	struct nlmsghdr *request = start(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP,
 	        filter ? filter->flows.ip.family : AF_UNSPEC);
-	int r = open_netlink(NETLINK_NETFILTER, &purge->dump);
+	int r;
 
-	if (r < 0)
-		return r == -EPROTONOSUPPORT
-		               ? 0
-		               : error_set(purge->err, ERROR_KERNEL, -r, "open a netfilter socket");
 	if (filter)
 		put_filter(request, filter);
-	r = talk(purge->dump, request, each_entry, purge);
+	r = talk(purge->sockets->dump, request, each_entry, purge);
 	if (purge->result < 0)
 		return purge->result;
 	if (filter && (r == -EINVAL || r == -EOPNOTSUPP))
@@ -233,8 +270,7 @@ static int walk_all(struct purge *purge, const struct resource *const *flows, si
 int flows_purge(
         struct kernel *kernel, const struct resource *const *flows, size_t count, struct error *err)
 {
-	_cleanup_(purge_done) struct purge purge = {
-	        .dump = -1, .delete = -1, .route = -1, .err = err};
+	_cleanup_(purge_done) struct purge purge = {.sockets = kernel->flows, .err = err};
 	char text[RESOURCE_NAME_SIZE + 64];
 	int r;
 
@@ -243,14 +279,14 @@ int flows_purge(
 	r = flows_index_init(&purge.index, flows, count);
 	if (r < 0)
 		return error_memory(err);
-	r = open_netlink(NETLINK_NETFILTER, &purge.delete);
+	r = open_sockets(kernel->flows);
 	if (r == -EPROTONOSUPPORT)
 		return 0;
-	if (r == 0)
-		r = open_netlink(NETLINK_ROUTE, &purge.route);
 	if (r < 0)
 		return error_set(err, ERROR_KERNEL, -r, "open a netlink socket");
 	r = walk_all(&purge, flows, count);
+	if (r < 0)
+		close_sockets(kernel->flows);
 	if (r < 0 && count == 1)
 		return error_context(err, "end %s", resource_describe(flows[0], text, sizeof text));
 	return r < 0 ? error_context(err, "end the flows of %zu addresses and ports", count) : 0;

@@ -12,9 +12,12 @@ struct kernel {
 	char instance[33];
 	char *runtime_dir;
 	unsigned long changes;
-	struct rtnl *rtnl; /* rtnetlink of the host, and of the namespace worked in last */
+	uint64_t netns_mount; /* kernel/netns_dir.c: the mount on /run/netns; 0: not known */
+	struct rtnl *rtnl;    /* rtnetlink of the host, and of the namespace worked in last */
 	struct nft *nft;
-	struct holds *holds; /* kernel/hold.c: bound sockets */
+	struct holds *holds;              /* kernel/hold.c: bound sockets */
+	struct flows *flows;              /* kernel/flows.c: sockets for conntrack */
+	struct firewall_memory *firewall; /* kernel/look_firewall.c; NULL: nothing known yet */
 };
 
 /* The verbs of a kind. `step` is where the result goes: a kind that queues marks it done when the

@@ -8,6 +8,7 @@
 #include "daemon/kernel/flows.h"
 #include "daemon/kernel/hold.h"
 #include "daemon/kernel/link.h"
+#include "daemon/kernel/look_firewall_memory.h"
 #include "daemon/kernel/nft.h"
 #include "daemon/kernel/rtnl.h"
 
@@ -46,6 +47,8 @@ int kernel_open(struct kernel **ret, const struct kernel_config *config, struct 
 		r = nft_open(&kernel->nft, err);
 	if (r == 0)
 		r = holds_open(&kernel->holds, err);
+	if (r == 0)
+		r = flows_open(&kernel->flows, err);
 	if (r < 0) {
 		kernel_close(kernel);
 		return r;
@@ -58,6 +61,8 @@ struct kernel *kernel_close(struct kernel *kernel)
 {
 	if (!kernel)
 		return NULL;
+	firewall_memory_free(kernel->firewall);
+	flows_close(kernel->flows);
 	holds_close(kernel->holds);
 	nft_close(kernel->nft);
 	rtnl_close(kernel->rtnl);

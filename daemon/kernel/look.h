@@ -32,6 +32,9 @@ struct look_link {
 int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, unsigned *count,
         struct error *err);
 
+/* Whether the host's interface of this name bears a mark of netd, of any instance. */
+bool look_link_ours(struct kernel *kernel, const char *ifname);
+
 /* MTU of the interface of the IPv4 default route with the lowest metric, or else of the IPv6 one;
  * 1500 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
@@ -61,8 +64,8 @@ struct look_netns {
 
 /* One name in /run/netns. Not there: all false. */
 int look_netns(struct kernel *kernel, const char *name, struct look_netns *ret, struct error *err);
-/* All of them, by name; files that are no namespace are left out, as are names that netd would not
- * accept. *ret is the caller's to free. */
+/* All of them, by name; files that are no namespace are left out, as are names that
+ * parse_netns() refuses. *ret is the caller's to free. */
 int look_netns_all(
         struct kernel *kernel, struct look_netns **ret, unsigned *count, struct error *err);
 /* Processes whose network namespace has this inode. One walk of /proc for many: `counts[i]` belongs

@@ -13,6 +13,7 @@
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/look.h"
 #include "daemon/kernel/look_firewall.h"
+#include "daemon/kernel/look_firewall_memory.h"
 #include "lib/cleanup.h"
 
 #include <libnftnl/chain.h>
@@ -358,27 +359,60 @@ static enum firewall_keeper keeper_of(
 	return KEEPER_NFT;
 }
 
+static int look_at_tables(struct kernel *kernel, const struct bridges *bridges,
+        char (*sentences)[512], unsigned max, unsigned *count, struct error *err)
+{
+	_cleanup_(chains_done) struct chains chains = {0};
+	_cleanup_(freep) const char **dropped = calloc(bridges->count + 1, sizeof(*dropped));
+	int r = dropped ? read_chains(kernel->nft, &chains, err) : error_memory(err);
+
+	for (size_t i = 0; r == 0 && *count < max && i < chains.count; i++) {
+		struct firewall_finding finding = {.chain = &chains.items[i],
+		        .keeper = keeper_of(&chains, &chains.items[i]),
+		        .bridges = dropped};
+
+		if (!is_candidate(&chains.items[i]))
+			continue;
+		r = look_at_chain(kernel->nft, &finding, bridges, err);
+		if (r == 0 && finding.bridge_count > 0)
+			firewall_advise(&finding, sentences[(*count)++], sizeof(*sentences));
+	}
+	return r;
+}
+
+/* The same for one bridge, unless that is known from the last time. */
+static int look_or_recall(struct kernel *kernel, const struct bridges *bridges,
+        char (*sentences)[512], unsigned max, unsigned *count, struct error *err)
+{
+	struct firewall_question question = {0};
+	int r = firewall_memory_refresh(&kernel->firewall, kernel->nft, err);
+
+	if (r < 0)
+		return r;
+	memcpy(question.bridge, bridges->names[0], IFNAMSIZ);
+	question.ifindex = if_nametoindex(question.bridge);
+	question.ipv6 = has_ipv6(question.bridge);
+	if (firewall_recall(kernel->firewall, &question, sentences, max, count))
+		return 0;
+	r = look_at_tables(kernel, bridges, sentences, max, count, err);
+	if (r == 0 && *count < max) /* else there may be more */
+		firewall_remember(kernel->firewall, &question, sentences, *count);
+	return r;
+}
+
 int look_firewall(struct kernel *kernel, const char (*bridges)[IFNAMSIZ], unsigned bridge_count,
         char (*sentences)[512], unsigned max, unsigned *count, struct error *err)
 {
 	const struct bridges names = {bridges, bridge_count};
-	_cleanup_(chains_done) struct chains chains = {0};
 	_cleanup_(freep) const char **dropped = calloc(bridge_count + 1, sizeof(*dropped));
-	struct firewall_finding finding = {.bridges = dropped};
-	int r = dropped ? read_chains(kernel->nft, &chains, err) : error_memory(err);
+	struct firewall_finding finding = {.keeper = KEEPER_LEGACY, .bridges = dropped};
+	int r;
 
 	*count = 0;
-	for (size_t i = 0; r == 0 && *count < max && i < chains.count; i++) {
-		if (!is_candidate(&chains.items[i]))
-			continue;
-		finding = (struct firewall_finding){.chain = &chains.items[i],
-		        .keeper = keeper_of(&chains, &chains.items[i]),
-		        .bridges = dropped};
-		r = look_at_chain(kernel->nft, &finding, &names, err);
-		if (r == 0 && finding.bridge_count > 0)
-			firewall_advise(&finding, sentences[(*count)++], sizeof(*sentences));
-	}
-	finding = (struct firewall_finding){.keeper = KEEPER_LEGACY, .bridges = dropped};
+	if (!dropped)
+		return error_memory(err);
+	r = bridge_count == 1 ? look_or_recall(kernel, &names, sentences, max, count, err)
+	                      : look_at_tables(kernel, &names, sentences, max, count, err);
 	if (r == 0 && *count < max)
 		r = look_at_legacy(&finding, &names, err);
 	if (r == 0 && finding.bridge_count > 0)

@@ -137,6 +137,15 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
 	return 0;
 }
 
+bool look_link_ours(struct kernel *kernel, const char *ifname)
+{
+	_cleanup_(links_done) struct links found = {0};
+	struct error ignored; /* one that cannot be looked at is not known to be netd's */
+
+	return links_read_one(kernel->rtnl, "", ifname, &found, &ignored) == 0 && found.count &&
+	       mark_matches(found.items[0].alias, NULL);
+}
+
 /* --- default routes --- */
 
 /* The default route with the lowest metric; index 0: none. */

@@ -131,7 +131,7 @@ static int append(int rtnetlink, const char *file, struct look_netns **list, uns
 	struct error ignored;
 	int r;
 
-	if (parse_name(file, "", name, &ignored) < 0)
+	if (parse_netns(file, "", name, &ignored) < 0)
 		return 0;
 	r = look(rtnetlink, name, &netns, err);
 	if (r < 0 || !netns.exists || netns.stale)

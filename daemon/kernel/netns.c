@@ -296,12 +296,24 @@ static int delete (struct kernel *kernel, const struct resource *netns, struct e
 	return r < 0 ? error_context(err, "remove namespace %s", netns->name) : 0;
 }
 
+static bool is_link(const char *name)
+{
+	char path[NETNS_PATH_SIZE];
+	struct stat file;
+
+	path_of(name, path);
+	return lstat(path, &file) == 0 && S_ISLNK(file.st_mode);
+}
+
 /* What cannot be made, only found: an adopted namespace, or the one with this cookie. */
 static int require(const struct resource *netns, struct error *err)
 {
 	uint64_t cookie;
-	int r = netns_cookie(netns->name, &cookie, err);
+	int r;
 
+	if (netns->netns.adopted && !netns->netns.cookie && is_link(netns->name))
+		return 0; /* it leads nowhere */
+	r = netns_cookie(netns->name, &cookie, err);
 	if (r < 0)
 		return r;
 	if (netns->netns.cookie && netns->netns.cookie != cookie)
@@ -357,10 +369,22 @@ static int cookie_now(const char *name, uint64_t *ret, struct error *err)
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
-/* A namespace is there with the cookie of its record, or the file that a kill left before it was
- * mounted. For whoever cleans up, records without either count, too. */
-static int observe_records(
-        struct kernel *kernel, enum kernel_scope scope, struct resources *ret, struct error *err)
+static bool is_listed(const char *name, const char *const *namespaces, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(namespaces[i], name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A namespace is there with the cookie of its record, or the file that a kill left before it was
+ * mounted: that is an orphan, unless the namespace is wanted, which is then made in its place. For
+ * whoever cleans up, records without either count, too.
+ */
+static int observe_records(struct kernel *kernel, enum kernel_scope scope,
+        const char *const *namespaces, size_t namespace_count, struct resources *ret,
+        struct error *err)
 {
 	_cleanup_(freep) struct netns_record *records = NULL;
 	char boot_id[37];
@@ -377,8 +401,11 @@ static int observe_records(
 
 		if (scope == SCOPE_INSTANCE && ours)
 			r = cookie_now(record->name, &cookie, err);
-		if (r == 0 && (scope == SCOPE_ALL || (ours && (cookie == record->cookie ||
-		                                                      is_stale(record->name)))))
+		if (r == 0 && (scope == SCOPE_ALL ||
+		                      (ours && (cookie == record->cookie ||
+		                                       (is_stale(record->name) &&
+		                                               !is_listed(record->name, namespaces,
+		                                                       namespace_count))))))
 			r = add_observed(record->name, false, record->cookie, ret, err);
 	}
 	return r;
@@ -395,7 +422,7 @@ static int observe(struct kernel *kernel, enum kernel_scope scope, const char *c
         size_t namespace_count, struct resources *ret, struct error *err)
 {
 	size_t first = ret->count;
-	int r = observe_records(kernel, scope, ret, err);
+	int r = observe_records(kernel, scope, namespaces, namespace_count, ret, err);
 	size_t created = ret->count - first;
 
 	if (created)
@@ -420,14 +447,13 @@ static int observe(struct kernel *kernel, enum kernel_scope scope, const char *c
 static void tell_removal(const struct resource *netns, FILE *out)
 {
 	char path[NETNS_PATH_SIZE];
-	struct stat file;
 
 	path_of(netns->name, path);
 	if (!netns->netns.adopted) {
 		fputs("ip netns del ", out);
 		tell_word(out, netns->name);
 		fputc('\n', out);
-	} else if (lstat(path, &file) == 0 && S_ISLNK(file.st_mode)) {
+	} else if (is_link(netns->name)) {
 		fputs("rm ", out);
 		tell_word(out, path);
 		fputc('\n', out);

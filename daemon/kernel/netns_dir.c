@@ -113,13 +113,40 @@ static int make_shared(struct error *err)
 	return 0;
 }
 
+/* The number of the mount that is there; 0: it is no mount of its own. */
+static uint64_t mount_number(void)
+{
+	struct statx file;
+
+	if (statx(AT_FDCWD, NETNS_DIR, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &file) < 0 ||
+	        !(file.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return 0;
+	return file.stx_mnt_id;
+}
+
+/*
+ * Whether it is the mount that was found shared before. The kernel's list of mounts has a line or
+ * two for each namespace, so it is not read again for each new one. Numbers are given again: that
+ * this one is shared is made sure of, which is nothing where it is.
+ */
+static bool is_known(const struct kernel *kernel)
+{
+	return kernel->netns_mount && kernel->netns_mount == mount_number() &&
+	       mount("", NETNS_DIR, "none", MS_SHARED, NULL) == 0;
+}
+
 int netns_dir_make(struct kernel *kernel, struct error *err)
 {
-	struct made made = read_record(kernel);
+	struct made made;
 	int r;
 
-	if (is_shared())
+	if (is_known(kernel))
 		return 0;
+	made = read_record(kernel);
+	if (is_shared()) {
+		kernel->netns_mount = mount_number();
+		return 0;
+	}
 	made.directory |= !is_there();
 	made.mount = true;
 	r = write_record(kernel, made, err);

@@ -159,6 +159,22 @@ void nft_abandon(struct nft *nft)
 	nft->label = NULL;
 }
 
+/* A question that was not answered to its end leaves a socket that is of no more use. */
+static int ask(struct nft *nft, const struct nlmsghdr *request,
+        int (*each)(const struct nlmsghdr *header, void *arg), void *arg, struct error *err)
+{
+	int r = nft->questions ? 0 : open_socket(&nft->questions, err);
+
+	if (r < 0)
+		return r;
+	r = talk(mnl_socket_get_fd(nft->questions), request, each, arg);
+	if (r == 0)
+		return 0;
+	mnl_socket_close(nft->questions);
+	nft->questions = NULL;
+	return error_set(err, ERROR_KERNEL, -r, "read the nf_tables ruleset");
+}
+
 int nft_dump(struct nft *nft, uint16_t type, uint16_t family,
         int (*fill)(struct nlmsghdr *message, void *arg),
         int (*each)(const struct nlmsghdr *header, void *arg), void *arg, struct error *err)
@@ -173,17 +189,38 @@ int nft_dump(struct nft *nft, uint16_t type, uint16_t family,
 	r = fill ? fill(request, arg) : 0;
 	if (r < 0)
 		return error_set(err, ERROR_KERNEL, -r, "ask for the nf_tables ruleset");
-	if (!nft->questions) {
-		r = open_socket(&nft->questions, err);
-		if (r < 0)
-			return r;
+	return ask(nft, request, each, arg, err);
+}
+
+/* --- whose changes --- */
+
+static int take_generation(const struct nlmsghdr *header, void *arg)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, header, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NFTA_GEN_ID &&
+		        mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+			*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
 	}
-	r = talk(mnl_socket_get_fd(nft->questions), request, each, arg);
+	return MNL_CB_OK;
+}
+
+int nft_others_generation(struct nft *nft, uint32_t *ret, struct error *err)
+{
+	_Alignas(struct nlmsghdr) char buffer[TALK_SIZE];
+	struct nlmsghdr *request =
+	        talk_start(buffer, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0);
+	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+	uint32_t generation = 0;
+	int r;
+
+	header->version = NFNETLINK_V0;
+	r = ask(nft, request, take_generation, &generation, err);
 	if (r == 0)
-		return 0;
-	mnl_socket_close(nft->questions);
-	nft->questions = NULL;
-	return error_set(err, ERROR_KERNEL, -r, "read the nf_tables ruleset");
+		*ret = generation - nft->commits;
+	return r;
 }
 
 /* --- whose a table is --- */

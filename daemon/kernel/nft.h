@@ -56,6 +56,12 @@ void nft_abandon(struct nft *nft);
 int nft_dump(struct nft *nft, uint16_t type, uint16_t family,
         int (*fill)(struct nlmsghdr *message, void *arg),
         int (*each)(const struct nlmsghdr *header, void *arg), void *arg, struct error *err);
+/*
+ * A number that stays the same for as long as no one but this socket changes the ruleset: the
+ * kernel's generation less netd's own commits. (A batch of netd's that finds nothing left to change
+ * is counted, too, though the kernel does not: so this may serve advice, but no decision.)
+ */
+int nft_others_generation(struct nft *nft, uint32_t *ret, struct error *err);
 /* How often a dump is begun again before that is an error. */
 #define NFT_DUMP_TRIES 16
 

@@ -391,6 +391,7 @@ static int commit_once(struct nft *nft, struct wire *wire, struct error *err)
 	r = read_answers(nft, wire, &verdict);
 	if (r < 0)
 		return error_set(err, ERROR_KERNEL, -r, "read the answer to an nf_tables batch");
+	nft->commits += verdict.errnum == 0;
 	if (verdict.errnum == 0 && verdict.acknowledged)
 		return 0;
 	if (verdict.errnum == 0)

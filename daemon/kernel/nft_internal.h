@@ -19,6 +19,7 @@ struct nft {
 	        *changes; /* batches only; closing one that removed elements waits for the kernel */
 	struct mnl_socket *questions;
 	uint32_t sequence;
+	uint32_t commits; /* batches that the kernel took */
 	struct nft_entry *entries;
 	size_t count, capacity;
 	char *label;      /* of the message being built */

@@ -15,6 +15,7 @@
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #define DUMP_SIZE_MAX (256u << 20) /* a million routes and more */
 #define DUMP_TRIES    16
@@ -251,36 +252,25 @@ int rtnl_get(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
 	return ask(rtnl, ns, owned, each, arg, err);
 }
 
-static int take_index(const struct nlmsghdr *header, void *arg)
-{
-	const struct ifinfomsg *link = nlmsg_data(header);
-
-	if (header->nlmsg_type == RTM_NEWLINK && nlmsg_datalen(header) >= (int)sizeof(*link))
-		*(int *)arg = link->ifi_index;
-	return 0;
-}
-
+/* Not RTM_GETLINK: that waits for the lock under which links are made and deleted, and answers with
+ * two kilobytes. */
 int rtnl_ifindex(struct rtnl *rtnl, const char *ns, const char *ifname)
 {
-	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
-	struct nl_msg *msg;
+	struct ifreq request = {0};
 	struct error ignored;
-	int index = 0;
+	int fd;
 
 	if (rtnl->known_index && strcmp(ns, rtnl->known_ns) == 0 &&
 	        strcmp(ifname, rtnl->known_name) == 0)
 		return rtnl->known_index;
-	msg = rtnl_message(RTM_GETLINK, 0, &header, sizeof(header));
-	if (!msg)
+	rtnl_send(rtnl);
+	if (strlen(ifname) >= IFNAMSIZ || rtnl_socket(rtnl, ns, &fd, &ignored) < 0)
 		return 0;
-	if (nla_put_string(msg, IFLA_IFNAME, ifname) < 0) {
-		nlmsg_free(msg);
+	strcpy(request.ifr_name, ifname);
+	if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
 		return 0;
-	}
-	if (rtnl_get(rtnl, ns, msg, take_index, &index, &ignored) < 0)
-		return 0;
-	rtnl->known_index = index;
+	rtnl->known_index = request.ifr_ifindex;
 	snprintf(rtnl->known_ns, sizeof(rtnl->known_ns), "%s", ns);
 	snprintf(rtnl->known_name, sizeof(rtnl->known_name), "%s", ifname);
-	return index;
+	return rtnl->known_index;
 }

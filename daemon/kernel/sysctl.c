@@ -16,6 +16,7 @@
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/journal.h"
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/netns_record.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -28,6 +29,7 @@ struct access {
 	const char *path;
 	const char *value; /* to write */
 	char present[SYSCTL_VALUE_SIZE];
+	bool written;
 };
 
 static const char *next_step(int errnum)
@@ -59,16 +61,11 @@ static int open_value(const char *path, int flags)
 	return open(name, flags | O_CLOEXEC);
 }
 
-static int read_inside(void *arg, struct error *err)
+static int read_value(int fd, struct access *access, struct error *err)
 {
-	struct access *access = arg;
 	char text[SYSCTL_VALUE_SIZE + 1];
-	_cleanup_(closep) int fd = open_value(access->path, O_RDONLY);
-	ssize_t size;
+	ssize_t size = read(fd, text, sizeof text);
 
-	if (fd < 0)
-		return failed(err, "read", access->path, errno);
-	size = read(fd, text, sizeof text);
 	if (size < 0)
 		return failed(err, "read", access->path, errno);
 	if (size > 0 && text[size - 1] == '\n')
@@ -80,13 +77,38 @@ static int read_inside(void *arg, struct error *err)
 	return 0;
 }
 
-static int write_inside(void *arg, struct error *err)
+static int read_inside(void *arg, struct error *err)
 {
 	struct access *access = arg;
-	_cleanup_(closep) int fd = open_value(access->path, O_WRONLY);
+	_cleanup_(closep) int fd = open_value(access->path, O_RDONLY);
 
-	if (fd < 0 || write(fd, access->value, strlen(access->value)) < 0)
+	return fd < 0 ? failed(err, "read", access->path, errno) : read_value(fd, access, err);
+}
+
+/*
+ * Opened once for both: the kernel finds a name below /proc/sys/net by going through all namespaces
+ * that have been asked for it. What is right already need not be writable.
+ */
+static int set_inside(void *arg, struct error *err)
+{
+	struct access *access = arg;
+	_cleanup_(closep) int fd = open_value(access->path, O_RDWR);
+	int r, read_only = 0;
+
+	if (fd < 0 && errno != ENOENT) {
+		read_only = errno;
+		fd = open_value(access->path, O_RDONLY);
+	}
+	if (fd < 0)
+		return failed(err, "read", access->path, errno);
+	r = read_value(fd, access, err);
+	if (r < 0 || !strcmp(access->present, access->value))
+		return r;
+	if (read_only)
+		return failed(err, "write", access->path, read_only);
+	if (pwrite(fd, access->value, strlen(access->value), 0) < 0)
 		return failed(err, "write", access->path, errno);
+	access->written = true;
 	return 0;
 }
 
@@ -105,10 +127,9 @@ static int sysctl_write(struct kernel *kernel, const char *ns, const char *path,
         struct error *err)
 {
 	struct access access = {.path = path, .value = value};
-	int r = netns_inside(ns, write_inside, &access, err);
+	int r = netns_inside(ns, set_inside, &access, err);
 
-	if (r == 0)
-		kernel->changes++;
+	kernel->changes += access.written;
 	return r;
 }
 
@@ -135,13 +156,13 @@ static int set_value(struct kernel *kernel, const struct resource *new, struct e
 	bool had_line;
 	int r;
 
-	if (no_ipv6(new->name))
-		return 0;
+	if (!new->sysctl.journal) {
+		r = sysctl_write(kernel, new->ns, new->name, value, err);
+		return r == -ENOENT && no_ipv6(new->name) ? 0 : r;
+	}
 	r = sysctl_read(new->ns, new->name, present, err);
 	if (r < 0 || !strcmp(present, value))
 		return r;
-	if (!new->sysctl.journal)
-		return sysctl_write(kernel, new->ns, new->name, value, err);
 	had_line = sysctl_journal_has(kernel, new->name);
 	r = journal_record(kernel->runtime_dir, new->name, present, value, err);
 	if (r < 0)
@@ -267,6 +288,31 @@ static int observe_link(const char *ifname, bool bridge, struct resources *ret, 
 	return 0;
 }
 
+/* In a namespace that netd did not make, each of its interfaces has a switch of its own. */
+static int observe_adopted(
+        struct kernel *kernel, const char *ns, struct resources *ret, struct error *err)
+{
+	_cleanup_(freep) struct look_link *links = NULL;
+	struct netns_record record;
+	unsigned count = 0;
+	int r = netns_record_read(kernel->runtime_dir, ns, &record, err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = look_links(kernel, ns, &links, &count, err);
+	if (r == -ENOENT || r == -EINVAL)
+		return 0;
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		char path[RESOURCE_NAME_SIZE];
+
+		if (links[i].loopback)
+			continue;
+		snprintf(path, sizeof path, IPV6_PREFIX "conf/%s/disable_ipv6", links[i].name);
+		r = observe_one(ns, path, ret, err);
+	}
+	return r;
+}
+
 static int sysctl_observe(struct kernel *kernel, enum kernel_scope scope,
         const char *const *namespaces, size_t namespace_count, struct resources *ret,
         struct error *err)
@@ -281,8 +327,11 @@ static int sysctl_observe(struct kernel *kernel, enum kernel_scope scope,
 	for (unsigned i = 0; r == 0 && i < count; i++)
 		if (links[i].ours)
 			r = observe_link(links[i].name, links[i].peer_index == 0, ret, err);
-	for (size_t i = 0; r == 0 && i < namespace_count; i++)
+	for (size_t i = 0; r == 0 && i < namespace_count; i++) {
 		r = observe_one(namespaces[i], IPV6_PREFIX "conf/default/disable_ipv6", ret, err);
+		if (r == 0)
+			r = observe_adopted(kernel, namespaces[i], ret, err);
+	}
 	return r;
 }
 

@@ -29,8 +29,9 @@ static int check_ip(const struct model *model, const struct network *network, co
 		        "address %s is the network's own or its broadcast address in %s", text,
 		        range);
 	if (ip_equal(ip, &subnet->gateway))
-		return error_set(err, ERROR_EXISTS, 0, "address %s is the gateway of network %s",
-		        text, network->name);
+		return error_set(err, ERROR_EXISTS, 0,
+		        "address %s is the gateway of network %s; choose another", text,
+		        network->name);
 	model_address_key(key, network->name, ip);
 	owner = model_owner(model, TABLE_ADDRESSES, key);
 	if (owner && !model_namespace(model, owner))
@@ -40,8 +41,8 @@ static int check_ip(const struct model *model, const struct network *network, co
 		        text);
 	if (owner)
 		return error_set(err, ERROR_EXISTS, 0,
-		        "address %s on network %s belongs to namespace %s", text, network->name,
-		        owner);
+		        "address %s on network %s belongs to namespace %s; choose another", text,
+		        network->name, owner);
 	return 0;
 }
 
@@ -52,7 +53,10 @@ static int choose_ip(
 	struct ip first_ip = cidr_first(&subnet->cidr), last_ip = cidr_last(&subnet->cidr);
 	uint32_t first = ip4_value(&first_ip) + 1, size = ip4_value(&last_ip) - first;
 	struct usage usage = model_usage(model, network->name);
-	uint32_t start = usage.last.family ? ip4_value(&usage.last) - first + 1 : 0;
+	/* The last network of this name may have had another subnet. */
+	uint32_t start = usage.last.family && cidr_contains(&subnet->cidr, &usage.last)
+	                         ? ip4_value(&usage.last) - first + 1
+	                         : 0;
 	char key[KEY_SIZE], text[CIDR_TEXT_SIZE];
 
 	for (uint32_t i = 0; i < size; i++) {
@@ -65,8 +69,9 @@ static int choose_ip(
 		return 0;
 	}
 	return error_set(err, ERROR_REFUSED, 0,
-	        "network %s: no address of %s is free (%u endpoints)", network->name,
-	        cidr_format(&subnet->cidr, text), usage.endpoints);
+	        "network %s: no address of %s is free (%u endpoints); disconnect a namespace, or "
+	        "create a network with a larger --subnet",
+	        network->name, cidr_format(&subnet->cidr, text), usage.endpoints);
 }
 
 static int choose_mac(struct model *model, const struct network *network,
@@ -83,7 +88,7 @@ static int choose_mac(struct model *model, const struct network *network,
 			owner = "the bridge";
 		if (owner)
 			return error_set(err, ERROR_EXISTS, 0,
-			        "MAC address %s on network %s belongs to %s",
+			        "MAC address %s on network %s belongs to %s; choose another",
 			        mac_format(endpoint->mac, text), network->name, owner);
 		return 0;
 	}
@@ -164,10 +169,18 @@ static int find_namespace(struct model *fork, const struct request *request,
 	struct request create = {.kind = REQUEST_NS_CREATE};
 	int r;
 
+	if (known && known->cookie && facts->ns_exists && facts->ns_cookie != known->cookie)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "namespace %s: the one that netd knows was removed by someone, and "
+		        "another has its name; netd is letting go of it, try again",
+		        request->namespace);
 	if (known) {
 		*ret = *known;
 		return 0;
 	}
+	r = namespace_check_condemned(fork, request->namespace, err);
+	if (r < 0)
+		return r;
 	if (facts->ns_exists && facts->ns_is_host)
 		return error_set(err, ERROR_REFUSED, 0,
 		        "namespace %s is the host's own; a host is not connected to its own bridge",

@@ -24,37 +24,44 @@ void namespace_adopt(struct namespace *ns, const char *name, const struct facts 
 	memcpy(ns->boot_id, facts->boot_id, sizeof(ns->boot_id));
 }
 
-/* A name whose last namespace is committed as gone, but still held by someone. */
-static bool is_condemned(const struct model *model, const char *name)
+int namespace_check_condemned(const struct model *model, const char *name, struct error *err)
 {
 	const struct tombstone *tombstone;
 	char key[KEY_SIZE] = "";
 
 	while ((tombstone = model_next(model, TABLE_TOMBSTONES, key)))
 		if (tombstone->kind == TOMBSTONE_NETNS && strcmp(tombstone->name, name) == 0)
-			return true;
-	return false;
+			return error_set(err, ERROR_REFUSED, 0,
+			        "namespace %s: the last one of this name is removed but still held "
+			        "by someone; try again, or choose another name",
+			        name);
+	return 0;
 }
 
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err)
 {
 	struct namespace ns = {.origin = ORIGIN_CREATED};
+	bool known = model_namespace(fork, request->namespace) != NULL;
+	int r = known ? 0 : namespace_check_condemned(fork, request->namespace, err);
 
 	memcpy(answer->namespace, request->namespace, NAME_SIZE);
-	if (model_namespace(fork, request->namespace) || facts->ns_exists) {
+	if (r < 0)
+		return r;
+	if (known || facts->ns_exists) {
 		answer->existed = true;
 		return request->exist_ok
 		               ? 0
-		               : error_set(err, ERROR_EXISTS, 0, "namespace %s exists already",
-		                         request->namespace);
+		               : error_set(err, ERROR_EXISTS, 0,
+		                         "namespace %s exists already (netd-ctl ns inspect %s "
+		                         "shows it)",
+		                         request->namespace, request->namespace);
 	}
-	if (is_condemned(fork, request->namespace))
+	if (facts->ns_stale && facts->ns_symlink)
 		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s: the last one of this name is removed but still held by "
-		        "someone; try "
-		        "again, or choose another name",
-		        request->namespace);
+		        "namespace %s: there is a symbolic link of this name that leads nowhere; "
+		        "remove it with 'netd-ctl ns rm %s'",
+		        request->namespace, request->namespace);
 	if (model_count(fork, TABLE_NAMESPACES) >= MODEL_NAMESPACES_MAX)
 		return error_set(err, ERROR_REFUSED, 0,
 		        "namespace %s: there are %u namespaces, the most netd keeps",
@@ -121,7 +128,7 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 	uint64_t cookie = ns ? ns->cookie : facts->ns_cookie;
 	int r;
 
-	if (!ns && !facts->ns_exists)
+	if (!ns && !facts->ns_exists && !facts->ns_symlink)
 		return error_set(err, ERROR_NOT_FOUND, 0,
 		        "namespace %s: there is no such namespace (netd-ctl ns ls lists them)",
 		        request->namespace);

@@ -245,8 +245,9 @@ int rule_network_create(struct model *fork, const struct request *request,
 	memcpy(answer->network, request->network, NAME_SIZE);
 	if (existing) {
 		if (!request->exist_ok)
-			return error_set(
-			        err, ERROR_EXISTS, 0, "network %s exists already", existing->name);
+			return error_set(err, ERROR_EXISTS, 0,
+			        "network %s exists already (netd-ctl network inspect %s shows it)",
+			        existing->name, existing->name);
 		answer->existed = true;
 		return compare_existing(existing, request, err);
 	}

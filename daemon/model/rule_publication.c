@@ -72,7 +72,8 @@ static int choose_namespace(const struct model *model, char ret[NAME_SIZE], stru
 		        "connect NETWORK NS");
 	if (found > 1)
 		return error_set(err, ERROR_REFUSED, 0,
-		        "several namespaces are connected: %s%s; say which one the port leads to",
+		        "several namespaces are connected: %s%s; say which one the port leads to: "
+		        "netd-ctl publish PORTS NS",
 		        list, ns ? ", ..." : "");
 	return 0;
 }
@@ -88,10 +89,16 @@ static int check_target(
 		        "namespace %s is connected to no network; connect it first: netd-ctl "
 		        "connect NETWORK %s",
 		        publication->namespace, publication->namespace);
-	if (publication->network[0] && !namespace_endpoint(ns, publication->network))
+	if (publication->network[0] && !network)
 		return error_set(err, ERROR_NOT_FOUND, 0,
-		        "namespace %s is not connected to network %s", publication->namespace,
+		        "network %s: there is no such network (netd-ctl network ls lists them)",
 		        publication->network);
+	if (network && !namespace_endpoint(ns, publication->network))
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "namespace %s is not connected to network %s; connect it first: netd-ctl "
+		        "connect %s %s",
+		        publication->namespace, publication->network, publication->network,
+		        publication->namespace);
 	if (network ? network->internal : !publication_target(model, publication))
 		return error_set(err, ERROR_REFUSED, 0,
 		        "namespace %s: an internal network has no way in from outside; connect it "

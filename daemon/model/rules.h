@@ -47,3 +47,5 @@ const char *publication_format(
         const struct model *model, const struct publication *publication, char *text, size_t size);
 /* What a namespace that is not created by netd claims in the model. */
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts);
+/* Refuses a name whose last namespace is committed as gone, but not gone yet. */
+int namespace_check_condemned(const struct model *model, const char *name, struct error *err);

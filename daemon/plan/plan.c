@@ -10,6 +10,7 @@
 #include "daemon/plan/plan.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,11 +131,32 @@ static int add_delete(struct plan *plan, const struct resource *old, struct erro
 	        phase(old, false), err);
 }
 
+/* Whether it went with a link that is replaced: the new one comes with the kernel's defaults.
+ * Links precede in the list what stands on them. */
+static bool goes_with_link(const struct plan *plan, const struct resource *resource)
+{
+	char conf[RESOURCE_NAME_SIZE];
+
+	for (size_t i = 0; resource->kind > RESOURCE_LINK && i < plan->reversible.count; i++) {
+		const struct step *step = &plan->reversible.items[i];
+
+		if (step->new || step->old->kind != RESOURCE_LINK)
+			continue;
+		snprintf(conf, sizeof(conf), "/conf/%.64s/", step->old->name);
+		if (strcmp(resource->name, step->old->name) == 0 ||
+		        (resource->kind == RESOURCE_SYSCTL && strstr(resource->name, conf)))
+			return true;
+	}
+	return false;
+}
+
 static int add_both(struct plan *plan, const struct resource *old, const struct resource *new,
-        struct error *err)
+        bool replaced, struct error *err)
 {
 	int r;
 
+	if (replaced && goes_with_link(plan, new))
+		return add_create(plan, new, err);
 	if (resource_equal(old, new))
 		return 0;
 	if (!must_replace(old, new))
@@ -197,6 +219,7 @@ int plan_difference(const struct resources *old, const struct resources *new, st
         struct error *err)
 {
 	struct plan plan = {0};
+	bool replaced = false; /* some link is */
 	size_t i = 0, j = 0;
 	int r = 0;
 
@@ -215,7 +238,8 @@ int plan_difference(const struct resources *old, const struct resources *new, st
 		else if (which > 0)
 			r = add_create(&plan, b, err);
 		else
-			r = add_both(&plan, a, b, err);
+			r = add_both(&plan, a, b, replaced, err);
+		replaced |= which == 0 && a->kind == RESOURCE_LINK && must_replace(a, b);
 	}
 	if (r < 0) {
 		plan_done(&plan);

@@ -5,6 +5,7 @@ It is one process (agent.py) in new user, mount, pid and network namespaces, wit
 process ends the host with everything in it; a reboot is just that, and a new one with the same state directory.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -369,6 +370,18 @@ class Host(Place):
     def restart_daemon(self, *args, **options):
         self.stop_daemon()
         return self.start_daemon(*args, **options)
+
+    @contextlib.contextmanager
+    def paused_daemon(self):
+        """The daemon stands still meanwhile, and then finds all that happened at once."""
+        entered = self.daemon.popen.pid  # nsenter, which stops itself when its child is stopped
+        self.daemon.signal(signal.SIGSTOP)
+        wait_for(lambda: Path(f"/proc/{entered}/stat").read_text().rsplit(")")[-1].split()[0] == "T", "netd stands still")
+        try:
+            yield
+        finally:
+            self.daemon.signal(signal.SIGCONT)
+            os.kill(entered, signal.SIGCONT)
 
     def log(self):
         """What the last daemon logged."""

@@ -5,6 +5,7 @@
  */
 #include "tests/lib/kind.h"
 
+#include "daemon/kernel/flows.h"
 #include "daemon/kernel/hold.h"
 
 #include <stdarg.h>
@@ -30,6 +31,7 @@ struct kernel *kind_kernel(void)
 	strcpy(kernel->instance, KIND_INSTANCE);
 	kernel->runtime_dir = strdup(directory);
 	must(kernel->runtime_dir && holds_open(&kernel->holds, &err) == 0, "a table of holds");
+	must(flows_open(&kernel->flows, &err) == 0, "sockets for flows");
 	return kernel;
 }
 

@@ -22,12 +22,12 @@ static inline int suite_run(TCase *const *cases)
 
 #define SUITE_CASES(...) suite_run((TCase *const[]){__VA_ARGS__, NULL})
 
-/* The same for tests, each between setup and teardown; NULL: neither. The list ends with NULL. */
-static inline int run_tests(const char *name, SFun setup, SFun teardown, const TTest *const *tests)
+/* The same for tests, each between `before` and `after`; NULL: neither. The list ends with NULL. */
+static inline int run_tests(const char *name, SFun before, SFun after, const TTest *const *tests)
 {
 	TCase *tcase = tcase_create(name);
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_checked_fixture(tcase, before, after);
 	for (; *tests; tests++)
 		tcase_add_test(tcase, *tests);
 	return SUITE_CASES(tcase);

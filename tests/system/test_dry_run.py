@@ -6,6 +6,7 @@ import pytest
 
 from lib.host import Host
 from lib.snapshot import assert_same
+from lib.wait import wait_for
 
 # Each changes something; together they use every kind of resource.
 STEPS = [
@@ -54,6 +55,8 @@ def change(before, after):
 
 def test_plan_changes_nothing(netd):
     for step in STEPS:
+        wait_for(lambda: all(item.get("master") for item in netd.json("ip -j link show type veth") if item["ifname"].startswith("nv")),
+                 "no link waits for its deletion")
         before, stored = netd.snapshot(inside=True), database(netd)
         plan = netd.ctl(*step, "--dry-run").lines
         assert plan, f"{step} has no plan"

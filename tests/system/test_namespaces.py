@@ -1,6 +1,7 @@
 """Namespaces: the same ones that `ip netns` knows, and what happens when someone else removes, links or holds them."""
 
 import fcntl
+import json
 import os
 import socket
 import struct
@@ -38,6 +39,15 @@ def test_netd_sees_what_ip_netns_made(netd):
     netd.run("ip netns add theirs")
     ours, = netd.ctl_json("ns", "ls")
     assert (ours["name"], ours["origin"]) == ("theirs", "adopted")
+
+
+def test_names_that_netd_would_not_give_are_shown_all_the_same(netd):
+    netd.run("ip netns add we.ird@x")
+    netd.run("ip", "netns", "add", "sp ace")
+    assert names(netd) == ["sp ace", "we.ird@x"]
+    assert "lo" in inspect(netd, "sp ace")["interfaces"]
+    assert netd.ctl("exec", "we.ird@x", "--", "true", check=0).returncode == 0
+    assert "is no name" in netd.ctl("connect", "default", "sp ace", check=2).stderr
 
 
 def test_namespaces_reach_the_whole_host(netd):
@@ -90,6 +100,9 @@ def test_create_again(netd):
 def test_stale_file_of_a_crash_is_no_namespace(netd):
     netd.shell("ip netns add x; ip netns del x; touch /run/netns/web")
     assert netd.ctl_json("ns", "ls") == []
+    netd.ctl("ns", "rm", "web", check=3)
+    assert netd.ctl_json("connect", "default", "web")["created_namespace"]
+    assert inspect(netd, "web")["origin"] == "created"
 
 
 def test_remove(netd):
@@ -120,6 +133,62 @@ def test_remove_refuses_while_processes_run_inside(netd):
         assert names(netd) == [] and inside.running()
 
 
+def test_what_is_held_is_tried_again(netd):
+    """Without any further request; and until it is gone the name is nobody's."""
+    netd.ctl("ns", "create", "web")
+    directory = os.open(f"/proc/{netd.pid}/root/run/netns", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    done = netd.ctl("ns", "rm", "web")
+    assert done.stderr.count("still held") == 1 and "/run/netns" in done.stderr
+    for command in (("connect", "default", "web"), ("ns", "create", "web", "--exist-ok")):
+        assert "try again" in netd.ctl(*command, check=1).stderr
+    os.close(directory)
+    wait_for(lambda: names(netd) == [], "the namespace is gone", 10)
+    wait_for(lambda: netd.ctl("ns", "create", "web", check=False).returncode == 0, "the name is free")
+
+
+def at_once(host, *requests):
+    """Requests that the daemon finds all at once, and so tries as one batch. Their answers, in this order."""
+    connections = [host.connection() for _ in requests]
+    for connection in connections:  # each is accepted before the next turn
+        connection.request("GET", "/v1/networks")
+        connection.getresponse().read()
+    with host.paused_daemon():
+        for connection, (method, path, body) in zip(connections, requests):
+            connection.request(method, path, json.dumps(body) if body else None)
+    answers = [connection.getresponse() for connection in connections]
+    return [(answer.status, json.loads(answer.read())) for answer in answers]
+
+
+def test_two_connects_make_one_namespace(netd):
+    netd.ctl("network", "create", "my-net")
+    done = at_once(netd, *(("POST", "/v1/endpoints", {"network": name, "namespace": "web"}) for name in ("default", "my-net")))
+    assert [status for status, _ in done] == [201, 201], done
+    assert sorted(answer["created_namespace"] for _, answer in done) == [False, True]
+    assert sorted(answer["endpoint"]["interface"] for _, answer in done) == ["eth0", "eth1"]
+
+
+def test_connect_beside_a_removal(netd):
+    """Whichever comes first: what is answered as connected is connected."""
+    netd.ctl("ns", "create", "web")
+    removed, connected = at_once(netd, ("DELETE", "/v1/namespaces/web", None),
+                                 ("POST", "/v1/endpoints", {"network": "default", "namespace": "web"}))
+    endpoints = netd.ctl_json("network", "inspect", "default")[0]["endpoints"]
+    assert removed[0] == 200, removed
+    assert (len(endpoints) == 1 and names(netd) == ["web"]) if connected[0] < 300 else (endpoints == [] and names(netd) == [])
+
+
+def test_disconnect_beside_a_connect_keeps_a_default_route(netd):
+    """netd's own route, which is about to go, is not taken for the namespace's own."""
+    netd.ctl("network", "create", "my-net")
+    netd.run("ip netns add theirs")
+    netd.ctl("connect", "default", "theirs")
+    done = at_once(netd, ("DELETE", "/v1/networks/default/endpoints/theirs", None),
+                   ("POST", "/v1/endpoints", {"network": "my-net", "namespace": "theirs"}))
+    assert [status for status, _ in done] == [200, 201], done
+    assert len(netd.ns("theirs").json("ip -j route show default")) == 1
+
+
 def test_adopted_is_never_deleted(netd):
     netd.run("ip netns add theirs")
     for words in (["theirs"], ["-f", "theirs"]):
@@ -140,6 +209,32 @@ def test_symlink_is_adopted_and_only_the_link_removed(netd):
     assert netd.run("stat -f -c %T /run/sandbox/key").stdout.strip() == "nsfs"
     netd.run("nsenter --net=/run/sandbox/key true")
     assert netd.ctl_json("network", "inspect", "default")[0]["endpoints"] == []
+
+
+@pytest.fixture
+def box(netd):
+    """A container's namespace, by a symlink."""
+    netd.shell("""ip netns add x; ip netns del x
+        mkdir /run/sandbox; touch /run/sandbox/key; unshare --net=/run/sandbox/key true
+        ln -s /run/sandbox/key /run/netns/box""")
+    netd.ctl("connect", "default", "box")
+    netd.ctl("publish", "8080:80", "box")
+    return netd
+
+
+def test_symlinked_namespace_that_ends_is_released(box):
+    box.shell("umount /run/sandbox/key; rm /run/sandbox/key")
+    wait_for(lambda: box.ctl_json("network", "inspect", "default")[0]["endpoints"] == [], "the endpoint is freed")
+    assert [port["state"] for port in box.ctl_json("ports")] == ["pending"]
+
+
+def test_symlink_that_leads_nowhere_is_removed(box):
+    box.shell("umount /run/sandbox/key; rm /run/sandbox/key")
+    wait_for(lambda: box.ctl_json("network", "inspect", "default")[0]["endpoints"] == [], "the endpoint is freed")
+    assert "rm /run/netns/box" in box.ctl("ns", "rm", "box", "--dry-run").stdout
+    assert "ns rm box" in box.ctl("connect", "default", "box", check=1).stderr
+    box.ctl("ns", "rm", "box")
+    assert "box" not in os.listdir(box.file("/run/netns"))
 
 
 def test_the_hosts_own_namespace_is_not_connected(netd):

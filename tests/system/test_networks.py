@@ -164,6 +164,17 @@ def test_global_forwarding_is_left_alone(host, out):
     assert host.sysctl(f"net/ipv4/conf/{out.interface}/forwarding") == "1"
 
 
+def test_interface_that_is_replaced_forwards_again(netd):
+    """Under the same name, faster than netd looks."""
+    netd.run("ip link add plugged type bridge")
+    path = "net/ipv4/conf/plugged/forwarding"
+    wait_for(lambda: netd.sysctl(path) == "1", "a new interface is switched on")
+    with netd.paused_daemon():
+        netd.shell("ip link del plugged; ip link add plugged type bridge")
+    wait_for(lambda: netd.sysctl(path) == "1", "its successor is, too")
+    assert "plugged" in switched(netd)
+
+
 def switched(host):
     elements = host.json("nft", "-j", "list", "set", "inet", "netd", "nd_switched")["nftables"][1]["set"].get("elem", [])
     return sorted(elements)

@@ -83,6 +83,18 @@ def test_start_with_nothing_to_do_sends_no_changing_message(built):
     assert not [line for line in calls if "/proc/sys/" in line and re.search(r"O_WRONLY|O_RDWR", line) and "pid_max" not in line]
 
 
+def test_start_with_nothing_to_do_repairs_nothing(built):
+    """An adopted namespace is looked at like one that netd made."""
+    built.run("ip netns add theirs")
+    built.ctl("connect", "my-net", "theirs")
+    built.restart_daemon()
+    assert "repair" not in built.log()
+    built.ns("theirs").sysctl("net/ipv6/conf/eth0/disable_ipv6", 0)
+    built.restart_daemon()
+    assert "net/ipv6/conf/eth0/disable_ipv6 in theirs" in built.log()
+    assert built.ns("theirs").sysctl("net/ipv6/conf/eth0/disable_ipv6") == "1"
+
+
 def test_restart_changes_no_answer(built):
     before = lists(built)
     built.restart_daemon()
@@ -234,6 +246,51 @@ def test_reboot_brings_everything_back(built, out):
     built.ns("web").serve(80)
     for protocol in ("tcp", "udp"):
         assert out.ask(protocol, "192.0.2.1", 8080).peer == out.address
+
+
+@pytest.mark.parametrize("mounted", (True, False), ids=("after the mount", "before the mount"))
+def test_killed_in_the_first_start_after_a_reboot(built, mounted):
+    """Namespaces are made again, but the database does not know it yet: they are still netd's."""
+    before = everything(built)
+    built.reboot()
+    copy = built.dir / "copy"
+    shutil.copytree(built.state, copy)
+    built.start_daemon()
+    cookies = {item["name"]: item["cookie"] for item in built.ctl_json("ns", "ls")}
+    built.kill_daemon()
+    if not mounted:
+        built.run("umount /run/netns/web")
+    for path in built.state.iterdir():
+        path.unlink()
+    shutil.copytree(copy, built.state, dirs_exist_ok=True)
+    built.start_daemon()
+    assert everything(built) == before
+    assert "error" not in built.log()
+    same = {name for name, cookie in cookies.items() if {item["name"]: item["cookie"] for item in built.ctl_json("ns", "ls")}[name] == cookie}
+    assert same == ({"web", "db"} if mounted else {"db"})
+    built.ctl("ns", "rm", "web")
+
+
+def test_repair_that_fails_in_one_place_is_complete_elsewhere(built):
+    """Someone listens on a published port: the namespaces are known all the same."""
+    built.reboot()
+    built.serve(8080)
+    built.start_daemon()
+    assert "8080" in built.log() and "tries again" in built.log()
+    built.run("ip netns del db")
+    wait_for(lambda: "db" not in {item["name"] for item in built.ctl_json("ns", "ls")}, "db is released")
+    built.restart_daemon()
+    assert {item["name"]: item["origin"] for item in built.ctl_json("ns", "ls")} == {"web": "created"}
+
+
+def test_link_that_was_led_elsewhere_is_made_anew(built):
+    """With all that is netd's of it: also what looked right on the old one."""
+    built.stop_daemon()
+    before = built.snapshot(inside=True, without=OWN)
+    built.shell("ip netns add other; ip -n web link set eth0 netns other")
+    built.start_daemon()
+    built.run("ip netns del other")
+    assert_same(before, built.snapshot(inside=True, without=OWN), "the pair is as before")
 
 
 def test_reboot_forgets_what_was_adopted(netd):

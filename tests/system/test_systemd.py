@@ -24,14 +24,15 @@ ip -n out addr add 192.0.2.2/24 dev eth0 && ip -n out link set eth0 up
 """
 # Asks as long as it takes for a server to listen.
 FETCH = "curl -sS --fail --retry 40 --retry-delay 1 --retry-all-errors --max-time 2 --retry-max-time 10"
-# Everything on the machine that netd could leave something in.
+# Everything on the machine that netd could leave something in. agetty touches its file whenever a login prompt starts.
 STATE = r"""
 ip -o link | cut -d: -f2; ip -o addr; ip route show table all; ip rule; ip netns; nft list ruleset
 sysctl -a -r '^net\.' | grep -v nf_conntrack_count
 cut -d' ' -f4- /proc/self/mountinfo | sort
 find / -xdev -path /proc -prune -o -path /sys -prune -o -path /var/log -prune -o -path /var/lib/systemd -prune -o -path /tmp -prune \
     -o -path /var/tmp -prune -o -path /root -prune -o -path '/etc/*-' -o -print | sort
-find /run -path /run/systemd -prune -o -path /run/log -prune -o -path /run/udev -prune -o -print | sort
+find /run -path /run/systemd -prune -o -path /run/log -prune -o -path /run/udev -prune -o \
+    -path /run/agetty.reload -prune -o -print | sort
 cat /etc/group /etc/passwd
 """
 
@@ -91,12 +92,21 @@ def test_a_service_in_a_namespace_is_reached_through_its_published_port(web):
     assert "GET /" in client, "the client's address is kept"
 
 
+def sockets(machine):
+    pid = shown(machine, "netd", "MainPID")
+    return {link for link in machine.run(f"readlink /proc/{pid}/fd/*", check=False).stdout.split() if link.startswith("socket:")}
+
+
 def test_a_restart_of_netd_leaves_the_service_alone_and_the_port_held(web):
     before = shown(web, "web", "MainPID"), shown(web, "web", "ExecMainStartTimestampMonotonic")
     daemon = shown(web, "netd", "MainPID")
     assert shown(web, "netd", "NFileDescriptorStore") == "1"
+    had = sockets(web)
     web.run("systemctl restart netd")
     assert shown(web, "netd", "MainPID") != daemon
+    assert len(had & sockets(web)) == 2, "the same two sockets: systemd's own, and the one that holds the port"
+    taken = web.run("python3 -c 'import socket; socket.create_server((\"\", 8080))'", check=False)
+    assert "Address already in use" in taken.stderr
     assert (shown(web, "web", "MainPID"), shown(web, "web", "ExecMainStartTimestampMonotonic")) == before
     assert shown(web, "netd", "NFileDescriptorStore") == "1"
     assert web.run(f"ip netns exec out {FETCH} http://192.0.2.1:8080/").stdout == "served from web\n"

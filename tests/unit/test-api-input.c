@@ -21,7 +21,7 @@ static const struct {
         {"GET", "/v1/networks/a%4", "", 400, NULL},
         {"GET", "/v1/networks/..", "", 400, "network"},
         {"GET", "/v1/networks/%2e%2e", "", 400, "network"},
-        {"GET", "/v1/namespaces/a%20b", "", 400, "namespace"},
+        {"DELETE", "/v1/namespaces/a%20b", "", 400, "namespace"},
         {"GET", "/v1/namespaces/a%0ab", "", 400, "namespace"},
         {"GET", "/v1/networks?force=true", "", 400, "force"},
         {"GET", "/v1/networks?%66orce=true", "", 400, "%66orce"},

@@ -136,9 +136,9 @@ START_TEST(removals_print_their_sentences)
 	fake_answer(&fake, 200, "{\"removed\": [\"third\"], \"warnings\": []}");
 	fake_answer(&fake, 200, "{\"removed\": [], \"warnings\": []}");
 	run("disconnect my-net web");
-	ck_assert_str_eq(out, "first\nsecond\n");
+	ck_assert_str_eq(out, "removed first\nremoved second\n");
 	run("unpublish 8080");
-	ck_assert_str_eq(out, "third\n");
+	ck_assert_str_eq(out, "removed third\n");
 	run("unpublish -q 127.0.0.1:8080/udp");
 	ck_assert_str_eq(out, "127.0.0.1:8080/udp\n");
 	fake_stop(&fake);

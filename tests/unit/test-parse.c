@@ -32,6 +32,21 @@ START_TEST(names_are_file_names_of_letters_digits_and_dots)
 }
 END_TEST
 
+START_TEST(names_that_others_gave_may_be_looked_at)
+{
+	static const char *const bad[] = {"", ".", "..", "a/b", "../x", "a\nb", "\303\251"};
+	char name[NAME_SIZE];
+
+	ck_assert_int_eq(parse_netns("sp ace", "name", name, &err), 0);
+	ck_assert_str_eq(name, "sp ace");
+	ck_assert_int_eq(parse_netns("we.ird@x", "name", name, &err), 0);
+	ck_assert_int_eq(parse_netns("_x", "name", name, &err), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(parse_netns(bad[i], "name", name, &err) < 0, "%s", bad[i]);
+	ck_assert_str_eq(name, "_x");
+}
+END_TEST
+
 START_TEST(subnets_have_a_prefix_and_no_host_bits)
 {
 	static const char *const bad[] = {"", "10.1.0.0", "10.1.0.0/", "10.1.0.0/33", "10.1.0.0/-1",
@@ -145,8 +160,8 @@ END_TEST
 int main(void)
 {
 	return SUITE_RUN("parse", names_are_file_names_of_letters_digits_and_dots,
-	        subnets_have_a_prefix_and_no_host_bits, macs_belong_to_one_interface,
-	        port_specs_are_read_whole, port_keys_may_leave_out_what_is_clear,
-	        interface_names_are_the_kernels, prefixes_know_their_bounds,
-	        context_reads_as_a_path);
+	        names_that_others_gave_may_be_looked_at, subnets_have_a_prefix_and_no_host_bits,
+	        macs_belong_to_one_interface, port_specs_are_read_whole,
+	        port_keys_may_leave_out_what_is_clear, interface_names_are_the_kernels,
+	        prefixes_know_their_bounds, context_reads_as_a_path);
 }

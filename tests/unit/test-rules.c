@@ -301,6 +301,68 @@ START_TEST(what_is_in_use_is_not_removed_by_accident)
 }
 END_TEST
 
+START_TEST(a_name_whose_namespace_is_not_gone_yet_is_nobodys)
+{
+	struct facts there = {.boot_id = "boot-1", .ns_exists = true, .ns_cookie = 7};
+	struct request rm = request_for(REQUEST_NS_REMOVE, "", "web");
+	struct request create = request_for(REQUEST_NS_CREATE, "", "web");
+	struct request again = request_for(REQUEST_CONNECT, "net", "web");
+	struct model *model = made_up_model();
+
+	create.exist_ok = true;
+	must_create(model, "net");
+	must_connect(model, "net", "web");
+	must(model, &rm, &there);
+	refused(model, &again, &there, ERROR_REFUSED, "try again");
+	refused(model, &create, &there, ERROR_REFUSED, "try again");
+	model_free(model);
+}
+END_TEST
+
+START_TEST(another_namespace_of_a_known_name_is_not_connected)
+{
+	struct facts theirs = {.boot_id = "boot-1", .ns_exists = true, .ns_cookie = 7};
+	struct request other = request_for(REQUEST_CONNECT, "net", "theirs");
+	struct request second = request_for(REQUEST_CONNECT, "closed", "theirs");
+	struct model *model = made_up_model();
+
+	must_create(model, "net");
+	must_create(model, "closed");
+	must(model, &other, &theirs);
+	theirs.ns_cookie = 8;
+	refused(model, &second, &theirs, ERROR_REFUSED, "another has its name");
+	theirs.ns_cookie = 7;
+	must(model, &second, &theirs);
+	model_free(model);
+}
+END_TEST
+
+START_TEST(a_network_of_an_earlier_name_has_all_of_its_addresses)
+{
+	struct request create = request_for(REQUEST_NETWORK_CREATE, "net", "");
+	struct request rm = request_for(REQUEST_NETWORK_REMOVE, "net", "");
+	struct request connect = request_for(REQUEST_CONNECT, "net", "first");
+	struct model *model = made_up_model();
+
+	set_subnet(&create, "10.0.0.0/24");
+	must(model, &create, &quiet_host);
+	connect.ip = ip4(0x0a000064);
+	must(model, &connect, &quiet_host);
+	rm.force = true;
+	must(model, &rm, &quiet_host);
+	set_subnet(&create, "10.0.1.0/24");
+	must(model, &create, &quiet_host);
+	connect.ip.family = 0;
+	for (unsigned i = 0; i < 253; i++) {
+		snprintf(connect.namespace, NAME_SIZE, "n%u", i);
+		must(model, &connect, &quiet_host);
+	}
+	strcpy(connect.namespace, "last");
+	refused(model, &connect, &quiet_host, ERROR_REFUSED, "no address of 10.0.1.0/24 is free");
+	model_free(model);
+}
+END_TEST
+
 int main(void)
 {
 	return SUITE_RUN("rules", networks_get_the_next_free_subnet_of_the_pool,
@@ -309,5 +371,8 @@ int main(void)
 	        a_freed_address_rests_until_its_flows_are_gone,
 	        the_default_route_moves_and_internal_networks_have_none,
 	        adopted_namespaces_keep_what_they_have, a_port_has_one_owner,
-	        publications_wait_for_their_namespace, what_is_in_use_is_not_removed_by_accident);
+	        publications_wait_for_their_namespace, what_is_in_use_is_not_removed_by_accident,
+	        a_name_whose_namespace_is_not_gone_yet_is_nobodys,
+	        another_namespace_of_a_known_name_is_not_connected,
+	        a_network_of_an_earlier_name_has_all_of_its_addresses);
 }
