@@ -205,10 +205,12 @@ static int cleanup(const struct options *options, struct error *err)
 		printf("rm %s/netd.db*\n", options->state_dir);
 	else if (r == 0 && options->purge)
 		r = purge(options->state_dir, err);
-	if (r == 0 && !options->dry_run)
-		api_unlink(options->socket);
-	if (r == 0 && !options->dry_run)
-		rmdir(options->runtime_dir); /* the service manager's, if it keeps it */
+	if (r < 0 || options->dry_run)
+		return r;
+	api_unlink(options->socket);
+	log_info("nothing of netd is left on this host%s",
+	        options->purge ? "" : ", but the database (--purge removes it, too)");
+	rmdir(options->runtime_dir); /* the service manager's, if it keeps it */
 	return r;
 }
 

@@ -168,8 +168,7 @@ int engine_start(struct engine *engine, struct error *err)
 		return r;
 	}
 	model_merge(fork, engine->model);
-	log_info("%u networks, %u namespaces, %u published ports; %lu changes to the kernel were "
-	         "needed",
+	log_info("networks: %u, namespaces: %u, published ports: %u; changes to the kernel: %lu",
 	        model_count(engine->model, TABLE_NETWORKS),
 	        model_count(engine->model, TABLE_NAMESPACES),
 	        model_count(engine->model, TABLE_PUBLICATIONS), kernel_changes(engine->kernel));

@@ -243,6 +243,28 @@ static void warn_of_silence(
 	        count ? " but on its loopback address, which no one reaches from outside" : " yet");
 }
 
+static void warn_of_absent_address(
+        struct engine *engine, const struct ip *ip, struct answer *answer)
+{
+	_cleanup_(freep) struct look_prefix *prefixes = NULL;
+	char text[IP_TEXT_SIZE];
+	unsigned count = 0;
+	struct error err;
+
+	if (ip_is_any(ip) || ip_is_loopback(ip))
+		return;
+	if (look_prefixes(engine->kernel, &prefixes, &count, &err) < 0) {
+		log_debug("look for the address %s: %s", ip_format(ip, text), err.text);
+		return;
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (!prefixes[i].route && ip_equal(&prefixes[i].cidr.ip, ip))
+			return;
+	answer_warn(answer,
+	        "this host does not have the address %s yet; the port answers once it does",
+	        ip_format(ip, text));
+}
+
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer)
 {
@@ -256,6 +278,8 @@ void facts_warn(struct engine *engine, const struct model *model, const struct r
 		return;
 	if (network && !network->internal)
 		warn_of_firewalls(engine, &network->bridge, 1, answer);
+	if (publication)
+		warn_of_absent_address(engine, &publication->host_ip, answer);
 	if (target && model_namespace(engine->model, publication->namespace))
 		warn_of_silence(engine, publication, answer);
 }

@@ -9,6 +9,7 @@
 #include "tests/lib/kind.h"
 
 #include <check.h>
+#include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
 static struct kernel *kernel;
@@ -279,6 +280,67 @@ START_TEST(iptables_legacy_is_looked_at_where_it_is_used)
 }
 END_TEST
 
+/* What netd itself commits, as an own change. */
+static void commit_own(void)
+{
+	static const struct set set = {.table = "inet netd", .name = "own", .key = {FIELD_IFNAME}};
+	struct element element = {.set = &set};
+	unsigned long changes = 0;
+	static unsigned number;
+	char ifname[IFNAMSIZ];
+
+	snprintf(ifname, sizeof(ifname), "own%u", number++);
+	element_key_ifname(&element, ifname);
+	ck_assert_int_eq(nft_queue_element(kernel->nft, NFT_MSG_NEWSETELEM, &element, &err), 0);
+	ck_assert_msg(nft_commit(kernel->nft, &changes, &err) == 0, "%s", err.text);
+}
+
+START_TEST(own_changes_are_told_from_those_of_others)
+{
+	uint32_t before, now;
+
+	shell("nft 'add table inet netd; add set inet netd own { type ifname; }'");
+	ck_assert_int_eq(nft_others_generation(kernel->nft, &before, &err), 0);
+	commit_own();
+	commit_own();
+	ck_assert_int_eq(nft_others_generation(kernel->nft, &now, &err), 0);
+	ck_assert_uint_eq(now, before);
+	shell("nft add table inet f");
+	ck_assert_int_eq(nft_others_generation(kernel->nft, &now, &err), 0);
+	ck_assert_uint_ne(now, before);
+}
+END_TEST
+
+START_TEST(what_is_remembered_is_as_the_rules_are_now)
+{
+	char sentence[512];
+
+	ck_assert_int_eq(look(netds, 1), 0);
+	chain(BASE "}");
+	ck_assert_int_eq(look(netds, 1), 1);
+	strcpy(sentence, sentences[0]);
+	shell("nft 'add table inet netd; add set inet netd own { type ifname; }'");
+	for (int i = 0; i < 3; i++) {
+		memset(sentences, 0, sizeof(sentences));
+		ck_assert_int_eq(look(netds, 1), 1);
+		ck_assert_str_eq(sentences[0], sentence);
+		commit_own();
+	}
+	for (int i = 0; i < 40; i++) {
+		char other[1][IFNAMSIZ];
+
+		snprintf(other[0], IFNAMSIZ, "br-%d", i);
+		ck_assert_int_eq(look((const char(*)[IFNAMSIZ])other, 1), 1);
+		ck_assert_ptr_nonnull(strstr(sentences[0], other[0]));
+	}
+	shell("nft add rule inet f mine iifname netd0 accept");
+	ck_assert_int_eq(look(netds, 1), 1);
+	ck_assert_str_ne(sentences[0], sentence);
+	shell("nft flush ruleset");
+	ck_assert_int_eq(look(netds, 1), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {nothing_is_said_where_nobody_drops,
@@ -287,7 +349,8 @@ int main(void)
 	        both_of_two_chains_are_named, ipv6_counts_where_a_bridge_has_it,
 	        iptables_is_told_in_its_own_words, docker_has_a_chain_for_it,
 	        ufw_and_firewalld_have_commands, iptables_legacy_is_looked_at_where_it_is_used,
-	        NULL};
+	        own_changes_are_told_from_those_of_others,
+	        what_is_remembered_is_as_the_rules_are_now, NULL};
 
 	host_enter();
 	return run_tests("firewall", setup, teardown, tests);

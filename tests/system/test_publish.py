@@ -338,3 +338,11 @@ def test_interface_that_comes_later(published):
         wait_for(lambda: two.ask(protocol, "198.51.100.1", 8080, timeout=0.2), "the new neighbour is served")
         assert two.ask(protocol, "198.51.100.1", 8080).peer == two.address
     assert two.silent("tcp", "192.0.2.2", 80)
+
+
+def test_an_address_that_is_not_there_yet_is_a_warning(netd):
+    netd.ctl("connect", "default", "web")
+    said = netd.ctl("publish", "192.0.2.99:8080:80").stderr
+    assert "does not have the address 192.0.2.99" in said
+    said = netd.ctl("publish", "192.0.2.1:8080:80").stderr
+    assert "does not have" not in said
