@@ -6,7 +6,7 @@
 
 #include <netlink/netlink.h>
 
-struct nft; /* kernel/nft.c: the nfnetlink socket and the batch being built */
+struct nft; /* kernel/nft/nft.c: the nfnetlink socket and the batch being built */
 
 struct kernel {
 	char instance[33];
@@ -17,7 +17,7 @@ struct kernel {
 	struct nft *nft;
 	struct holds *holds;              /* kernel/hold.c: bound sockets */
 	struct flows *flows;              /* kernel/flows.c: sockets for conntrack */
-	struct firewall_memory *firewall; /* kernel/look_firewall.c; NULL: nothing known yet */
+	struct firewall_memory *firewall; /* kernel/look/firewall.c; NULL: nothing known yet */
 };
 
 /* The verbs of a kind. `step` is where the result goes: a kind that queues marks it done when the
@@ -37,8 +37,8 @@ struct kind {
 	enum { PIPE_NONE, PIPE_RTNL, PIPE_NFT } pipe;
 };
 
-extern const struct kind kind_skeleton;  /* nft_skeleton.c */
-extern const struct kind kind_element;   /* nft_element.c */
+extern const struct kind kind_skeleton;  /* nft/skeleton.c */
+extern const struct kind kind_element;   /* nft/element.c */
 extern const struct kind kind_netns_dir; /* netns_dir.c */
 extern const struct kind kind_netns;     /* netns.c */
 extern const struct kind kind_link;      /* link.c */

@@ -8,7 +8,7 @@
 #include "daemon/kernel/flows.h"
 #include "daemon/kernel/hold.h"
 #include "daemon/kernel/link.h"
-#include "daemon/kernel/look_firewall_memory.h"
+#include "daemon/kernel/look/firewall_memory.h"
 #include "daemon/kernel/nft.h"
 #include "daemon/kernel/rtnl.h"
 

@@ -6,7 +6,7 @@
 #include <net/if.h>
 #include <sys/types.h>
 
-/* --- the host (look_host.c) --- */
+/* --- the host (look/host.c) --- */
 
 struct look_prefix {
 	struct cidr cidr;
@@ -52,7 +52,7 @@ int look_boot_id(char ret[37], struct error *err);
 int look_resolver(
         bool *loopback, struct ip *upstreams, unsigned max, unsigned *count, struct error *err);
 
-/* --- namespaces (look_netns.c) --- */
+/* --- namespaces (look/netns.c) --- */
 
 struct look_netns {
 	char name[NAME_SIZE];
@@ -72,7 +72,7 @@ int look_netns_all(
  * to `inodes[i]`. */
 int look_processes(const ino_t *inodes, unsigned *counts, unsigned count, struct error *err);
 
-/* --- ports (look_ports.c) --- */
+/* --- ports (look/ports.c) --- */
 
 struct look_listener {
 	uint8_t protocol;
@@ -89,7 +89,7 @@ struct look_listener {
 int look_listeners(struct kernel *kernel, const char *ns, uint8_t protocol, uint16_t port,
         struct look_listener **ret, unsigned *count, struct error *err);
 
-/* --- other people's firewalls (look_firewall.c) --- */
+/* --- other people's firewalls (look/firewall.c) --- */
 
 /*
  * Forward chains of others (nf_tables, iptables-nft among them, and iptables-legacy) that end in

@@ -18,7 +18,7 @@ struct nft *nft_close(struct nft *nft);
 uint16_t nft_family(const char *table);
 const char *nft_table_name(const char *table);
 
-/* --- one batch (nft.c queues, nft_batch.c commits) --- */
+/* --- one batch (nft.c queues, nft/batch.c commits) --- */
 
 /*
  * Appends one message to the batch being built (it opens one where there is none). `type` is

@@ -4,7 +4,7 @@
  */
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/look.h"
-#include "daemon/kernel/look_cgroup.h"
+#include "daemon/kernel/look/cgroup.h"
 #include "tests/lib/host.h"
 #include "tests/lib/kind.h"
 

@@ -32,7 +32,8 @@ def sources(*suffixes):
 
 
 def layer(path):
-    return str(path.parent.relative_to(ROOT))
+    """A folder within a layer is a part of it."""
+    return "/".join(path.parent.relative_to(ROOT).parts[:2])
 
 
 def code(path):

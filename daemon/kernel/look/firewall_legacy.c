@@ -8,7 +8,7 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 
-#include "daemon/kernel/look_firewall.h"
+#include "daemon/kernel/look/firewall.h"
 #include "lib/cleanup.h"
 
 #include <limits.h>

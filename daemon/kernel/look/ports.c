@@ -10,7 +10,7 @@
 #include "daemon/kernel/hold.h"
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/look.h"
-#include "daemon/kernel/look_cgroup.h"
+#include "daemon/kernel/look/cgroup.h"
 #include "daemon/kernel/talk.h"
 #include "lib/cleanup.h"
 

@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 
 #include "daemon/kernel/nft.h"
-#include "daemon/kernel/nft_rules.h"
+#include "daemon/kernel/nft/rules.h"
 
 #include <errno.h>
 #include <libnftnl/udata.h>

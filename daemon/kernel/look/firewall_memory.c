@@ -3,7 +3,7 @@
  * after the generation that it is filed under was asked for, so a change in between makes it
  * forgotten too early, never too late.
  */
-#include "daemon/kernel/look_firewall_memory.h"
+#include "daemon/kernel/look/firewall_memory.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * Other people's forward chains, and whether netd's traffic gets through them. A drop in any base
  * chain is final, so netd cannot overrule it; it can name the chain and the command that helps, in
- * the words of whoever keeps that chain (look_firewall_advice.c).
+ * the words of whoever keeps that chain (look/firewall_advice.c).
  *
  * Only chains at the forward hook are looked at, and rules are only read where there is one. What
  * counts is the first packet of a flow, in both directions: what comes from a bridge, and what a
@@ -12,8 +12,8 @@
 
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/look.h"
-#include "daemon/kernel/look_firewall.h"
-#include "daemon/kernel/look_firewall_memory.h"
+#include "daemon/kernel/look/firewall.h"
+#include "daemon/kernel/look/firewall_memory.h"
 #include "lib/cleanup.h"
 
 #include <libnftnl/chain.h>

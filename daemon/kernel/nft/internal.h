@@ -1,4 +1,4 @@
-/* What nft.c and nft_batch.c share: the sockets and the batch being built. */
+/* What nft.c and nft/batch.c share: the sockets and the batch being built. */
 #pragma once
 
 #include "daemon/kernel/nft.h"

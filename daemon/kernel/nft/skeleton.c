@@ -13,7 +13,7 @@
 
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/nft.h"
-#include "daemon/kernel/nft_rules.h"
+#include "daemon/kernel/nft/rules.h"
 #include "lib/cleanup.h"
 
 #include <linux/netfilter.h>

@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 
-#include "daemon/kernel/look_firewall.h"
+#include "daemon/kernel/look/firewall.h"
 
 #include <errno.h>
 #include <linux/netfilter.h>

@@ -14,7 +14,7 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 
-#include "daemon/kernel/nft_internal.h"
+#include "daemon/kernel/nft/internal.h"
 #include "lib/cleanup.h"
 
 #include <assert.h>

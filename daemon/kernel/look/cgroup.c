@@ -6,7 +6,7 @@
  * it is asked only when a port is refused. The invariant: the walk ends, after at most
  * DIRECTORIES_MAX directories, and a name that was not found is "", never a guess.
  */
-#include "daemon/kernel/look_cgroup.h"
+#include "daemon/kernel/look/cgroup.h"
 
 #include "lib/cleanup.h"
 

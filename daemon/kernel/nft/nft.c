@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 
-#include "daemon/kernel/nft_internal.h"
+#include "daemon/kernel/nft/internal.h"
 #include "daemon/kernel/talk.h"
 #include "lib/cleanup.h"
 
