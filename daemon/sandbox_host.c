@@ -79,6 +79,19 @@ static int etc_link(int kept, int etc, const char *name, struct error *err)
 	return 0;
 }
 
+/* The host's own settings for namespaces and for netd; and its resolver, to which there is no way
+ * from in here: without the file, a question about a name is refused at once instead of waited for.
+ */
+static bool is_left_out(const char *name)
+{
+	static const char *const names[] = {".", "..", "netns", "netd", "resolv.conf"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
 static int etc_fill(struct error *err)
 {
 	_cleanup_(closedirp) DIR *kept = opendir(KEPT_ETC);
@@ -91,8 +104,7 @@ static int etc_fill(struct error *err)
 	while ((entry = readdir(kept))) {
 		const char *name = entry->d_name;
 
-		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-		        strcmp(name, "netns") == 0 || strcmp(name, "netd") == 0)
+		if (is_left_out(name))
 			continue;
 		r = etc_link(dirfd(kept), etc, name, err);
 		if (r < 0)

@@ -63,3 +63,9 @@ def test_killed_from_outside_leaves_nothing(host):
     with host.spawn(NETD, "--sandbox", "--", "sh", "-c", "echo ready; sleep 600", stdout=subprocess.PIPE) as sandbox:
         assert sandbox.popen.stdout.readline() == b"ready\n"
     wait_for(lambda: "sleep" not in programs(host), "the command is gone")
+
+
+def test_a_name_that_nobody_knows_is_not_waited_for(host):
+    """The machine's resolver is not to be reached from in there."""
+    done = host.run(NETD, "--sandbox", "--", "sh", "-c", "test ! -e /etc/resolv.conf; timeout 3 getent hosts nowhere.example", check=False)
+    assert done.returncode == 2
