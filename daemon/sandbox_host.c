@@ -6,8 +6,8 @@
  * symbolic links into a read-only view of the real one. Links, and no overlay: an overlay needs a
  * module and 5.11 in a user namespace, and cannot lie over an /etc in which others have mounted
  * files, as containers do. A program that replaces /etc/x gets its own, one that writes to /etc/x
- * in place is told that it is read-only. /etc/netns and /etc/netd, the host's own settings for
- * netd, are left out, so that every sandbox starts the same.
+ * in place is told that it is read-only. What would make one sandbox start otherwise than another
+ * is left out.
  */
 #include "daemon/sandbox_host.h"
 
