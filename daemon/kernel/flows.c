@@ -317,6 +317,8 @@ static void tell_reply(const struct resource *resource, const char *family, FILE
 		fprintf(out, " -p %s", protocol_name(resource->flows.protocol));
 	if (resource->flows.port)
 		fprintf(out, " --reply-port-src %u", resource->flows.port);
+	if (resource->flows.through)
+		fprintf(out, " --orig-port-dst %u", resource->flows.through);
 }
 
 /* Not translated: what answers is what was asked. */

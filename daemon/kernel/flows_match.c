@@ -109,7 +109,9 @@ static int compare(const struct resource *a, const struct resource *b)
 		r = ip_compare(&a->flows.ip, &b->flows.ip);
 	if (r == 0)
 		r = (int)a->flows.protocol - (int)b->flows.protocol;
-	return r ? r : (int)a->flows.port - (int)b->flows.port;
+	if (r == 0)
+		r = (int)a->flows.port - (int)b->flows.port;
+	return r ? r : (int)a->flows.through - (int)b->flows.through;
 }
 
 static int compare_items(const void *a, const void *b)
@@ -135,18 +137,19 @@ void flows_index_done(struct flows_index *index)
 	*index = (struct flows_index){0};
 }
 
-/* Whether this very combination, or one that leaves protocol or port open, is in the index. */
+/* Whether this very combination, or one that leaves some of the numbers open, is in the index. */
 static bool named(const struct flows_index *index, bool original_local, const struct ip *ip,
-        uint8_t protocol, uint16_t port)
+        uint8_t protocol, uint16_t port, uint16_t through)
 {
 	struct resource key = {.kind = RESOURCE_FLOWS};
 	const struct resource *wanted = &key;
 
 	key.flows.original_local = original_local;
 	key.flows.ip = *ip;
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 8; i++) {
 		key.flows.protocol = i & 1 ? 0 : protocol;
 		key.flows.port = i & 2 ? 0 : port;
+		key.flows.through = i & 4 ? 0 : through;
 		if (bsearch(&wanted, index->items, index->count, sizeof *index->items,
 		            compare_items))
 			return true;
@@ -159,14 +162,15 @@ enum flows_verdict flows_index_match(const struct flows_index *index, const stru
 	const struct flow_tuple *original = &flow->original;
 	const struct ip any = {.family = original->destination.family};
 
-	if (named(index, false, &flow->reply.source, flow->reply.protocol, flow->reply.source_port))
+	if (named(index, false, &flow->reply.source, flow->reply.protocol, flow->reply.source_port,
+	            original->destination_port))
 		return FLOWS_YES;
 	if (flow->translated)
 		return FLOWS_NO;
 	if (named(index, true, &original->destination, original->protocol,
-	            original->destination_port))
+	            original->destination_port, 0))
 		return FLOWS_YES;
-	if (named(index, true, &any, original->protocol, original->destination_port))
+	if (named(index, true, &any, original->protocol, original->destination_port, 0))
 		return FLOWS_IF_LOCAL;
 	return FLOWS_NO;
 }

@@ -129,7 +129,8 @@ struct tombstone {
 	/* flows: what has this as reply source, or as original destination */
 	uint8_t protocol; /* 0: every */
 	struct ip ip;
-	uint16_t port; /* 0: every */
+	uint16_t port;    /* 0: every */
+	uint16_t through; /* only those that were sent to this port at first; 0: every */
 	enum flows_match match;
 };
 

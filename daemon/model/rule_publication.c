@@ -283,6 +283,7 @@ int rule_unpublish(
 	target = publication_target(fork, publication);
 	flows.protocol = publication->protocol;
 	flows.port = publication->port;
+	flows.through = publication->host_port;
 	if (target) {
 		flows.ip = target->addresses[0].ip;
 		r = tombstone_add(fork, &flows, err);

@@ -49,6 +49,8 @@ static int compare_rest(const struct resource *a, const struct resource *b)
 			order = compare_numbers(a->flows.protocol, b->flows.protocol);
 		if (order == 0)
 			order = compare_numbers(a->flows.port, b->flows.port);
+		if (order == 0)
+			order = compare_numbers(a->flows.through, b->flows.through);
 		return order ? order : ip_compare(&a->flows.ip, &b->flows.ip);
 	case RESOURCE_SKELETON:
 	case RESOURCE_NETNS_DIR:

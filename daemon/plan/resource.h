@@ -100,6 +100,8 @@ struct resource {
 			uint8_t protocol; /* 0: every */
 			struct ip ip;
 			uint16_t port;       /* 0: every */
+			uint16_t through;    /* only those that were sent to this port at first; 0:
+			                        every */
 			bool original_local; /* by original destination, without translation; else
 			                        by reply source */
 		} flows;

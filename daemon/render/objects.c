@@ -275,6 +275,7 @@ static int render_condemned_flows(const struct tombstone *tombstone, struct reso
 	flows->flows.protocol = tombstone->protocol;
 	flows->flows.ip = tombstone->ip;
 	flows->flows.port = tombstone->port;
+	flows->flows.through = tombstone->through;
 	flows->flows.original_local = tombstone->match == FLOWS_ORIGINAL_LOCAL;
 	return 0;
 }

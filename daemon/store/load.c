@@ -291,6 +291,7 @@ static int load_tombstones(struct store *store, struct model *model, struct erro
 		tombstone.protocol = (uint8_t)rows_number(&rows, UINT8_MAX);
 		rows_ip(&rows, &tombstone.ip);
 		tombstone.port = (uint16_t)rows_number(&rows, UINT16_MAX);
+		tombstone.through = (uint16_t)rows_number(&rows, UINT16_MAX);
 		tombstone.match = (enum flows_match)rows_word(&rows, &store_flows_match);
 		if (rows.result == 0 && model_put_tombstone(model, &tombstone) < 0)
 			rows.result = error_memory(err);

@@ -206,6 +206,7 @@ static void save_tombstone(struct writer *writer, const char *key, const void *o
 	number(writer, tombstone->protocol);
 	address(writer, &tombstone->ip);
 	number(writer, tombstone->port);
+	number(writer, tombstone->through);
 	text(writer, store_flows_match.words[tombstone->match]);
 	finish(writer);
 }

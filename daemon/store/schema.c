@@ -43,7 +43,7 @@ const char store_schema[] =
         "CREATE TABLE tombstones (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " namespace TEXT NOT NULL, origin TEXT NOT NULL, network TEXT NOT NULL,"
         " cookie INTEGER NOT NULL, protocol INTEGER NOT NULL, ip TEXT, port INTEGER NOT NULL,"
-        " match TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+        " through INTEGER NOT NULL, match TEXT NOT NULL) STRICT, WITHOUT ROWID;";
 
 const char *const store_statements[STATEMENT_COUNT] = {
         [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -70,8 +70,8 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                        " host_port, host_port_end, port, namespace, network)"
                                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_TOMBSTONE] = "INSERT OR REPLACE INTO tombstones (id, kind, name, namespace,"
-                                     " origin, network, cookie, protocol, ip, port, match)"
-                                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                     " origin, network, cookie, protocol, ip, port, through, match)"
+                                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_DROP_NETWORK] = "DELETE FROM networks WHERE name = ?",
         [STATEMENT_DROP_SUBNETS] = "DELETE FROM subnets WHERE network = ?",
         [STATEMENT_DROP_NAMESPACE] = "DELETE FROM namespaces WHERE name = ?",
@@ -94,7 +94,7 @@ const char *const store_statements[STATEMENT_COUNT] = {
                 "SELECT id, protocol, host_ip, host_port, host_port_end, port,"
                 " namespace, network FROM publications",
         [STATEMENT_LOAD_TOMBSTONES] = "SELECT id, kind, name, namespace, origin, network, cookie,"
-                                      " protocol, ip, port, match FROM tombstones",
+                                      " protocol, ip, port, through, match FROM tombstones",
 };
 
 const struct words store_origins = {(const char *const[]){"created", "adopted"}, 2};

@@ -119,6 +119,20 @@ START_TEST(ends_what_one_port_answers)
 }
 END_TEST
 
+START_TEST(ends_only_what_came_through_one_port)
+{
+	struct resource web = flows("10.1.0.2", IPPROTO_UDP, 80, false);
+
+	datagram("out", "192.0.2.1", 8080);
+	datagram("out", "10.1.0.2", 80);
+	ck_assert_int_eq(tracked("-p udp --reply-src 10.1.0.2 --reply-port-src 80"), 2);
+	web.flows.through = 8080;
+	purge(&web);
+	ck_assert_int_eq(tracked("-p udp --orig-port-dst 8080"), 0);
+	ck_assert_int_eq(tracked("-p udp --orig-port-dst 80"), 1);
+}
+END_TEST
+
 START_TEST(ends_every_protocol_of_an_address)
 {
 	struct resource web = flows("10.1.0.2", 0, 0, false);
@@ -253,7 +267,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {nothing_tracked_is_success, ends_what_one_port_answers,
-	        ends_every_protocol_of_an_address, ends_untranslated_flows_to_the_hosts_own_port,
+	        ends_only_what_came_through_one_port, ends_every_protocol_of_an_address,
+	        ends_untranslated_flows_to_the_hosts_own_port,
 	        leaves_translated_flows_to_the_hosts_port, ends_flows_to_one_address_of_the_host,
 	        ends_entries_of_every_zone_and_family, ends_many_in_one_walk,
 	        tells_commands_that_do_the_same, NULL};

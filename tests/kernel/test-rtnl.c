@@ -590,7 +590,8 @@ static char *snapshot(void)
 	        "if .linkinfo.info_data then .linkinfo.info_data |= with_entries(select(.key | "
 	        "test(\"timer|root_|topology\") | not)) else . end)';"
 	        " ip $n -j -4 addr | jq -S 'map([.ifname, .addr_info])';"
-	        " ip $n -j route show table all type unicast | jq -S .; done";
+	        " ip $n -j route show table all type unicast |"
+	        " jq -S 'map(.flags -= [\"linkdown\", \"dead\"])'; done";
 	FILE *pipe = popen(command, "re");
 	char *text = NULL;
 	size_t capacity = 0;

@@ -75,7 +75,8 @@ def fill(suite, folder):
     if half.exists():
         shutil.rmtree(half)
     made = subprocess.run(
-        ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}",
+        # in a mount namespace of its own, since what it mounts meanwhile is nobody else's business
+        ["unshare", "--mount", "--propagation", "private", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}",
          "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Install-Recommends \"false\"",
          "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*", suite, half, "-"],
         input=mirrors(suite), capture_output=True, text=True)

@@ -119,6 +119,7 @@ static inline void fill(struct model *model)
 	        .protocol = IPPROTO_TCP,
 	        .ip = ip4(0x0a010009),
 	        .port = 53,
+	        .through = 8080,
 	        .match = FLOWS_ORIGINAL_LOCAL};
 	struct tombstone netns = {.id = "00000000000c",
 	        .kind = TOMBSTONE_NETNS,
@@ -196,6 +197,7 @@ static inline void check_filled(const struct model *model)
 	ck_assert_int_eq(tombstone->kind, TOMBSTONE_FLOWS);
 	ck_assert_int_eq(tombstone->match, FLOWS_ORIGINAL_LOCAL);
 	ck_assert_uint_eq(ip4_value(&tombstone->ip), 0x0a010009);
+	ck_assert_uint_eq(tombstone->through, 8080);
 	tombstone = model_next(model, TABLE_TOMBSTONES, key);
 	ck_assert_int_eq(tombstone->kind, TOMBSTONE_NETNS);
 	ck_assert_int_eq(tombstone->ip.family, 0);
