@@ -161,8 +161,12 @@ static int settle_and_repair(struct engine *engine, struct model *fork, struct e
 int engine_start(struct engine *engine, struct error *err)
 {
 	struct model *fork = model_fork(engine->model);
-	int r = fork ? settle_and_repair(engine, fork, err) : error_memory(err);
+	int r = fork ? drift_open(&engine->drift, engine, err) : error_memory(err);
 
+	if (r == 0)
+		r = watch_open(&engine->watch, engine, err);
+	if (r == 0)
+		r = settle_and_repair(engine, fork, err);
 	if (r < 0) {
 		model_free(fork);
 		return r;
@@ -175,7 +179,7 @@ int engine_start(struct engine *engine, struct error *err)
 	        model_count(engine->model, TABLE_PUBLICATIONS), kernel_changes(engine->kernel));
 	engine_reap(engine, NULL);
 	facts_warn_at_start(engine);
-	return watch_open(&engine->watch, engine, err);
+	return watch_start(engine->watch, err);
 }
 
 struct engine *engine_close(struct engine *engine)
@@ -186,6 +190,7 @@ struct engine *engine_close(struct engine *engine)
 	if (!engine)
 		return NULL;
 	watch_close(engine->watch);
+	drift_close(engine->drift);
 	while (!TAILQ_EMPTY(&engine->queue))
 		engine_turn(engine);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)

@@ -130,7 +130,7 @@ int engine_settle(struct engine *engine, struct model *fork, struct error *err)
 
 /* --- making it so --- */
 
-static int desired(const struct model *model, struct resources *ret, struct error *err)
+int engine_desired(const struct model *model, struct resources *ret, struct error *err)
 {
 	const char *instance = model_host(model)->instance;
 	_cleanup_(freep) char *inet = nft_skeleton_fingerprint("inet netd", instance);
@@ -168,7 +168,7 @@ static bool is_foreign(const struct resource *resource)
 	return resource->kind == RESOURCE_ADDRESS;
 }
 
-static int compare(const void *a, const void *b)
+int engine_compare(const void *a, const void *b)
 {
 	return resource_compare(a, b);
 }
@@ -182,7 +182,7 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
 
 		if (is_foreign(resource) &&
 		        (wanted->count == 0 || !bsearch(resource, wanted->items, wanted->count,
-		                                       sizeof(*resource), compare)))
+		                                       sizeof(*resource), engine_compare)))
 			free(resource->text);
 		else
 			there->items[kept++] = *resource;
@@ -240,9 +240,10 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 	if (r == 0)
 		r = kernel_observe(engine->kernel, &look, &there, err);
 	if (r == 0)
-		r = desired(model, &wanted, err);
+		r = engine_desired(model, &wanted, err);
 	if (r < 0)
 		return r;
+	engine_recognise(&there, &wanted);
 	engine_leave_foreign(&there, &wanted);
 	return repair(engine, &there, &wanted, err);
 }

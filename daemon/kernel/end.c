@@ -4,12 +4,9 @@
  * The invariant: only `lo`, and what is the other end of a pair of netd's, is touched in there.
  * Everything else in a namespace belongs to its tenant. An end comes and goes with its pair, so
  * creating one is to set it up, and deleting one is nothing.
- *
- * A rename goes alone and is answered before the next message is made: kernels before 6.2 refuse it
- * while the interface is up, and taking it down drops routes, so that is done only where it must
- * be.
  */
 #include "daemon/kernel/internal.h"
+#include "daemon/kernel/link.h"
 #include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
@@ -80,24 +77,13 @@ static int queue(struct kernel *kernel, const struct resource *end, int index,
 static int rename_end(struct kernel *kernel, const struct resource *old, const struct resource *new,
         int index, struct error *err)
 {
-	static const struct difference name = {.name = true}, up = {.up = true};
-	struct error ignored;
+	char what[160] = "change ";
 	/* What is kept from before is not this rename's failure. */
 	int r = rtnl_flush(kernel->rtnl, err);
 
-	if (r == 0)
-		r = queue(kernel, new, index, &name, false, NULL, err);
-	if (r == 0)
-		r = rtnl_flush(kernel->rtnl, err);
-	if (r != -EBUSY || !old->end.up)
-		return r;
-	/* All three go in one send, and the last one also where the second is refused. */
-	r = queue(kernel, new, index, &up, false, NULL, err);
-	if (r == 0)
-		r = queue(kernel, new, index, &name, false, NULL, err);
-	if (r == 0)
-		r = queue(kernel, new, index, &up, true, NULL, err);
-	return r < 0 ? (rtnl_flush(kernel->rtnl, &ignored), r) : rtnl_flush(kernel->rtnl, err);
+	resource_describe(new, what + strlen(what), sizeof(what) - strlen(what));
+	return r < 0 ? r
+	             : link_rename(kernel, new->ns, index, new->end.ifname, old->end.up, what, err);
 }
 
 /* An end that waits for deletion gives up its name, and nothing else is wanted of it. */

@@ -240,6 +240,26 @@ static int put_difference(struct nl_msg *msg, const struct difference *differenc
 	return 0;
 }
 
+/* Gives a link that someone renamed its name back. */
+static int rename_back(struct kernel *kernel, const struct resource *old,
+        const struct resource *new, struct error *err)
+{
+	char what[160];
+	int r = rtnl_flush(kernel->rtnl, err);
+
+	sentence("rename", new, what, sizeof(what));
+	if (r < 0)
+		return r;
+	return link_rename(kernel, "", rtnl_ifindex(kernel->rtnl, "", old->link.ifname), new->name,
+	        old->link.up, what, err);
+}
+
+static bool is_nothing(const struct difference *difference)
+{
+	return !difference->mtu && !difference->mac && !difference->alias && !difference->master &&
+	       !difference->up && !difference->group;
+}
+
 static int change(struct kernel *kernel, struct step *step, struct error *err)
 {
 	const struct difference difference = compare(step->old, step->new);
@@ -250,8 +270,14 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
 	char what[160];
 	uint32_t master = 0;
-	int r = difference.master ? find_master(kernel, step->new, &master, err) : 0;
+	int r = step->old->link.ifname[0] ? rename_back(kernel, step->old, step->new, err) : 0;
 
+	if (r == 0 && step->old->link.ifname[0] && is_nothing(&difference)) {
+		step->done = true;
+		return 0;
+	}
+	if (r == 0 && difference.master)
+		r = find_master(kernel, step->new, &master, err);
 	if (r < 0)
 		return r;
 	msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
@@ -414,6 +440,14 @@ static void tell_change(const struct resource *old, const struct resource *new, 
 {
 	const struct difference difference = compare(old, new);
 
+	if (old->link.ifname[0]) {
+		fputs("ip link set", out);
+		tell_attribute(out, "dev", old->link.ifname);
+		tell_attribute(out, "name", new->name);
+		fputc('\n', out);
+	}
+	if (old->link.ifname[0] && is_nothing(&difference))
+		return;
 	fputs("ip link set", out);
 	tell_attribute(out, "dev", new->name);
 	if (difference.mtu)

@@ -59,6 +59,8 @@ struct resource {
 			bool retired; /* waits for deletion: no master, down, in the group of the
 			                 condemned */
 			bool up;
+			char ifname[IFNAMSIZ]; /* what it is called now, where that is
+			                          another name; else "" */
 			uint32_t mtu;
 			uint8_t mac[MAC_SIZE];   /* bridge: its own; veth: all zero, the kernel's
 			                            choice is kept */
