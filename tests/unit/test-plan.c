@@ -14,7 +14,7 @@ static struct resources render(const struct model *model)
 {
 	struct resources list = {0};
 
-	ck_assert_int_eq(render_base("inet", "bridge", &list, &err), 0);
+	ck_assert_int_eq(render_base("inet", "bridge", false, &list, &err), 0);
 	ck_assert_int_eq(render_all(model, &list, &err), 0);
 	resources_sort(&list);
 	return list;
