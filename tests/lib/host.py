@@ -316,9 +316,11 @@ class Host(Place):
 
     # --- netd ---
 
-    def start_daemon(self, *args, prefix=(), env=None, deadline=START_DEADLINE):
-        """Starts netd (under `prefix`, as strace is) and waits until it says READY. Fails with its log when it does not."""
+    def start_daemon(self, *args, prefix=(), env=None, deadline=START_DEADLINE, own_tables=True):
+        """Starts netd (under `prefix`, as strace is) and waits until it says READY. Fails with its log when it does not.
+        own_tables=False: tests can change its live tables."""
         assert self.daemon is None, "a daemon is running"
+        args = [*args, *([] if own_tables else ["--own-tables", "no"])]
         notify_path = self.dir / "notify"
         notify_path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
