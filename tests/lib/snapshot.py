@@ -78,8 +78,8 @@ def routes(items):
 def rules(listing):
     """nf_tables: objects by name, rules by their place in the chain. Who owns a table is left out: that changes when netd stops."""
     for table, body in re.findall(r"^table (\S+ \S+) \{[^\n]*\n(.*?)^\}", listing, re.M | re.S):
-        yield f"table {table}", re.findall(r"^\t(?!flags (?:owner)?$)(?!set |map |chain |\t|\})(\S.*)", body, re.M)
-        for kind, name, inner in re.findall(r"^\t(set|map|chain) (\S+) \{\n(.*?)^\t\}", body, re.M | re.S):
+        yield f"table {table}", re.findall(r"^\t(?!flags (?:owner)?$)([^\t}].*)(?<!\{)$", body, re.M)
+        for kind, name, inner in re.findall(r"^\t(\w+) (\S+) \{\n(.*?)^\t\}", body, re.M | re.S):
             if kind == "chain":
                 lines = [line.strip() for line in inner.splitlines()]
                 yield f"chain {table} {name}", [line for line in lines if line.startswith("type ")]
