@@ -41,7 +41,7 @@ static int find_persistent(const struct nlmsghdr *header, void *arg)
 static int try_one(struct nft *nft, bool *ret, struct error *err)
 {
 	struct nlmsghdr *message = nft_queue(nft, NFT_MSG_NEWTABLE, NFPROTO_INET,
-	        NLM_F_CREATE | NLM_F_EXCL, "try a table that has an owner");
+	        NLM_F_CREATE | NLM_F_EXCL, "try table inet netd-try, with an owner");
 	int r;
 
 	if (!message)
