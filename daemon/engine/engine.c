@@ -104,15 +104,21 @@ static int check_other_instance(struct engine *engine, struct error *err)
 	        other, store_instance(engine->store));
 }
 
-static int open_kernel(struct engine *engine, struct error *err)
+static int open_kernel(struct engine *engine, bool own_tables, struct error *err)
 {
-	const struct kernel_config config = {
-	        .runtime_dir = engine->runtime_dir, .instance = store_instance(engine->store)};
+	const struct kernel_config config = {.runtime_dir = engine->runtime_dir,
+	        .instance = store_instance(engine->store),
+	        .own_tables = own_tables};
 	int r = look_boot_id(engine->boot_id, err);
 
 	if (r == 0)
 		r = kernel_open(&engine->kernel, &config, err);
-	return r == 0 ? check_other_instance(engine, err) : r;
+	if (r < 0)
+		return r;
+	if (own_tables && !kernel_owns_tables(engine->kernel))
+		log_info("this kernel has no tables that outlive their owner (Linux 6.9 has): "
+		         "others can change netd's");
+	return check_other_instance(engine, err);
 }
 
 int engine_open(struct engine **ret, const struct engine_config *config, struct error *err)
@@ -133,7 +139,7 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	            ? open_model(engine, config->state_dir, err)
 	            : error_memory(err);
 	if (r == 0)
-		r = open_kernel(engine, err);
+		r = open_kernel(engine, config->own_tables, err);
 	if (r < 0) {
 		engine_close(engine);
 		return r;
@@ -163,6 +169,7 @@ int engine_start(struct engine *engine, struct error *err)
 	struct model *fork = model_fork(engine->model);
 	int r = fork ? drift_open(&engine->drift, engine, err) : error_memory(err);
 
+	kernel_keep_owner(engine->kernel);
 	if (r == 0)
 		r = watch_open(&engine->watch, engine, err);
 	if (r == 0)
@@ -209,6 +216,11 @@ struct engine *engine_close(struct engine *engine)
 int engine_adopt_hold(struct engine *engine, int fd, struct error *err)
 {
 	return holds_adopt(engine->kernel, fd, err);
+}
+
+int engine_adopt_owner(struct engine *engine, int fd, struct error *err)
+{
+	return kernel_adopt_owner(engine->kernel, fd, err);
 }
 
 const struct model *engine_model(const struct engine *engine)

@@ -184,7 +184,7 @@ static int want_object(struct healing *healing, const struct ailing *ailing, str
 
 	switch (ailing->kind) {
 	case AILING_RULES:
-		return engine_desired(model, &healing->wanted, err);
+		return engine_desired(healing->engine, model, &healing->wanted, err);
 	case AILING_INTERFACES:
 		while (r == 0 && (interface = model_next(model, TABLE_INTERFACES, key)))
 			r = render_interface(interface, &healing->wanted, err);

@@ -104,7 +104,8 @@ int engine_settle(struct engine *engine, struct model *fork, struct error *err);
  * has the first. */
 int engine_reconcile(struct engine *engine, const struct model *model, struct error *err);
 /* All that should be there, sorted. */
-int engine_desired(const struct model *model, struct resources *ret, struct error *err);
+int engine_desired(
+        struct engine *engine, const struct model *model, struct resources *ret, struct error *err);
 /* resource_compare() for bsearch(3). */
 int engine_compare(const void *a, const void *b);
 /* Takes out of what was observed, and is not wanted, what others may have put there: adopted

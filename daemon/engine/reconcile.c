@@ -130,12 +130,14 @@ int engine_settle(struct engine *engine, struct model *fork, struct error *err)
 
 /* --- making it so --- */
 
-int engine_desired(const struct model *model, struct resources *ret, struct error *err)
+int engine_desired(
+        struct engine *engine, const struct model *model, struct resources *ret, struct error *err)
 {
 	const char *instance = model_host(model)->instance;
-	_cleanup_(freep) char *inet = nft_skeleton_fingerprint("inet netd", instance);
-	_cleanup_(freep) char *bridge = nft_skeleton_fingerprint("bridge netd", instance);
-	int r = inet && bridge ? render_base(inet, bridge, ret, err) : error_memory(err);
+	bool owned = kernel_owns_tables(engine->kernel);
+	_cleanup_(freep) char *inet = nft_skeleton_fingerprint("inet netd", instance, owned);
+	_cleanup_(freep) char *bridge = nft_skeleton_fingerprint("bridge netd", instance, owned);
+	int r = inet && bridge ? render_base(inet, bridge, owned, ret, err) : error_memory(err);
 
 	if (r == 0)
 		r = render_all(model, ret, err);
@@ -200,6 +202,10 @@ static void log_steps(const struct steps *steps)
 
 		if (one->kind == RESOURCE_HOLD)
 			continue; /* of this process, not of the host */
+		if (step_is_claim(step) && step->done) {
+			log_info("%s is netd's again", resource_describe(one, text, sizeof(text)));
+			continue;
+		}
 		log_info("repair: %s %s%s",
 		        !step->old   ? "make"
 		        : !step->new ? "remove"
@@ -240,7 +246,7 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 	if (r == 0)
 		r = kernel_observe(engine->kernel, &look, &there, err);
 	if (r == 0)
-		r = engine_desired(model, &wanted, err);
+		r = engine_desired(engine, model, &wanted, err);
 	if (r < 0)
 		return r;
 	engine_recognise(&there, &wanted);

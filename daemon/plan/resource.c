@@ -110,6 +110,7 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 {
 	switch (a->kind) {
 	case RESOURCE_SKELETON:
+		return equal_text(a->text, b->text) && a->skeleton.owner == b->skeleton.owner;
 	case RESOURCE_FILE:
 		return equal_text(a->text, b->text);
 	case RESOURCE_ELEMENT:

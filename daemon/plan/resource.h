@@ -34,6 +34,10 @@ enum resource_kind {
 
 enum link_type { LINK_BRIDGE, LINK_VETH };
 
+/* Who alone may change a table: no one (a plain table, or an orphan), this netd, or someone else.
+ */
+enum table_owner { OWNER_NONE, OWNER_NETD, OWNER_OTHER };
+
 struct resource {
 	enum resource_kind kind;
 	char ns[NAME_SIZE]; /* the namespace it is in; "" is the host */
@@ -50,6 +54,9 @@ struct resource {
 	               NULL. */
 	union {
 		struct element element;
+		struct {
+			enum table_owner owner;
+		} skeleton;
 		struct {
 			bool adopted;    /* never deleted but by unlinking a symlink */
 			uint64_t cookie; /* 0: not known yet */

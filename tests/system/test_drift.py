@@ -12,8 +12,11 @@ DEADLINE = 8.0  # what the kernel does not announce is looked at every five seco
 
 
 @pytest.fixture
-def built(netd, out):
-    """Two endpoints of one network, one of another, published ports, and a server in each."""
+def built(host, out):
+    """Two endpoints of one network, one of another, published ports, and a server in each. Tables are plain ones, which others
+    can change."""
+    netd = host
+    netd.start_daemon(own_tables=False)
     netd.ctl("network", "create", "my-net", "--subnet", "10.77.0.0/24", "--bridge", "nd-a")
     netd.ctl("network", "create", "other", "--subnet", "10.78.0.0/24", "--bridge", "nd-b")
     netd.ctl("connect", "my-net", "web", "--ip", "10.77.0.2")
