@@ -8,6 +8,7 @@ import pytest
 from lib import owner
 from lib.host import NETD
 from lib.snapshot import assert_same
+from lib.traffic import Datagrams
 from lib.wait import wait_for
 
 OWN = ["file /run/netd"]
@@ -27,7 +28,7 @@ def served(netd):
     """A namespace behind a published port."""
     netd.ctl("network", "create", "my-net", "--subnet", "10.77.0.0/24")
     netd.ctl("connect", "my-net", "web", "--ip", "10.77.0.2")
-    for spec in ("8080:80/tcp", "8080:80/udp"):
+    for spec in ("8080:80/tcp", "8080:80/udp", "8053:53/udp"):
         netd.ctl("publish", spec, "web")
     netd.ns("web").serve(80)
     return netd
@@ -47,21 +48,17 @@ def assert_serves(host, out):
 def test_foreign_changes_do_not_reach_running_traffic(served, out):
     served.run("nft add table inet mine")
     before = shot(served)
-    streams = [out.stream(protocol, "192.0.2.1", 8080) for protocol in ("tcp", "udp")]
-    try:
+    with out.stream("tcp", "192.0.2.1", 8080) as stream, \
+            Datagrams(out, "192.0.2.1", 8053, served.ns("web"), 53) as datagrams:
         for what, command in FOREIGN.items():
             done = served.shell(command, check=False)
             if what != "flush":
                 assert "Operation not permitted" in done.stderr, what
-            for stream in streams:
-                stream.wait(5)
+            stream.wait(5)
+            datagrams.wait(100)
             assert_serves(served, out)
-    finally:
-        for stream in streams:
-            stream.close()
-    for stream in streams:
         assert stream.error is None
-        assert stream.lost <= 1, "no datagram was lost, but for one on its way at the end"
+        assert datagrams.missing() == []
     lines = [line for line in before.diff(shot(served)).splitlines() if "inet mine" not in line]
     assert not lines, "the flush took its own, and nothing of netd's"
     assert "inet mine" not in owner.tables(served)
@@ -155,20 +152,16 @@ def test_switching_the_setting_converges_both_ways(served, out, keep):
 
 def test_plain_tables_of_an_earlier_netd_are_replaced_under_running_traffic(served, out):
     served.restart_daemon(own_tables=False)
-    streams = [out.stream(protocol, "192.0.2.1", 8080) for protocol in ("tcp", "udp")]
-    try:
-        for stream in streams:
-            stream.wait()
+    with out.stream("tcp", "192.0.2.1", 8080) as stream, \
+            Datagrams(out, "192.0.2.1", 8053, served.ns("web"), 53) as datagrams:
+        stream.wait()
+        datagrams.wait(100)
         served.restart_daemon()
-        for stream in streams:
-            stream.wait(5)
-    finally:
-        for stream in streams:
-            stream.close()
-    assert owner.of_netd(served).flags == OWNED
-    for stream in streams:
+        stream.wait(5)
+        datagrams.wait(100)
         assert stream.error is None
-        assert stream.lost <= 1, "no datagram was lost, but for one on its way at the end"
+        assert datagrams.missing() == []
+    assert owner.of_netd(served).flags == OWNED
 
 
 def test_setting_in_the_file_and_its_bad_values(host, out):
