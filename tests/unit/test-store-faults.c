@@ -154,7 +154,7 @@ static bool child_fill(int k, bool opened)
 		install_faults();
 		fault.die = true;
 		fault.countdown = opened ? 0 : k;
-		if (store_open(&store, directory, &err) < 0)
+		if (store_open(&store, directory, directory, &err) < 0)
 			_exit(2);
 		model = model_new();
 		if (store_load(store, model, &err) < 0)

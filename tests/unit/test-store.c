@@ -130,7 +130,7 @@ static void refused_untouched(const char *sentence)
 	struct store *store = NULL;
 	struct error err = {0};
 
-	ck_assert_int_lt(store_open(&store, directory, &err), 0);
+	ck_assert_int_lt(store_open(&store, directory, directory, &err), 0);
 	ck_assert_ptr_null(store);
 	ck_assert_int_eq(err.code, ERROR_STORE);
 	ck_assert_msg(strstr(err.text, sentence) != NULL, "%s", err.text);
@@ -216,7 +216,7 @@ START_TEST(a_log_without_its_database_is_no_fresh_start)
 
 	snprintf(log, sizeof(log), "%s-wal", database);
 	write_file(log, "frames", 6, 0);
-	ck_assert_int_lt(store_open(&store, directory, &err), 0);
+	ck_assert_int_lt(store_open(&store, directory, directory, &err), 0);
 	ck_assert_msg(strstr(err.text, "netd.db-wal") != NULL, "%s", err.text);
 	ck_assert_int_lt(access(database, F_OK), 0);
 }
@@ -263,8 +263,8 @@ START_TEST(a_second_netd_is_refused)
 		struct store *second = NULL;
 		struct error err = {0};
 
-		_exit(store_open(&second, directory, &err) < 0 && !second &&
-		                        strstr(err.text, "another netd uses it")
+		_exit(store_open(&second, directory, directory, &err) < 0 && !second &&
+		                        strstr(err.text, "is locked by process")
 		                ? 0
 		                : 1);
 	}
