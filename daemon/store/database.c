@@ -121,6 +121,9 @@ int store_error(const struct store *store, const char *step, struct error *err)
 		return error_set(err, ERROR_STORE, EBUSY, "database %s", store->path);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+	case SQLITE_ERROR: /* a table or column is not there, as nobody asks for others */
+	case SQLITE_CONSTRAINT:
+	case SQLITE_MISMATCH:
 		return store_damaged(store, err, "%s", sqlite3_errmsg(store->db));
 	default:
 		error_set(err, ERROR_STORE, 0, "database %s: %s: %s (%s): %s", store->path, step,
