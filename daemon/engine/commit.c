@@ -142,7 +142,7 @@ static int begin_anew(struct engine *engine, struct error *err)
 	struct model *model = model_new(), *before = engine->model;
 	int r = model ? store_load(engine->store, model, err) : error_memory(err);
 
-	if (r == 0)
+	if (r == 0 && engine->landed)
 		r = forget_taken_back(engine, model, err);
 	if (r == 0) {
 		engine->model = model;
@@ -154,6 +154,7 @@ static int begin_anew(struct engine *engine, struct error *err)
 		return r;
 	}
 	model_free(before);
+	engine->landed = false;
 	engine->gone.count = 0; /* an id may be another's now */
 	engine_reap(engine, NULL);
 	return 0;
@@ -167,8 +168,9 @@ void engine_recover(struct engine *engine)
 	if (!engine->refusing)
 		return;
 	r = store_recover(engine->store, &err);
-	if (r == 0) {
+	if (r >= 0) {
 		engine->refusing = false;
+		engine->landed |= r == 1;
 		r = begin_anew(engine, &err);
 	}
 	if (r < 0)

@@ -46,6 +46,7 @@ struct engine {
 	struct event *recover;   /* asks the store again, while changes are refused */
 	unsigned recover_pause;  /* seconds */
 	bool refusing;           /* the store takes no commit; `refused` says why */
+	bool landed;             /* a commit that was reported as failed reached the disk */
 	struct error refused;
 	struct gone gone;
 	struct watch *watch;

@@ -1,8 +1,8 @@
 /*
  * A database that cannot be opened for writing, on a read-only file system or a full one, is read
  * all the same: what was committed may stand in its log, which SQLite would have to write to, so
- * both are copied into memory (the runtime directory is a tmpfs) and the copy is opened. The copy's
- * names are gone as soon as it is open, and the copy itself when it is closed.
+ * both are copied into memory (the runtime directory is a tmpfs) and the copy is opened. The copy
+ * has no name any more once it is open, and is gone when it is closed.
  *
  * Also says which process has locked a database.
  */
@@ -113,7 +113,7 @@ static int copy_file(const char *from, const char *to, bool optional, int *ret)
 	r = optional ? 0 : lock_for_reading(*ret);
 	if (r < 0)
 		return r;
-	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	return out < 0 ? -errno : copy_bytes(*ret, out);
 }
 
@@ -134,40 +134,26 @@ static int copy_files(const struct store *store, const struct store *copy, struc
 	return 0;
 }
 
-static void remove_copy(const struct store *copy, const char *directory)
-{
-	unlink(copy->opened);
-	unlink(copy->log_path);
-	rmdir(directory);
-}
-
 int database_open_copy(struct store *store, struct error *err)
 {
-	_cleanup_(freep) char *directory = NULL, *path = NULL, *log_path = NULL;
+	_cleanup_(freep) char *path = NULL, *log_path = NULL;
 	struct store copy = {.path = store->path};
 	int r;
 
-	if (asprintf(&directory, "%s/database-XXXXXX", store->scratch_dir) < 0)
-		directory = NULL;
-	if (!directory)
-		return error_memory(err);
-	if (!mkdtemp(directory))
-		return error_set(err, ERROR_STORE, errno, "database %s: make the directory %s",
-		        store->path, directory);
-	if (asprintf(&path, "%s/netd.db", directory) < 0)
+	if (asprintf(&path, "%s/copy.db", store->scratch_dir) < 0)
 		path = NULL;
-	if (asprintf(&log_path, "%s/netd.db-wal", directory) < 0)
+	if (asprintf(&log_path, "%s/copy.db-wal", store->scratch_dir) < 0)
 		log_path = NULL;
-	if (!path || !log_path) {
-		rmdir(directory);
+	if (!path || !log_path)
 		return error_memory(err);
-	}
 	copy.opened = path;
 	copy.log_path = log_path;
+	unlink(log_path); /* of a netd that was killed just here */
 	r = copy_files(store, &copy, err);
 	if (r == 0)
 		r = database_open(&copy, err);
-	remove_copy(&copy, directory);
+	unlink(path);
+	unlink(log_path);
 	if (r == 0) {
 		database_take(store, &copy);
 		store->copy = true;

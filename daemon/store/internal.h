@@ -76,6 +76,7 @@ struct store {
 	int patience;        /* milliseconds to wait for another process's lock */
 	bool copy;           /* `db` is a copy of what can only be read; `refused` says why */
 	bool unknown;        /* the last commit reached the disk, or did not */
+	bool landed;         /* such a commit did, and no one was told yet */
 	struct error refused;
 };
 

@@ -315,8 +315,17 @@ int store_commit(struct store *store, const struct model *fork, struct error *er
 
 int store_recover(struct store *store, struct error *err)
 {
+	uint64_t known = store->generation;
 	int r = store_refused(store) ? reopen(store, err) : return_to_place(store, err);
 
+	if (r < 0)
+		return r;
+	store->landed |= store->generation > known;
 	/* Whether it can be written to is only known by writing. */
-	return r == 0 ? commit(store, NULL, err) : r;
+	r = commit(store, NULL, err);
+	if (r == 0 && store->landed) {
+		store->landed = false;
+		r = 1;
+	}
+	return r;
 }

@@ -12,8 +12,8 @@ struct store;
  * Opens DIR/netd.db, or creates it (with a new instance id, and its directory synced). A database
  * that is damaged, newer than this program, or locked by another process is an error that says so
  * and leaves the file untouched: never a fresh start. One that can be read but not written to (a
- * read-only or full file system) is opened all the same, as a copy in SCRATCH_DIR that has no name
- * any more when this returns; store_refused() then says why.
+ * read-only or full file system) is opened all the same, as a copy in SCRATCH_DIR that
+ * has no name any more when this returns; store_refused() then says why.
  */
 int store_open(
         struct store **ret, const char *state_dir, const char *scratch_dir, struct error *err);
@@ -41,8 +41,8 @@ int store_commit(struct store *store, const struct model *fork, struct error *er
 
 /*
  * Makes a store that refused a commit work again, if that is possible now: opens it where it is
- * closed, or where its file was replaced by an equal one, and commits a change of nothing. On
- * success it takes commits, and store_load() may tell of another truth than was known: an unknown
- * commit that did reach the disk.
+ * closed, or where its file was replaced by an equal one, and commits a change of nothing. Then it
+ * takes commits. Returns 1 where an unknown commit turned out to have reached the disk, so that
+ * store_load() tells more than was known; else 0.
  */
 int store_recover(struct store *store, struct error *err);

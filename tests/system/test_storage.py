@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 import sys
+import time
 
 import pytest
 
@@ -48,6 +49,11 @@ def shot(host):
 def contents(host):
     """What the state directory holds. An empty file, as SQLite makes one for a log, holds nothing."""
     return {path.name: path.read_bytes() for path in host.state.iterdir() if path.name == "netd.db" or path.stat().st_size}
+
+
+def times_woken(host):
+    with open(f"/proc/{host.daemon.pid}/status") as file:
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(), re.M)[1])
 
 
 def names(host):
@@ -259,12 +265,29 @@ def test_start_with_a_read_only_state_directory(built, out, ending):
         assert lists(built) == said
         assert_same(before, shot(built), "a start that cannot write repairs")
         check_refused(built, "make its file system writable")
-        assert not list(built.file("/run/netd").glob("database-*")), "the copy has no name"
+        assert not list(built.file("/run/netd").glob("copy.db*")), "the copy has no name"
         assert contents(built) == files
         read_only(built, False)
         check_accepted(built)
         stream.wait(5)
         assert stream.error is None
+
+
+def test_what_a_read_only_start_condemns_waits_in_peace(built):
+    """The dead namespace's link is deleted; the tombstone cannot be buried, and is not tried again and again."""
+    built.ctl("connect", "my-net", "other")
+    built.stop_daemon()
+    built.run("ip netns del other")
+    read_only(built, True)
+    built.start_daemon()
+    assert built.ctl("ns", "ls", "-q").lines == ["web"]
+    wait_for(lambda: len(built.json("ip", "-j", "link", "show", "type", "veth")) == 2, "only web's link and the neighbour's are left")
+    before = times_woken(built)
+    time.sleep(1)
+    assert times_woken(built) - before < 20
+    read_only(built, False)
+    check_accepted(built)
+    assert built.ctl("ns", "ls", "-q").lines == ["web"]
 
 
 def test_reboot_with_a_read_only_state_directory(built):
