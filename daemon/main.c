@@ -5,6 +5,7 @@
  */
 #include "daemon/api/server.h"
 #include "daemon/engine/engine.h"
+#include "daemon/kernel/kernel.h"
 #include "daemon/options.h"
 #include "daemon/rights.h"
 #include "daemon/sandbox.h"
@@ -51,8 +52,8 @@ static int make_runtime_dir(const char *path, struct error *err)
 
 /* --- the service manager --- */
 
-/* Sorts what systemd passed: sockets that hold ports go to the engine, the other one is the API's
- * (-1: none). */
+/* Sorts what systemd passed: the sockets that hold ports and that own the tables go to the engine,
+ * the other one is the API's (-1: none). */
 static int take_descriptors(struct engine *engine, int *ret, struct error *err)
 {
 	char **names = NULL;
@@ -64,13 +65,15 @@ static int take_descriptors(struct engine *engine, int *ret, struct error *err)
 		        err, ERROR_KERNEL, -count, "take descriptors from the service manager");
 	for (int i = 0; i < count; i++) {
 		int fd = SD_LISTEN_FDS_START + i;
+		struct error adopt_err;
 
 		if (strncmp(names[i], HOLD_PREFIX, strlen(HOLD_PREFIX)) == 0) {
-			struct error adopt_err;
-
 			if (engine_adopt_hold(engine, fd, &adopt_err) < 0)
 				log_warning(
 				        "take over the held port %s: %s", names[i], adopt_err.text);
+		} else if (strcmp(names[i], OWNER_FD_NAME) == 0) {
+			if (engine_adopt_owner(engine, fd, &adopt_err) < 0)
+				log_warning("%s; the tables are claimed anew", adopt_err.text);
 		} else if (*ret < 0) {
 			*ret = fd;
 		} else {
@@ -151,8 +154,9 @@ static int serve(struct event_base *base, struct engine *engine, const struct op
 
 static int run(const struct options *options, struct error *err)
 {
-	struct engine_config config = {
-	        .state_dir = options->state_dir, .runtime_dir = options->runtime_dir};
+	struct engine_config config = {.state_dir = options->state_dir,
+	        .runtime_dir = options->runtime_dir,
+	        .own_tables = options->own_tables};
 	_cleanup_(closep) int lock = -1;
 	struct engine *engine = NULL;
 	int r = rights_check(err);

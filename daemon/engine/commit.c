@@ -8,8 +8,6 @@
  */
 #include "daemon/engine/internal.h"
 
-#include "lib/log.h"
-
 #include <string.h>
 
 #define PAUSE_FIRST_S   1
@@ -61,7 +59,9 @@ static void refuse(struct engine *engine, const struct error *why)
 	struct timeval pause;
 
 	if (!engine->refusing)
-		log_error("changes are refused until this is over: %s; reading and traffic go on",
+		engine_announce(engine,
+		        &(const struct announcement){.kind = ANNOUNCE_STORAGE_FAILED},
+		        "changes are refused until this is over: %s; reading and traffic go on",
 		        why->text);
 	engine->refusing = true;
 	engine->refused = *why;
@@ -179,5 +179,6 @@ void engine_recover(struct engine *engine)
 		return;
 	engine->recover_pause = 0;
 	event_del(engine->recover);
-	log_info("changes are accepted again");
+	engine_announce(engine, &(const struct announcement){.kind = ANNOUNCE_STORAGE_BACK},
+	        "changes are accepted again");
 }

@@ -106,15 +106,21 @@ static int check_other_instance(struct engine *engine, struct error *err)
 	        other, store_instance(engine->store));
 }
 
-static int open_kernel(struct engine *engine, struct error *err)
+static int open_kernel(struct engine *engine, bool own_tables, struct error *err)
 {
-	const struct kernel_config config = {
-	        .runtime_dir = engine->runtime_dir, .instance = store_instance(engine->store)};
+	const struct kernel_config config = {.runtime_dir = engine->runtime_dir,
+	        .instance = store_instance(engine->store),
+	        .own_tables = own_tables};
 	int r = look_boot_id(engine->boot_id, err);
 
 	if (r == 0)
 		r = kernel_open(&engine->kernel, &config, err);
-	return r == 0 ? check_other_instance(engine, err) : r;
+	if (r < 0)
+		return r;
+	if (own_tables && !kernel_owns_tables(engine->kernel))
+		log_info("this kernel has no tables that outlive their owner (Linux 6.9 has): "
+		         "others can change netd's");
+	return check_other_instance(engine, err);
 }
 
 int engine_open(struct engine **ret, const struct engine_config *config, struct error *err)
@@ -137,7 +143,7 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	            ? open_model(engine, config->state_dir, err)
 	            : error_memory(err);
 	if (r == 0)
-		r = open_kernel(engine, err);
+		r = open_kernel(engine, config->own_tables, err);
 	if (r < 0) {
 		engine_close(engine);
 		return r;
@@ -178,19 +184,25 @@ int engine_begin(struct engine *engine, struct error *err)
 
 int engine_start(struct engine *engine, struct error *err)
 {
-	int r;
+	int r = drift_open(&engine->drift, engine, err);
 
+	kernel_keep_owner(engine->kernel);
+	if (r == 0)
+		r = watch_open(&engine->watch, engine, err);
+	if (r < 0)
+		return r;
 	engine_look_at_store(engine);
 	r = engine_begin(engine, err);
 	if (r < 0)
 		return r;
-	log_info("networks: %u, namespaces: %u, published ports: %u; changes to the kernel: %lu",
+	engine_announce(engine, &(const struct announcement){.kind = ANNOUNCE_START},
+	        "networks: %u, namespaces: %u, published ports: %u; changes to the kernel: %lu",
 	        model_count(engine->model, TABLE_NETWORKS),
 	        model_count(engine->model, TABLE_NAMESPACES),
 	        model_count(engine->model, TABLE_PUBLICATIONS), kernel_changes(engine->kernel));
 	engine_reap(engine, NULL);
 	facts_warn_at_start(engine);
-	return watch_open(&engine->watch, engine, err);
+	return watch_start(engine->watch, err);
 }
 
 struct engine *engine_close(struct engine *engine)
@@ -201,6 +213,7 @@ struct engine *engine_close(struct engine *engine)
 	if (!engine)
 		return NULL;
 	watch_close(engine->watch);
+	drift_close(engine->drift);
 	while (!TAILQ_EMPTY(&engine->queue))
 		engine_turn(engine);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
@@ -210,6 +223,7 @@ struct engine *engine_close(struct engine *engine)
 	store_close(engine->store);
 	model_free(engine->model);
 	free(engine->gone.ids);
+	free(engine->held.ids);
 	free(engine->runtime_dir);
 	free(engine);
 	return NULL;
@@ -218,6 +232,11 @@ struct engine *engine_close(struct engine *engine)
 int engine_adopt_hold(struct engine *engine, int fd, struct error *err)
 {
 	return holds_adopt(engine->kernel, fd, err);
+}
+
+int engine_adopt_owner(struct engine *engine, int fd, struct error *err)
+{
+	return kernel_adopt_owner(engine->kernel, fd, err);
 }
 
 const struct model *engine_model(const struct engine *engine)

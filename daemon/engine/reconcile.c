@@ -58,7 +58,7 @@ static int release(
 {
 	struct request request = {.kind = REQUEST_NS_RELEASE};
 
-	log_info("namespace %s is gone: its endpoints are freed", ns->name);
+	engine_announce_released(engine, ns->name);
 	memcpy(request.namespace, ns->name, NAME_SIZE);
 	return grant(engine, fork, &request, err);
 }
@@ -130,12 +130,14 @@ int engine_settle(struct engine *engine, struct model *fork, struct error *err)
 
 /* --- making it so --- */
 
-static int desired(const struct model *model, struct resources *ret, struct error *err)
+int engine_desired(
+        struct engine *engine, const struct model *model, struct resources *ret, struct error *err)
 {
 	const char *instance = model_host(model)->instance;
-	_cleanup_(freep) char *inet = nft_skeleton_fingerprint("inet netd", instance);
-	_cleanup_(freep) char *bridge = nft_skeleton_fingerprint("bridge netd", instance);
-	int r = inet && bridge ? render_base(inet, bridge, ret, err) : error_memory(err);
+	bool owned = kernel_owns_tables(engine->kernel);
+	_cleanup_(freep) char *inet = nft_skeleton_fingerprint("inet netd", instance, owned);
+	_cleanup_(freep) char *bridge = nft_skeleton_fingerprint("bridge netd", instance, owned);
+	int r = inet && bridge ? render_base(inet, bridge, owned, ret, err) : error_memory(err);
 
 	if (r == 0)
 		r = render_all(model, ret, err);
@@ -168,7 +170,7 @@ static bool is_foreign(const struct resource *resource)
 	return resource->kind == RESOURCE_ADDRESS;
 }
 
-static int compare(const void *a, const void *b)
+int engine_compare(const void *a, const void *b)
 {
 	return resource_compare(a, b);
 }
@@ -182,7 +184,7 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
 
 		if (is_foreign(resource) &&
 		        (wanted->count == 0 || !bsearch(resource, wanted->items, wanted->count,
-		                                       sizeof(*resource), compare)))
+		                                       sizeof(*resource), engine_compare)))
 			free(resource->text);
 		else
 			there->items[kept++] = *resource;
@@ -200,6 +202,10 @@ static void log_steps(const struct steps *steps)
 
 		if (one->kind == RESOURCE_HOLD)
 			continue; /* of this process, not of the host */
+		if (step_is_claim(step) && step->done) {
+			log_info("%s is netd's again", resource_describe(one, text, sizeof(text)));
+			continue;
+		}
 		log_info("repair: %s %s%s",
 		        !step->old   ? "make"
 		        : !step->new ? "remove"
@@ -233,15 +239,17 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 {
 	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
 	_cleanup_(freep) const char **names = NULL;
-	size_t count;
-	int r = namespace_names(model, &names, &count, err);
+	struct kernel_look look = {.scope = SCOPE_INSTANCE, .kinds = KERNEL_LOOK_ALL};
+	int r = namespace_names(model, &names, &look.namespace_count, err);
 
+	look.namespaces = names;
 	if (r == 0)
-		r = kernel_observe(engine->kernel, SCOPE_INSTANCE, names, count, &there, err);
+		r = kernel_observe(engine->kernel, &look, &there, err);
 	if (r == 0)
-		r = desired(model, &wanted, err);
+		r = engine_desired(engine, model, &wanted, err);
 	if (r < 0)
 		return r;
+	engine_recognise(&there, &wanted);
 	engine_leave_foreign(&there, &wanted);
 	return repair(engine, &there, &wanted, err);
 }

@@ -205,7 +205,7 @@ static bool table_is_new(
 			after = &new->items[i];
 	if (!after)
 		return before != NULL; /* removed as a whole */
-	return !before || !resource_equal(before, after);
+	return !before || strcmp(before->text, after->text) != 0;
 }
 
 /* An element of a table that is made anew: made with it, in the same batch. Of one that is removed:
@@ -270,6 +270,15 @@ int plan_opposite(const struct steps *done, struct steps *ret, struct error *err
 	}
 	*ret = steps;
 	return 0;
+}
+
+bool step_is_claim(const struct step *step)
+{
+	const struct resource *old = step->old, *new = step->new;
+
+	if (!old || !new || new->kind != RESOURCE_SKELETON)
+		return false;
+	return new->skeleton.owner == OWNER_NETD &&strcmp(old->text, new->text) == 0;
 }
 
 bool plan_is_empty(const struct plan *plan)

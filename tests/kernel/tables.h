@@ -16,11 +16,17 @@
 static struct kernel *kernel;
 static struct error err;
 
+/* A netd that begins. What the one before left in the kernel is there. */
+static void begin(bool own)
+{
+	ck_assert_msg(nft_open(&kernel->nft, own, &err) == 0, "%s", err.text);
+}
+
 static void setup(void)
 {
 	shell("nft flush ruleset");
 	kernel = kind_kernel();
-	ck_assert_msg(nft_open(&kernel->nft, &err) == 0, "%s", err.text);
+	begin(false);
 }
 
 static void teardown(void)
@@ -34,7 +40,8 @@ static struct resource skeleton(const char *table)
 	struct resource resource = {.kind = RESOURCE_SKELETON};
 
 	snprintf(resource.name, sizeof(resource.name), "%s", table);
-	resource.text = nft_skeleton_fingerprint(table, KIND_INSTANCE);
+	resource.text = nft_skeleton_fingerprint(table, KIND_INSTANCE, nft_owns(kernel->nft));
+	resource.skeleton.owner = nft_owns(kernel->nft) ? OWNER_NETD : OWNER_NONE;
 	ck_assert_ptr_nonnull(resource.text);
 	return resource;
 }
@@ -71,7 +78,7 @@ static struct resources observe(const struct kind *kind, enum kernel_scope scope
 {
 	struct resources list = {0};
 
-	ck_assert_msg(kind->observe(kernel, scope, NULL, 0, &list, &err) == 0, "%s", err.text);
+	ck_assert_msg(kind_observe(kind, kernel, scope, NULL, 0, &list, &err) == 0, "%s", err.text);
 	resources_sort(&list);
 	return list;
 }

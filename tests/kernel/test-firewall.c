@@ -20,7 +20,7 @@ static void setup(void)
 {
 	shell("nft flush ruleset");
 	kernel = kind_kernel();
-	ck_assert_msg(nft_open(&kernel->nft, &err) == 0, "%s", err.text);
+	ck_assert_msg(nft_open(&kernel->nft, false, &err) == 0, "%s", err.text);
 }
 
 static void teardown(void)
