@@ -30,6 +30,9 @@ int version_show(const struct call *call)
 			output_line("netd %s (API %lld, instance %s, on %s)",
 			        field_text(daemon, "version"), field_number(daemon, "api"),
 			        field_text(daemon, "instance"), request_socket(call));
+		if (daemon && json_object_get(daemon, "refuses_changes"))
+			output_line(
+			        "netd refuses changes: %s", field_text(daemon, "refuses_changes"));
 	}
 	return status;
 }

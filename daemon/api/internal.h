@@ -66,6 +66,8 @@ int call_flag(const struct call *call, const char *name, bool *ret, struct error
 void change_start(struct call *call);
 
 /* --- reply.c: answers --- */
+/* A text that may have been cut in the middle of a letter, of which JSON takes none. */
+json_t *text_json(const char *text);
 /* The body is taken over; NULL is out of memory. */
 void reply_json(struct call *call, int status, json_t *body);
 void reply_error(struct call *call, const struct error *err, const struct listener_info *listener);

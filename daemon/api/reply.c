@@ -90,8 +90,7 @@ static void write_no_memory(struct evbuffer *out)
 	evbuffer_add_reference(out, text, sizeof(text) - 1, NULL, NULL);
 }
 
-/* JSON takes nothing but UTF-8, and a sentence may have been cut in the middle of a letter. */
-static json_t *text_json(const char *text)
+json_t *text_json(const char *text)
 {
 	json_t *value = json_string(text);
 	_cleanup_(freep) char *copy = NULL;

@@ -43,8 +43,12 @@ static const struct route routes[] = {
 int version_read(const struct call *call, json_t **ret, struct error *err)
 {
 	const struct host *host = model_host(engine_model(call->engine));
+	const struct error *refused = engine_refused(call->engine);
 	json_t *body = json_pack("{s:s, s:i, s:s}", "version", NETD_VERSION, "api", 1, "instance",
 	        host ? host->instance : "");
+
+	if (body && refused)
+		json_object_set_new(body, "refuses_changes", text_json(refused->text));
 
 	if (!body)
 		return error_memory(err);

@@ -44,6 +44,11 @@ struct engine {
 	struct event *reap;      /* works off tombstones */
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
 	unsigned reap_pause;     /* milliseconds until failed tombstones are tried again */
+	struct event *recover;   /* asks the store again, while changes are refused */
+	unsigned recover_pause;  /* seconds */
+	bool refusing;           /* the store takes no commit; `refused` says why */
+	bool landed;             /* a commit that was reported as failed reached the disk */
+	struct error refused;
 	struct gone gone;
 	struct gone held; /* tombstones that failed, and were announced so */
 	engine_hears *hears;
@@ -57,14 +62,32 @@ struct engine {
 /* Renders what the fork touches, applies the difference, commits, and merges the fork (which it
  * takes over, also on failure). On failure kernel, database and model are as before. */
 int engine_change(struct engine *engine, struct model *fork, struct error *err);
-/* Commits the fork, unless nothing in it is stored. */
-int engine_commit(struct engine *engine, const struct model *fork, struct error *err);
 /* A created namespace's identity is known once it exists, and is committed with it: fills it in for
  * those that the fork touches. Goes on after a failure; *err has the first. */
 int engine_identify(struct engine *engine, struct model *fork, struct error *err);
 /* The commands that engine_change() would stand for, final steps included; *ret is the caller's to
  * free. */
 int engine_preview(struct engine *engine, const struct model *fork, char **ret, struct error *err);
+
+/* --- engine.c --- */
+
+/* Settles what a start brings, makes the kernel what the model says, and commits. What could not be
+ * repaired is tried again later; what could not be committed is, too, and changes are refused until
+ * then. */
+int engine_begin(struct engine *engine, struct error *err);
+
+/* --- commit.c --- */
+
+/* Commits the fork, unless nothing in it is stored. Once that has failed, changes are refused until
+ * engine_recover() succeeds. */
+int engine_commit(struct engine *engine, const struct model *fork, struct error *err);
+/* Whether engine_commit() refuses it already now, before anything is done. */
+int engine_can_commit(const struct engine *engine, const struct model *fork, struct error *err);
+/* Whether the store was opened for writing; else changes are refused. */
+void engine_look_at_store(struct engine *engine);
+/* While changes are refused: asks the store again, and if it works, begins anew with what it says.
+ * No fork of the model may live meanwhile. */
+void engine_recover(struct engine *engine);
 
 /* --- announce.c --- */
 

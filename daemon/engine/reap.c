@@ -251,7 +251,8 @@ void engine_reap_later(struct engine *engine)
 		                             ? engine->reap_pause * 2
 		                             : PAUSE_LONGEST_MS;
 	}
-	if (engine->gone.count && engine_submit(engine, &bury, NULL, NULL, &err) < 0)
+	if (engine->gone.count && !engine_refused(engine) &&
+	        engine_submit(engine, &bury, NULL, NULL, &err) < 0)
 		log_error("bury tombstones: %s", err.text);
 	else if (collect_later(engine, tombstones))
 		again_in(engine, QUIET_MS);

@@ -41,6 +41,11 @@ struct kernel *engine_kernel(struct engine *engine)
 	return NULL;
 }
 
+const struct error *engine_refused(const struct engine *engine)
+{
+	return NULL;
+}
+
 static inline int pretend_network(
         struct engine *engine, const struct request *request, struct error *err)
 {
