@@ -233,6 +233,23 @@ START_TEST(values_that_cannot_be_are_refused)
 	        "UPDATE publications SET host_port = 65536",
 	        "UPDATE tombstones SET kind = ''",
 	        "INSERT INTO subnets VALUES ('first', 2, '10.9.0.0', 24, '10.9.0.1')",
+	        "UPDATE meta SET instance = '0123456789abcdef0123456789abcde.'",
+	        "UPDATE networks SET name = '../first' WHERE name = 'first'",
+	        "UPDATE networks SET id = '0123456789a/'",
+	        "UPDATE networks SET bridge = 'a b'",
+	        "UPDATE subnets SET gateway = '10.8.0.1'",
+	        "UPDATE namespaces SET name = '../web' WHERE name = 'web'",
+	        "UPDATE namespaces SET boot_id = 'a boot'",
+	        "UPDATE endpoints SET network = 'third'",
+	        "UPDATE endpoints SET ifname = 'eth/0'",
+	        "UPDATE endpoints SET host_ifname = ''",
+	        "UPDATE publications SET host_port = 0",
+	        "UPDATE publications SET host_port_end = 8079",
+	        "UPDATE publications SET protocol = 1",
+	        "UPDATE publications SET namespace = ''",
+	        "UPDATE tombstones SET kind = 'link'",
+	        "UPDATE tombstones SET ip = NULL WHERE kind = 'flows'",
+	        "UPDATE tombstones SET name = '../gone' WHERE kind = 'netns'",
 	};
 
 	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
