@@ -123,8 +123,8 @@ static void rows_ip(struct rows *rows, struct ip *ret)
 	const char *text = (const char *)sqlite3_column_text(rows->statement, rows->column++);
 	struct error ignored;
 
-	if (text && parse_ip(text, "", ret, &ignored) < 0)
-		rows_damaged(rows, "it is no IP address");
+	if (text && (parse_ip(text, "", ret, &ignored) < 0 || ret->family != AF_INET))
+		rows_damaged(rows, "it is no IPv4 address");
 }
 
 static void rows_cidr(struct rows *rows, struct cidr *ret)
@@ -213,6 +213,8 @@ static int load_subnets(struct store *store, struct network *network, struct err
 		else
 			network->subnets[network->subnet_count++] = subnet;
 	}
+	if (network->subnet_count == 0)
+		rows_damaged(&rows, "a network has none");
 	return rows_end(&rows);
 }
 
@@ -256,6 +258,8 @@ static int load_addresses(struct store *store, const char *ns, uint64_t position
 		else
 			endpoint->addresses[endpoint->address_count++] = address;
 	}
+	if (endpoint->address_count == 0)
+		rows_damaged(&rows, "an endpoint has none");
 	return rows_end(&rows);
 }
 
