@@ -71,11 +71,21 @@ void output_line(const char *format, ...)
 		keep_loss(errno);
 }
 
+/* DEL is printable to JSON, and not to a terminal. It can stand in a string only. */
+static int write_piece(const char *bytes, size_t size, void *arg)
+{
+	for (size_t i = 0; i < size; i++)
+		if ((bytes[i] == 127 ? fputs("\\u007f", stdout) : fputc(bytes[i], stdout)) == EOF)
+			return -1;
+	return 0;
+}
+
 void output_json(const json_t *value)
 {
 	if (!value)
 		output_memory();
-	else if (json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) < 0 ||
+	else if (json_dump_callback(value, write_piece, NULL, JSON_INDENT(2) | JSON_ENSURE_ASCII) <
+	                 0 ||
 	         fputc('\n', stdout) == EOF)
 		keep_loss(errno);
 }

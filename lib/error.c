@@ -1,6 +1,7 @@
 /*
  * Makes the sentences. The text is bounded: what does not fit is cut at the end, never in front,
- * since callers put their context in front of it.
+ * since callers put their context in front of it. It is one line without a byte that a terminal
+ * obeys, whatever of the input is repeated in it: sentences go to terminals, logs and JSON.
  */
 #include "lib/error.h"
 
@@ -27,6 +28,13 @@ static int result(const struct error *err)
 	return err->errnum ? -err->errnum : -EINVAL;
 }
 
+static void clean(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 127)
+			*text = '?';
+}
+
 int error_set(struct error *err, enum error_code code, int errnum, const char *format, ...)
 {
 	char text[ERROR_TEXT_SIZE];
@@ -42,6 +50,7 @@ int error_set(struct error *err, enum error_code code, int errnum, const char *f
 		snprintf(err->text, sizeof(err->text), "%.900s: %s", text, strerror(errnum));
 	else
 		memcpy(err->text, text, sizeof(text));
+	clean(err->text);
 	return result(err);
 }
 
@@ -55,6 +64,8 @@ int error_field(struct error *err, const char *field, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(err->text, sizeof(err->text), format, args);
 	va_end(args);
+	clean(err->field);
+	clean(err->text);
 	return result(err);
 }
 
@@ -68,6 +79,7 @@ int error_context(struct error *err, const char *format, ...)
 	va_start(args, format);
 	length = vsnprintf(err->text, sizeof(err->text), format, args);
 	va_end(args);
+	clean(err->text);
 	if (length < 0 || (size_t)length + 3 > sizeof(err->text))
 		return result(err);
 	err->text[length++] = ':';

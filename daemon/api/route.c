@@ -150,6 +150,8 @@ static int split_query(struct call *call, struct error *err)
 
 		if (!*name && !value)
 			continue; /* "?" alone, or "&&" */
+		if (!*name)
+			return error_field(err, "\"\"", "a parameter behind '?' has no name");
 		if (n == QUERY_MAX)
 			return error_set(err, ERROR_INVALID, 0, "too many parameters behind '?'");
 		if (call_parameter(call, name))

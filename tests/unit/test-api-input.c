@@ -24,6 +24,7 @@ static const struct {
         {"DELETE", "/v1/namespaces/a%20b", "", 400, "namespace"},
         {"GET", "/v1/namespaces/a%0ab", "", 400, "namespace"},
         {"GET", "/v1/networks?force=true", "", 400, "force"},
+        {"GET", "/v1/networks?=true", "", 400, "\"\""},
         {"GET", "/v1/networks?%66orce=true", "", 400, "%66orce"},
         {"POST", "/v1/networks?force=true", "{\"name\":\"a\"}", 400, "force"},
         {"POST", "/v1/networks?dry_run", "{\"name\":\"a\"}", 400, "dry_run"},

@@ -128,6 +128,7 @@ START_TEST(an_unknown_field_is_refused)
 {
 	refused_field("{\"s\": \"x\", \"nmae\": 1}", "nmae: there is no such field here");
 	refused_field("{\"x\": null}", "x: there is no such field here");
+	refused_field("{\"\": 1}", "\"\": there is no such field here");
 }
 END_TEST
 
