@@ -58,7 +58,7 @@ static int release(
 {
 	struct request request = {.kind = REQUEST_NS_RELEASE};
 
-	log_info("namespace %s is gone: its endpoints are freed", ns->name);
+	engine_announce_released(engine, ns->name);
 	memcpy(request.namespace, ns->name, NAME_SIZE);
 	return grant(engine, fork, &request, err);
 }
@@ -233,11 +233,12 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 {
 	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
 	_cleanup_(freep) const char **names = NULL;
-	size_t count;
-	int r = namespace_names(model, &names, &count, err);
+	struct kernel_look look = {.scope = SCOPE_INSTANCE, .kinds = KERNEL_LOOK_ALL};
+	int r = namespace_names(model, &names, &look.namespace_count, err);
 
+	look.namespaces = names;
 	if (r == 0)
-		r = kernel_observe(engine->kernel, SCOPE_INSTANCE, names, count, &there, err);
+		r = kernel_observe(engine->kernel, &look, &there, err);
 	if (r == 0)
 		r = desired(model, &wanted, err);
 	if (r < 0)

@@ -7,7 +7,7 @@
  * (link-local, autoconfigured) is not netd's and is not observed.
  */
 #include "daemon/kernel/internal.h"
-#include "daemon/kernel/links.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -146,35 +146,41 @@ static int read_addresses(struct kernel *kernel, struct reading *reading, struct
 	return 0;
 }
 
-static int observe_namespace(struct kernel *kernel, const struct survey *survey, const char *ns,
+static int observe_namespace(struct observation *observation, const struct survey *survey,
         unsigned number, struct resources *ret, struct error *err)
 {
-	_cleanup_(links_done) struct links inside = {0};
-	struct reading reading = {
-	        .survey = survey, .ns = ns, .number = number, .inside = &inside, .ret = ret};
+	struct reading reading = {.survey = survey,
+	        .ns = observation->look->namespaces[number],
+	        .number = number,
+	        .ret = ret};
+	const struct inside *inside;
 	unsigned count;
 	int r;
 
 	survey_pairs(survey, number, &count);
 	if (count == 0)
 		return 0;
-	r = links_read(kernel->rtnl, ns, &inside, err);
-	if (r == 0)
-		r = read_addresses(kernel, &reading, err);
+	r = observation_inside(observation, number, &inside, err);
+	if (r < 0)
+		return r;
+	reading.inside = &inside->links;
+	r = read_addresses(observation->kernel, &reading, err);
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	_cleanup_(survey_done) struct survey survey = {0};
-	struct reading host = {.survey = &survey, .ns = "", .inside = &survey.host, .ret = ret};
-	int r = survey_read(kernel, scope, namespaces, namespace_count, &survey, err);
+	struct reading host = {.ns = "", .ret = ret};
+	const struct survey *survey;
+	int r = observation_survey(observation, &survey, err);
 
-	if (r == 0)
-		r = read_addresses(kernel, &host, err);
-	for (unsigned i = 0; r == 0 && i < namespace_count; i++)
-		r = observe_namespace(kernel, &survey, namespaces[i], i, ret, err);
+	if (r < 0)
+		return r;
+	host.survey = survey;
+	host.inside = &survey->host;
+	r = read_addresses(observation->kernel, &host, err);
+	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
+		r = observe_namespace(observation, survey, i, ret, err);
 	return r;
 }
 

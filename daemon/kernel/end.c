@@ -10,7 +10,7 @@
  * be.
  */
 #include "daemon/kernel/internal.h"
-#include "daemon/kernel/links.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -173,16 +173,17 @@ static int add_observed(const struct link_seen *link, const char *ns, const char
 	return 0;
 }
 
-static int observe_namespace(struct kernel *kernel, const struct survey *survey, const char *ns,
+static int observe_namespace(struct observation *observation, const struct survey *survey,
         unsigned number, struct resources *ret, struct error *err)
 {
-	_cleanup_(links_done) struct links inside = {0};
-	int r = links_read(kernel->rtnl, ns, &inside, err);
+	const char *ns = observation->look->namespaces[number];
+	const struct inside *inside;
+	int r = observation_inside(observation, number, &inside, err);
 
-	if (r == -ENOENT || r == -EINVAL)
-		return 0;
-	for (unsigned i = 0; r == 0 && i < inside.count; i++) {
-		const struct link_seen *link = &inside.items[i];
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; r == 0 && i < inside->links.count; i++) {
+		const struct link_seen *link = &inside->links.items[i];
 		const struct pair *pair = survey_pair(survey, number, link->index);
 
 		if (link->loopback && strcmp(link->name, LOOPBACK) == 0)
@@ -193,14 +194,13 @@ static int observe_namespace(struct kernel *kernel, const struct survey *survey,
 	return r;
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	_cleanup_(survey_done) struct survey survey = {0};
-	int r = survey_read(kernel, scope, namespaces, namespace_count, &survey, err);
+	const struct survey *survey;
+	int r = observation_survey(observation, &survey, err);
 
-	for (unsigned i = 0; r == 0 && i < namespace_count; i++)
-		r = observe_namespace(kernel, &survey, namespaces[i], i, ret, err);
+	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
+		r = observe_namespace(observation, survey, i, ret, err);
 	return r;
 }
 

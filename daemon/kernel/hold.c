@@ -12,7 +12,7 @@
  */
 #include "daemon/kernel/hold.h"
 
-#include "daemon/kernel/internal.h"
+#include "daemon/kernel/observation.h"
 #include "lib/cleanup.h"
 
 #include <bsd/sys/tree.h>
@@ -350,13 +350,11 @@ static int hold_apply(struct kernel *kernel, struct step *step, struct error *er
 	return 0;
 }
 
-static int hold_observe(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int hold_observe(struct observation *observation, struct resources *ret, struct error *err)
 {
 	struct held *held;
 
-	RB_FOREACH (held, held_tree, &kernel->holds->tree) {
+	RB_FOREACH (held, held_tree, &observation->kernel->holds->tree) {
 		struct resource *resource = resources_add(ret, RESOURCE_HOLD, "", "");
 
 		if (!resource)

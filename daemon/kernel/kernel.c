@@ -10,6 +10,7 @@
 #include "daemon/kernel/link.h"
 #include "daemon/kernel/look/firewall_memory.h"
 #include "daemon/kernel/nft.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/rtnl.h"
 
 #include <errno.h>
@@ -238,16 +239,17 @@ int kernel_tell(const struct steps *steps, FILE *out)
 	return ferror(out) ? -EIO : 0;
 }
 
-int kernel_observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+int kernel_observe(struct kernel *kernel, const struct kernel_look *look, struct resources *ret,
+        struct error *err)
 {
+	struct observation observation;
 	struct resources list = {0};
-	int r = 0;
+	int r = observation_init(&observation, kernel, look, err);
 
 	for (int kind = 0; r == 0 && kind < RESOURCE_KINDS; kind++)
-		if (kinds[kind]->observe)
-			r = kinds[kind]->observe(
-			        kernel, scope, namespaces, namespace_count, &list, err);
+		if ((look->kinds & KERNEL_LOOK(kind)) && kinds[kind]->observe)
+			r = kinds[kind]->observe(&observation, &list, err);
+	observation_done(&observation);
 	rtnl_forget(kernel->rtnl, NULL);
 	if (r < 0) {
 		resources_done(&list);

@@ -15,6 +15,7 @@
 #include "daemon/kernel/look.h"
 #include "daemon/kernel/netns_dir.h"
 #include "daemon/kernel/netns_record.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/rtnl.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
@@ -369,10 +370,10 @@ static int cookie_now(const char *name, uint64_t *ret, struct error *err)
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
-static bool is_listed(const char *name, const char *const *namespaces, size_t count)
+static bool is_listed(const struct kernel_look *look, const char *name)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(namespaces[i], name) == 0)
+	for (size_t i = 0; i < look->namespace_count; i++)
+		if (strcmp(look->namespaces[i], name) == 0)
 			return true;
 	return false;
 }
@@ -382,10 +383,11 @@ static bool is_listed(const char *name, const char *const *namespaces, size_t co
  * mounted: that is an orphan, unless the namespace is wanted, which is then made in its place. For
  * whoever cleans up, records without either count, too.
  */
-static int observe_records(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int observe_records(
+        struct observation *observation, struct resources *ret, struct error *err)
 {
+	const struct kernel_look *look = observation->look;
+	struct kernel *kernel = observation->kernel;
 	_cleanup_(freep) struct netns_record *records = NULL;
 	char boot_id[37];
 	unsigned count = 0;
@@ -399,13 +401,12 @@ static int observe_records(struct kernel *kernel, enum kernel_scope scope,
 		            strcmp(record->boot_id, boot_id) == 0;
 		uint64_t cookie = 0;
 
-		if (scope == SCOPE_INSTANCE && ours)
+		if (look->scope == SCOPE_INSTANCE && ours)
 			r = cookie_now(record->name, &cookie, err);
-		if (r == 0 && (scope == SCOPE_ALL ||
+		if (r == 0 && (look->scope == SCOPE_ALL ||
 		                      (ours && (cookie == record->cookie ||
 		                                       (is_stale(record->name) &&
-		                                               !is_listed(record->name, namespaces,
-		                                                       namespace_count))))))
+		                                               !is_listed(look, record->name))))))
 			r = add_observed(record->name, false, record->cookie, ret, err);
 	}
 	return r;
@@ -418,26 +419,27 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
+	const struct kernel_look *look = observation->look;
 	size_t first = ret->count;
-	int r = observe_records(kernel, scope, namespaces, namespace_count, ret, err);
+	int r = observe_records(observation, ret, err);
 	size_t created = ret->count - first;
 
 	if (created)
 		qsort(ret->items + first, created, sizeof(*ret->items), compare_names);
-	for (size_t i = 0; r == 0 && i < namespace_count; i++) {
+	for (size_t i = 0; r == 0 && i < look->namespace_count; i++) {
+		const char *name = look->namespaces[i];
 		struct resource key;
 		uint64_t cookie;
 
-		snprintf(key.name, sizeof(key.name), "%s", namespaces[i]);
+		snprintf(key.name, sizeof(key.name), "%s", name);
 		if (created &&
 		        bsearch(&key, ret->items + first, created, sizeof(key), compare_names))
 			continue;
-		r = cookie_now(namespaces[i], &cookie, err);
+		r = cookie_now(name, &cookie, err);
 		if (r == 0 && cookie)
-			r = add_observed(namespaces[i], true, cookie, ret, err);
+			r = add_observed(name, true, cookie, ret, err);
 	}
 	return r;
 }

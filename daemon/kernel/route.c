@@ -7,7 +7,7 @@
  * gateway is replaced in place: there is no moment without it.
  */
 #include "daemon/kernel/internal.h"
-#include "daemon/kernel/links.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/routes.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
@@ -97,34 +97,36 @@ static int take_route(const struct route_seen *route, void *arg)
 	return 0;
 }
 
-static int observe_namespace(struct kernel *kernel, const struct survey *survey, const char *ns,
+static int observe_namespace(struct observation *observation, const struct survey *survey,
         unsigned number, struct resources *ret, struct error *err)
 {
-	_cleanup_(links_done) struct links inside = {0};
-	struct reading reading = {
-	        .survey = survey, .ns = ns, .number = number, .inside = &inside, .ret = ret};
+	struct kernel *kernel = observation->kernel;
+	const char *ns = observation->look->namespaces[number];
+	struct reading reading = {.survey = survey, .ns = ns, .number = number, .ret = ret};
+	const struct inside *inside;
 	unsigned count;
 	int r;
 
 	survey_pairs(survey, number, &count);
 	if (count == 0)
 		return 0;
-	r = links_read(kernel->rtnl, ns, &inside, err);
-	if (r == 0)
-		r = routes_read(kernel->rtnl, ns, AF_INET, take_route, &reading, err);
+	r = observation_inside(observation, number, &inside, err);
+	if (r < 0)
+		return r;
+	reading.inside = &inside->links;
+	r = routes_read(kernel->rtnl, ns, AF_INET, take_route, &reading, err);
 	if (r == 0)
 		r = routes_read(kernel->rtnl, ns, AF_INET6, take_route, &reading, err);
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	_cleanup_(survey_done) struct survey survey = {0};
-	int r = survey_read(kernel, scope, namespaces, namespace_count, &survey, err);
+	const struct survey *survey;
+	int r = observation_survey(observation, &survey, err);
 
-	for (unsigned i = 0; r == 0 && i < namespace_count; i++)
-		r = observe_namespace(kernel, &survey, namespaces[i], i, ret, err);
+	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
+		r = observe_namespace(observation, survey, i, ret, err);
 	return r;
 }
 

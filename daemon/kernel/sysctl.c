@@ -17,6 +17,7 @@
 #include "daemon/kernel/journal.h"
 #include "daemon/kernel/look.h"
 #include "daemon/kernel/netns_record.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -290,47 +291,47 @@ static int observe_link(const char *ifname, bool bridge, struct resources *ret, 
 
 /* In a namespace that netd did not make, each of its interfaces has a switch of its own. */
 static int observe_adopted(
-        struct kernel *kernel, const char *ns, struct resources *ret, struct error *err)
+        struct observation *observation, unsigned number, struct resources *ret, struct error *err)
 {
-	_cleanup_(freep) struct look_link *links = NULL;
+	const char *ns = observation->look->namespaces[number];
+	const struct inside *inside;
 	struct netns_record record;
-	unsigned count = 0;
-	int r = netns_record_read(kernel->runtime_dir, ns, &record, err);
+	int r = netns_record_read(observation->kernel->runtime_dir, ns, &record, err);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = look_links(kernel, ns, &links, &count, err);
-	if (r == -ENOENT || r == -EINVAL)
-		return 0;
-	for (unsigned i = 0; r == 0 && i < count; i++) {
+	r = observation_inside(observation, number, &inside, err);
+	for (unsigned i = 0; r == 0 && i < inside->links.count; i++) {
+		const struct link_seen *link = &inside->links.items[i];
 		char path[RESOURCE_NAME_SIZE];
 
-		if (links[i].loopback)
+		if (link->loopback)
 			continue;
-		snprintf(path, sizeof path, IPV6_PREFIX "conf/%s/disable_ipv6", links[i].name);
+		snprintf(path, sizeof path, IPV6_PREFIX "conf/%s/disable_ipv6", link->name);
 		r = observe_one(ns, path, ret, err);
 	}
 	return r;
 }
 
-static int sysctl_observe(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int sysctl_observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	_cleanup_(freep) struct look_link *links = NULL;
-	unsigned count = 0;
-	int r = observe_journal(kernel, ret, err);
+	const struct kernel_look *look = observation->look;
+	const struct survey *survey;
+	int r = observe_journal(observation->kernel, ret, err);
 
-	if (r < 0)
-		return r;
-	r = look_links(kernel, "", &links, &count, err);
-	for (unsigned i = 0; r == 0 && i < count; i++)
-		if (links[i].ours)
-			r = observe_link(links[i].name, links[i].peer_index == 0, ret, err);
-	for (size_t i = 0; r == 0 && i < namespace_count; i++) {
-		r = observe_one(namespaces[i], IPV6_PREFIX "conf/default/disable_ipv6", ret, err);
+	if (r == 0)
+		r = observation_survey(observation, &survey, err);
+	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
+		const struct link_seen *link = &survey->host.items[i];
+
+		if (survey_owns(survey, link))
+			r = observe_link(link->name, strcmp(link->kind, "bridge") == 0, ret, err);
+	}
+	for (unsigned i = 0; r == 0 && i < look->namespace_count; i++) {
+		r = observe_one(
+		        look->namespaces[i], IPV6_PREFIX "conf/default/disable_ipv6", ret, err);
 		if (r == 0)
-			r = observe_adopted(kernel, namespaces[i], ret, err);
+			r = observe_adopted(observation, i, ret, err);
 	}
 	return r;
 }

@@ -71,7 +71,7 @@ static struct resources observe(const struct kind *kind, enum kernel_scope scope
 {
 	struct resources list = {0};
 
-	ck_assert_msg(kind->observe(kernel, scope, NULL, 0, &list, &err) == 0, "%s", err.text);
+	ck_assert_msg(kind_observe(kind, kernel, scope, NULL, 0, &list, &err) == 0, "%s", err.text);
 	resources_sort(&list);
 	return list;
 }

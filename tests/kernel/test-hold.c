@@ -164,7 +164,7 @@ START_TEST(observes_what_it_holds)
 	struct resources list = {0};
 
 	apply(NULL, &udp);
-	ck_assert_int_eq(kind_hold.observe(kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
+	ck_assert_int_eq(kind_observe(&kind_hold, kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
 	ck_assert_uint_eq(list.count, 1);
 	ck_assert_int_eq(resource_compare(&list.items[0], &udp), 0);
 	resources_done(&list);
@@ -197,7 +197,7 @@ START_TEST(takes_over_what_another_run_held)
 	ck_assert_str_eq(named.name, "hold-tcp-2001_db8__1-8080");
 	apply(&tcp, NULL);
 	ck_assert_int_eq(holds_adopt(kernel, named.fd, &err), 0);
-	ck_assert_int_eq(kind_hold.observe(kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
+	ck_assert_int_eq(kind_observe(&kind_hold, kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
 	ck_assert_uint_eq(list.count, 1);
 	ck_assert_int_eq(resource_compare(&list.items[0], &tcp), 0);
 	resources_done(&list);

@@ -165,7 +165,7 @@ static void connect_web(void)
 static struct resources observe(const struct kind *kind)
 {
 	struct resources list = {0};
-	int r = kind->observe(kernel, SCOPE_INSTANCE, namespaces, 2, &list, &err);
+	int r = kind_observe(kind, kernel, SCOPE_INSTANCE, namespaces, 2, &list, &err);
 
 	ck_assert_msg(r == 0, "%s", err.text);
 	rtnl_forget(kernel->rtnl, NULL);
@@ -559,6 +559,26 @@ START_TEST(a_pair_that_ends_elsewhere_is_seen_so)
 }
 END_TEST
 
+START_TEST(a_look_at_the_host_enters_no_namespace)
+{
+	const struct kernel_look look = {SCOPE_INSTANCE,
+	        KERNEL_LOOK(RESOURCE_LINK) | KERNEL_LOOK(RESOURCE_END) |
+	                KERNEL_LOOK(RESOURCE_ADDRESS) | KERNEL_LOOK(RESOURCE_ROUTE),
+	        NULL, 0};
+	struct resources seen = {0};
+
+	connect_web();
+	ck_assert_msg(kernel_observe(kernel, &look, &seen, &err) == 0, "%s", err.text);
+	for (size_t i = 0; i < seen.count; i++)
+		ck_assert_str_eq(seen.items[i].ns, "");
+	ck_assert_int_eq(find(&seen, "netd0")->kind, RESOURCE_LINK);
+	ck_assert_str_eq(find(&seen, "nv1")->link.master, "netd0");
+	ck_assert_str_eq(find(&seen, "nv1")->link.peer_ns, "");
+	ck_assert_str_eq(find(&seen, "nv1")->link.peer_name, "");
+	resources_done(&seen);
+}
+END_TEST
+
 START_TEST(marks_of_others_are_not_ours)
 {
 	struct resource br = bridge("netd0");
@@ -568,9 +588,9 @@ START_TEST(marks_of_others_are_not_ours)
 	br.text = "netd:ffffffffffffffffffffffffffffffff:my-net";
 	must_apply(NULL, &br);
 	shell("ip link add br1 alias netd:0123 type bridge");
-	r = kind_link.observe(kernel, SCOPE_INSTANCE, NULL, 0, &seen, &err);
+	r = kind_observe(&kind_link, kernel, SCOPE_INSTANCE, NULL, 0, &seen, &err);
 	ck_assert(r == 0 && seen.count == 0);
-	r = kind_link.observe(kernel, SCOPE_ALL, NULL, 0, &seen, &err);
+	r = kind_observe(&kind_link, kernel, SCOPE_ALL, NULL, 0, &seen, &err);
 	ck_assert(r == 0 && seen.count == 1);
 	ck_assert_str_eq(seen.items[0].text, br.text);
 	resources_done(&seen);
@@ -668,8 +688,9 @@ int main(void)
 	        a_refused_rename_leaves_the_end_up, finds_a_route_that_was_changed_and_replaces_it,
 	        ipv6_addresses_are_usable_at_once, a_namespace_made_again_is_another_one,
 	        a_namespace_can_go_when_the_work_in_it_is_done,
-	        a_pair_that_ends_elsewhere_is_seen_so, marks_of_others_are_not_ours,
-	        told_commands_make_the_same, told_names_are_safe_for_a_shell, NULL};
+	        a_pair_that_ends_elsewhere_is_seen_so, a_look_at_the_host_enters_no_namespace,
+	        marks_of_others_are_not_ours, told_commands_make_the_same,
+	        told_names_are_safe_for_a_shell, NULL};
 
 	host_enter();
 	return run_tests("rtnl", setup, teardown, tests);

@@ -10,6 +10,7 @@
 
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/nft.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -295,10 +296,11 @@ static int element_apply(struct kernel *kernel, struct step *step, struct error 
 	return r;
 }
 
-static int element_observe(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int element_observe(
+        struct observation *observation, struct resources *ret, struct error *err)
 {
+	struct kernel *kernel = observation->kernel;
+	enum kernel_scope scope = observation->look->scope;
 	const char *table = "";
 	bool in_scope = false;
 

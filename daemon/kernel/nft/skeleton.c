@@ -14,6 +14,7 @@
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/nft.h"
 #include "daemon/kernel/nft/rules.h"
+#include "daemon/kernel/observation.h"
 #include "lib/cleanup.h"
 
 #include <linux/netfilter.h>
@@ -272,13 +273,15 @@ int nft_table_in_scope(struct kernel *kernel, const char *table, enum kernel_sco
 	return 0;
 }
 
-static int skeleton_observe(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int skeleton_observe(
+        struct observation *observation, struct resources *ret, struct error *err)
 {
+	struct kernel *kernel = observation->kernel;
+
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
 		bool in_scope;
-		int r = nft_table_in_scope(kernel, tables[i], scope, &in_scope, err);
+		int r = nft_table_in_scope(
+		        kernel, tables[i], observation->look->scope, &in_scope, err);
 
 		if (r == 0 && in_scope)
 			r = observe_table(kernel, tables[i], ret, err);
