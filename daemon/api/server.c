@@ -3,16 +3,13 @@
  * long one may take, how much it may send, and how much may wait for it. A client that has to go is
  * the one that has been silent for longest.
  *
- * libevent's HTTP server has no way to see a connection before its first request, and answers what
- * it cannot read with a page in HTML. Both are reached through the bufferevent that it lets us
- * make: its callbacks' argument is the connection, and what is put into its output while we are not
- * answering is such a page.
+ * libevent's HTTP server has no way to see a connection before its first request. It is reached
+ * through the bufferevent that it lets us make: its callbacks' argument is the connection.
  */
-#include "daemon/api/internal.h"
+#include "daemon/api/connection.h"
 
 #include "lib/log.h"
 
-#include <bsd/sys/queue.h>
 #include <errno.h>
 #include <event2/listener.h>
 #include <stdlib.h>
@@ -26,35 +23,6 @@
 #define METHODS                                                                                    \
 	(EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | \
 	        EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
-
-struct connection {
-	TAILQ_ENTRY(connection) next;
-	struct api *api;
-	struct bufferevent *stream;
-	struct evhttp_connection *http; /* NULL until libevent has made it */
-	struct event *deadline;
-	struct event *page; /* replaces libevent's page */
-	size_t page_start;  /* where it begins in the output */
-	bool page_pending;
-	bool answering;    /* what goes out now is ours */
-	bool asked;        /* at least once */
-	uint64_t since;    /* milliseconds of CLOCK_MONOTONIC: accepted, or answered */
-	struct call *call; /* the request that is worked on */
-};
-
-TAILQ_HEAD(connections, connection);
-
-struct api {
-	struct event_base *base;
-	struct engine *engine;
-	struct evhttp *http;
-	struct evconnlistener *listener; /* belongs to `http` */
-	struct event *accept_again;
-	struct connections connections; /* the one that is silent for longest first */
-	unsigned count;
-	struct connection *newest; /* not adopted yet */
-	struct event *adopt;
-};
 
 struct timeval server_silence = {.tv_sec = 30};
 static const struct timeval accept_pause = {.tv_usec = 100000};
@@ -96,8 +64,6 @@ static void call_abandon(struct call *call)
 
 /* --- connections --- */
 
-static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg);
-
 static void connection_free(struct connection *connection)
 {
 	struct api *api = connection->api;
@@ -122,7 +88,7 @@ static void closed(struct evhttp_connection *http, void *arg)
 {
 	struct connection *connection = arg;
 
-	evbuffer_remove_cb(bufferevent_get_output(connection->stream), output_changed, connection);
+	evbuffer_remove_cb(bufferevent_get_output(connection->stream), page_look, connection);
 	connection_free(connection);
 }
 
@@ -191,82 +157,6 @@ static void adopt_event(int fd, short events, void *arg)
 	adopt(arg);
 }
 
-/* --- libevent's own pages --- */
-
-static const struct {
-	int status; /* libevent's */
-	int answer; /* ours */
-	const char *code;
-	const char *detail;
-} pages[] = {
-        {413, 413, "too-large", "the request is too large: a body has at most 256 KiB"},
-        {417, 417, "invalid", "Expect takes nothing but 100-continue"},
-        {501, 405, "method-not-allowed", "netd knows the methods GET, POST and DELETE"},
-        {400, 400, "invalid",
-                "this is no HTTP request that netd understands, or its head is larger than 16 KiB"},
-};
-
-static int status_at(struct evbuffer *output, size_t start)
-{
-	struct evbuffer_ptr at;
-	char head[sizeof("HTTP/1.1 400")] = "";
-
-	if (evbuffer_ptr_set(output, &at, start, EVBUFFER_PTR_SET) < 0 ||
-	        evbuffer_copyout_from(output, &at, head, sizeof(head) - 1) <
-	                (ev_ssize_t)sizeof(head) - 1)
-		return 0;
-	return atoi(head + sizeof("HTTP/1.1"));
-}
-
-/* Cuts the output off at `start`. */
-static void cut_output(struct evbuffer *output, size_t start)
-{
-	struct evbuffer *kept = evbuffer_new();
-
-	if (!kept)
-		return;
-	evbuffer_remove_buffer(output, kept, start);
-	evbuffer_drain(output, evbuffer_get_length(output));
-	evbuffer_add_buffer(output, kept);
-	evbuffer_free(kept);
-}
-
-/* Runs in the turn of the loop in which the page was made, before anything of it is written. */
-static void replace_page(int fd, short events, void *arg)
-{
-	struct connection *connection = arg;
-	struct evbuffer *output = bufferevent_get_output(connection->stream);
-	size_t start = connection->page_start, i = 0;
-	int status = status_at(output, start);
-
-	connection->page_pending = false;
-	if (status == 100) { /* no page: "go on" */
-		struct evbuffer_ptr end = evbuffer_search(output, "\r\n\r\n", 4, NULL);
-
-		start = end.pos < 0 ? start : (size_t)end.pos + 4;
-		status = status_at(output, start);
-	}
-	if (status < 400)
-		return;
-	while (i < sizeof(pages) / sizeof(pages[0]) - 1 && pages[i].status != status)
-		i++;
-	connection->answering = true;
-	cut_output(output, start);
-	problem_write(output, pages[i].answer, pages[i].code, pages[i].detail);
-	connection->answering = false;
-}
-
-static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
-{
-	struct connection *connection = arg;
-
-	if (!info->n_added || connection->answering || connection->page_pending)
-		return;
-	connection->page_pending = true;
-	connection->page_start = info->orig_size;
-	event_active(connection->page, 0, 0);
-}
-
 /* --- accepting --- */
 
 static struct connection *connection_new(struct api *api)
@@ -280,11 +170,10 @@ static struct connection *connection_new(struct api *api)
 	TAILQ_INSERT_TAIL(&api->connections, connection, next);
 	api->count++;
 	connection->deadline = evtimer_new(api->base, deadline_passed, connection);
-	connection->page = event_new(api->base, -1, 0, replace_page, connection);
+	connection->page = event_new(api->base, -1, 0, page_replace, connection);
 	connection->stream = bufferevent_socket_new(api->base, -1, 0);
 	if (connection->deadline && connection->page && connection->stream &&
-	        evbuffer_add_cb(
-	                bufferevent_get_output(connection->stream), output_changed, connection))
+	        evbuffer_add_cb(bufferevent_get_output(connection->stream), page_look, connection))
 		return connection;
 	if (connection->stream)
 		bufferevent_free(connection->stream);
