@@ -43,7 +43,9 @@ struct engine {
 	struct event *turn;      /* runs the queue */
 	struct event *reap;      /* works off tombstones */
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
-	unsigned reap_pause;     /* milliseconds until failed tombstones are tried again */
+	unsigned reap_pause;     /* milliseconds until held tombstones are tried again */
+	uint64_t reap_due;       /* when the next of them are tried; of CLOCK_MONOTONIC */
+	char reap_key[KEY_SIZE]; /* the last of them that was tried */
 	struct event *recover;   /* asks the store again, while changes are refused */
 	unsigned recover_pause;  /* seconds */
 	bool refusing;           /* the store takes no commit; `refused` says why */
@@ -143,7 +145,7 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
  * veth pairs to the timer. What is still held is said in `answers` of requests that named it.
  */
 void engine_reap(struct engine *engine, struct pendings *answers);
-/* The timer: up to one group of veth pairs, then what has failed before. */
+/* The timer: up to one group of what is new, or else of what is held. */
 void engine_reap_later(struct engine *engine);
 /* Takes what is gone out of the fork. */
 int engine_bury(struct engine *engine, struct model *fork, struct error *err);
