@@ -18,6 +18,7 @@ static const char *const code_names[] = {
         [ERROR_PERMISSION] = "permission",
         [ERROR_KERNEL] = "kernel",
         [ERROR_STORE] = "store",
+        [ERROR_UNKNOWN] = "unknown",
         [ERROR_TOO_LARGE] = "too-large",
         [ERROR_UNREACHABLE] = "unreachable",
 };
@@ -45,17 +46,36 @@ int error_set(struct error *err, enum error_code code, int errnum, const char *f
 	return result(err);
 }
 
+static int set_field(struct error *err, enum error_code code, const char *field, const char *format,
+        va_list args)
+{
+	err->code = code;
+	err->errnum = 0;
+	snprintf(err->field, sizeof(err->field), "%s", field);
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	return result(err);
+}
+
 int error_field(struct error *err, const char *field, const char *format, ...)
 {
 	va_list args;
+	int r;
 
-	err->code = ERROR_INVALID;
-	err->errnum = 0;
-	snprintf(err->field, sizeof(err->field), "%s", field);
 	va_start(args, format);
-	vsnprintf(err->text, sizeof(err->text), format, args);
+	r = set_field(err, ERROR_INVALID, field, format, args);
 	va_end(args);
-	return result(err);
+	return r;
+}
+
+int error_unknown(struct error *err, const char *field, const char *format, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = set_field(err, ERROR_UNKNOWN, field, format, args);
+	va_end(args);
+	return r;
 }
 
 int error_context(struct error *err, const char *format, ...)

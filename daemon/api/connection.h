@@ -33,7 +33,16 @@ struct api {
 	unsigned count;
 	struct connection *newest; /* not adopted yet */
 	struct event *adopt;
+	struct events *events;
+	struct event *drain; /* NULL: clients are welcome */
+	uint64_t drain_since;
+	bool socket_stays;
+	void (*drained)(void *arg);
+	void *drained_arg;
 };
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+uint64_t server_now(void);
 
 /* --- page.c: libevent's own pages --- */
 /* The output's callback, and the event that it activates; the argument is the connection. */
