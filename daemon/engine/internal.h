@@ -2,7 +2,7 @@
 #pragma once
 
 #include "daemon/engine/engine.h"
-#include "daemon/kernel/events.h"
+#include "daemon/kernel/monitor.h"
 #include "daemon/kernel/kernel.h"
 #include "daemon/model/facts.h"
 #include "daemon/store/store.h"
@@ -216,7 +216,7 @@ int hearing_open(
 struct hearing *hearing_close(struct hearing *hearing);
 /* The host has this number for a namespace of netd's. */
 void hearing_know(struct hearing *hearing, int nsid, const char *name);
-/* Something happened in a namespace; an events_each. */
+/* Something happened in a namespace; an monitor_each. */
 void hearing_hear(const struct happening *happening, void *arg);
 /* The end of a burst, or of as much of it as is read at once: `more` waits. */
 void hearing_settle(struct hearing *hearing, bool more);
