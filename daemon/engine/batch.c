@@ -91,6 +91,15 @@ static void fail_granted(struct pendings *batch, int result, const struct error 
 	}
 }
 
+static void announce_granted(struct engine *engine, const struct pendings *batch)
+{
+	const struct pending *pending;
+
+	TAILQ_FOREACH (pending, batch, entry)
+		if (pending->result == 0 && !pending->request.dry_run)
+			engine_announce_change(engine, &pending->request, &pending->answer);
+}
+
 static void run(struct engine *engine, struct pendings *batch);
 
 /* The kernel refused the whole: it is found out which of them it was. */
@@ -132,10 +141,12 @@ static void run(struct engine *engine, struct pendings *batch)
 		run_each(engine, batch);
 		return;
 	}
-	if (r < 0)
+	if (r < 0) {
 		fail_granted(batch, r, &err);
-	else if (granted)
+	} else if (granted) {
+		announce_granted(engine, batch);
 		engine_reap(engine, batch);
+	}
 	answer_all(batch);
 }
 

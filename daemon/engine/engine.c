@@ -168,7 +168,8 @@ int engine_start(struct engine *engine, struct error *err)
 		return r;
 	}
 	model_merge(fork, engine->model);
-	log_info("networks: %u, namespaces: %u, published ports: %u; changes to the kernel: %lu",
+	engine_announce(engine, &(const struct announcement){.kind = ANNOUNCE_START},
+	        "networks: %u, namespaces: %u, published ports: %u; changes to the kernel: %lu",
 	        model_count(engine->model, TABLE_NETWORKS),
 	        model_count(engine->model, TABLE_NAMESPACES),
 	        model_count(engine->model, TABLE_PUBLICATIONS), kernel_changes(engine->kernel));
@@ -194,6 +195,7 @@ struct engine *engine_close(struct engine *engine)
 	store_close(engine->store);
 	model_free(engine->model);
 	free(engine->gone.ids);
+	free(engine->held.ids);
 	free(engine->runtime_dir);
 	free(engine);
 	return NULL;

@@ -44,6 +44,9 @@ struct engine {
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
 	unsigned reap_pause;     /* milliseconds until failed tombstones are tried again */
 	struct gone gone;
+	struct gone held; /* tombstones that failed, and were announced so */
+	engine_hears *hears;
+	void *hears_arg;
 	struct watch *watch;
 };
 
@@ -60,6 +63,17 @@ int engine_identify(struct engine *engine, struct model *fork, struct error *err
 /* The commands that engine_change() would stand for, final steps included; *ret is the caller's to
  * free. */
 int engine_preview(struct engine *engine, const struct model *fork, char **ret, struct error *err);
+
+/* --- announce.c --- */
+
+/* Logs one line and tells the listener: `engine_announce(engine, &(struct announcement){.kind =
+ * ANNOUNCE_DRIFT, .network = name}, "table %s was missing", table)`. */
+void engine_announce(struct engine *engine, const struct announcement *about, const char *format,
+        ...) __attribute__((format(printf, 3, 4)));
+/* A request that was committed, unless it changed nothing. */
+void engine_announce_change(
+        struct engine *engine, const struct request *request, const struct answer *answer);
+void engine_announce_released(struct engine *engine, const char *namespace);
 
 /* --- batch.c --- */
 void engine_turn(struct engine *engine);

@@ -38,6 +38,17 @@ static bool is_gone(const struct gone *gone, const char *id)
 	return false;
 }
 
+/* False: it was not there. */
+static bool remove_gone(struct gone *gone, const char *id)
+{
+	for (unsigned i = 0; i < gone->count; i++)
+		if (strcmp(gone->ids[i], id) == 0) {
+			memmove(gone->ids[i], gone->ids[--gone->count], ID_SIZE);
+			return true;
+		}
+	return false;
+}
+
 /* Forgetting that one is gone is harmless: it is worked off once more. */
 static void add_gone(struct gone *gone, const char *id)
 {
@@ -113,12 +124,36 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	return false;
 }
 
-/* The reason names what is held. */
-static void warn(struct pendings *answers, const struct tombstone *tombstone, const char *reason)
+/* What a person would call it. */
+static void announce(struct engine *engine, const struct tombstone *tombstone,
+        enum announcement_kind kind, const char *reason)
+{
+	bool netns = tombstone->kind == TOMBSTONE_NETNS;
+	struct announcement about = {.kind = kind,
+	        .network = tombstone->network,
+	        .namespace = netns ? tombstone->name : tombstone->namespace};
+	char ip[IP_TEXT_SIZE];
+
+	if (kind == ANNOUNCE_HELD)
+		engine_announce(engine, &about, "removed, but not gone yet: %s", reason);
+	else if (tombstone->kind == TOMBSTONE_FLOWS)
+		engine_announce(
+		        engine, &about, "gone at last: flows of %s", ip_format(&tombstone->ip, ip));
+	else
+		engine_announce(engine, &about, "gone at last: %s %s",
+		        netns ? "namespace" : "interface", tombstone->name);
+}
+
+/* The reason names what is held. It is announced once, however often it is tried. */
+static void warn(struct engine *engine, struct pendings *answers, const struct tombstone *tombstone,
+        const char *reason)
 {
 	struct pending *pending;
 
-	log_warning("removed, but not gone yet: %s", reason);
+	if (!is_gone(&engine->held, tombstone->id)) {
+		add_gone(&engine->held, tombstone->id);
+		announce(engine, tombstone, ANNOUNCE_HELD, reason);
+	}
 	if (!answers)
 		return;
 	TAILQ_FOREACH (pending, answers, entry)
@@ -137,9 +172,12 @@ static bool work_off(struct engine *engine, const struct tombstone *const *tombs
 	bool good = all;
 
 	if (!all && count == 1)
-		warn(answers, tombstones[0], err.text);
-	for (unsigned i = 0; all && i < count; i++)
+		warn(engine, answers, tombstones[0], err.text);
+	for (unsigned i = 0; all && i < count; i++) {
 		add_gone(&engine->gone, tombstones[i]->id);
+		if (remove_gone(&engine->held, tombstones[i]->id))
+			announce(engine, tombstones[i], ANNOUNCE_GONE, NULL);
+	}
 	if (!all && count > 1) {
 		good = true;
 		for (unsigned i = 0; i < count; i++)

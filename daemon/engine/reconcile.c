@@ -58,7 +58,7 @@ static int release(
 {
 	struct request request = {.kind = REQUEST_NS_RELEASE};
 
-	log_info("namespace %s is gone: its endpoints are freed", ns->name);
+	engine_announce_released(engine, ns->name);
 	memcpy(request.namespace, ns->name, NAME_SIZE);
 	return grant(engine, fork, &request, err);
 }

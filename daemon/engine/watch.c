@@ -94,7 +94,6 @@ static void look_at_namespace(struct watch *watch, const char *name)
 	}
 	if (there.exists && there.cookie == ns->cookie)
 		return;
-	log_info("namespace %s was removed by someone: its endpoints are freed", name);
 	memcpy(request.namespace, ns->name, NAME_SIZE);
 	if (engine_submit(engine, &request, NULL, NULL, &err) < 0)
 		log_error("release namespace %s: %s", name, err.text);

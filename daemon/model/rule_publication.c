@@ -223,6 +223,8 @@ int rule_publish(struct model *fork, const struct request *request, const struct
 	if (model_new_id(fork, publication.id) < 0 || model_put_publication(fork, &publication) < 0)
 		return error_memory(err);
 	memcpy(answer->publication, publication.id, ID_SIZE);
+	memcpy(answer->namespace, publication.namespace, NAME_SIZE);
+	memcpy(answer->network, publication.network, NAME_SIZE);
 	return forget_earlier_flows(fork, &publication, err);
 }
 
@@ -291,6 +293,8 @@ int rule_unpublish(
 	if (r == 0 && answer_removed(answer, "publication %s",
 	                      publication_format(fork, publication, text, sizeof(text))) < 0)
 		r = error_memory(err);
+	memcpy(answer->namespace, publication->namespace, NAME_SIZE);
+	memcpy(answer->network, publication->network, NAME_SIZE);
 	memcpy(id, publication->id, sizeof(id));
 	if (r == 0 && model_remove(fork, TABLE_PUBLICATIONS, id) < 0)
 		r = error_memory(err);
