@@ -370,76 +370,94 @@ static int cookie_now(const char *name, uint64_t *ret, struct error *err)
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
-static bool is_listed(const struct kernel_look *look, const char *name)
+/* A namespace of the look, to be found by its name. */
+struct listed {
+	const char *name;
+	unsigned number;
+	bool created;
+};
+
+static int compare_names(const void *a, const void *b)
 {
-	for (size_t i = 0; i < look->namespace_count; i++)
-		if (strcmp(look->namespaces[i], name) == 0)
-			return true;
-	return false;
+	const struct listed *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* The caller's to free. */
+static struct listed *list_names(const struct kernel_look *look)
+{
+	struct listed *list = calloc(look->namespace_count + 1, sizeof(*list));
+
+	for (unsigned i = 0; list && i < look->namespace_count; i++)
+		list[i] = (struct listed){.name = look->namespaces[i], .number = i};
+	if (list && look->namespace_count)
+		qsort(list, look->namespace_count, sizeof(*list), compare_names);
+	return list;
 }
 
 /*
- * A namespace is there with the cookie of its record, or the file that a kill left before it was
- * mounted: that is an orphan, unless the namespace is wanted, which is then made in its place. For
- * whoever cleans up, records without either count, too.
+ * Whether a namespace is there with the cookie of its record, or the file that a kill left before
+ * it was mounted: that is an orphan, unless the namespace is wanted, which is then made in its
+ * place. For whoever cleans up, records without either count, too.
  */
-static int observe_records(
-        struct observation *observation, struct resources *ret, struct error *err)
+static int is_created(const struct observation *observation, const struct netns_record *record,
+        const char *boot_id, const struct listed *listed, struct error *err)
+{
+	uint64_t cookie = 0;
+	int r = 0;
+
+	if (observation->look->scope == SCOPE_ALL)
+		return 1;
+	if (strcmp(record->instance, observation->kernel->instance) != 0 ||
+	        strcmp(record->boot_id, boot_id) != 0)
+		return 0;
+	if (listed)
+		cookie = observation->insides[listed->number].cookie;
+	else
+		r = cookie_now(record->name, &cookie, err);
+	return r < 0 ? r : cookie == record->cookie || (!listed && is_stale(record->name));
+}
+
+static int observe_records(const struct observation *observation, struct listed *list,
+        struct resources *ret, struct error *err)
 {
 	const struct kernel_look *look = observation->look;
-	struct kernel *kernel = observation->kernel;
 	_cleanup_(freep) struct netns_record *records = NULL;
 	char boot_id[37];
 	unsigned count = 0;
 	int r = look_boot_id(boot_id, err);
 
 	if (r == 0)
-		r = netns_records(kernel->runtime_dir, &records, &count, err);
-	for (unsigned i = 0; r == 0 && i < count; i++) {
-		const struct netns_record *record = &records[i];
-		bool ours = strcmp(record->instance, kernel->instance) == 0 &&
-		            strcmp(record->boot_id, boot_id) == 0;
-		uint64_t cookie = 0;
+		r = netns_records(observation->kernel->runtime_dir, &records, &count, err);
+	for (unsigned i = 0; r >= 0 && i < count; i++) {
+		const struct listed key = {.name = records[i].name};
+		struct listed *listed =
+		        bsearch(&key, list, look->namespace_count, sizeof(key), compare_names);
 
-		if (look->scope == SCOPE_INSTANCE && ours)
-			r = cookie_now(record->name, &cookie, err);
-		if (r == 0 && (look->scope == SCOPE_ALL ||
-		                      (ours && (cookie == record->cookie ||
-		                                       (is_stale(record->name) &&
-		                                               !is_listed(look, record->name))))))
-			r = add_observed(record->name, false, record->cookie, ret, err);
+		r = is_created(observation, &records[i], boot_id, listed, err);
+		if (r <= 0)
+			continue;
+		if (listed)
+			listed->created = true;
+		r = add_observed(records[i].name, false, records[i].cookie, ret, err);
 	}
-	return r;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	const struct resource *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
+	return r < 0 ? r : 0;
 }
 
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
 	const struct kernel_look *look = observation->look;
-	size_t first = ret->count;
-	int r = observe_records(observation, ret, err);
-	size_t created = ret->count - first;
+	_cleanup_(freep) struct listed *list = list_names(look);
+	int r = list ? observation_read(observation, err) : error_memory(err);
 
-	if (created)
-		qsort(ret->items + first, created, sizeof(*ret->items), compare_names);
+	if (r == 0)
+		r = observe_records(observation, list, ret, err);
 	for (size_t i = 0; r == 0 && i < look->namespace_count; i++) {
-		const char *name = look->namespaces[i];
-		struct resource key;
-		uint64_t cookie;
+		uint64_t cookie = observation->insides[list[i].number].cookie;
 
-		snprintf(key.name, sizeof(key.name), "%s", name);
-		if (created &&
-		        bsearch(&key, ret->items + first, created, sizeof(key), compare_names))
-			continue;
-		r = cookie_now(name, &cookie, err);
-		if (r == 0 && cookie)
-			r = add_observed(name, true, cookie, ret, err);
+		if (!list[i].created && cookie)
+			r = add_observed(list[i].name, true, cookie, ret, err);
 	}
 	return r;
 }

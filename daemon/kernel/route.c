@@ -71,62 +71,52 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 
 /* --- observing --- */
 
-struct reading {
-	const struct survey *survey;
-	const char *ns;
-	unsigned number;
-	const struct links *inside;
-	struct resources *ret;
-};
-
-static int take_route(const struct route_seen *route, void *arg)
+/* Appends those that lead through this inner end. */
+static int add_observed(const struct routes *routes, const struct link_seen *link, const char *ns,
+        const char *name, struct resources *ret, struct error *err)
 {
-	struct reading *reading = arg;
-	const struct link_seen *link = links_find(reading->inside, route->index);
-	const struct pair *pair = survey_pair(reading->survey, reading->number, route->index);
-	struct resource *resource;
+	for (size_t i = 0; i < routes->count; i++) {
+		const struct route_seen *route = &routes->items[i];
+		struct resource *resource;
 
-	if (!link || !pair || !route->gateway.family || route->by_kernel)
-		return 0;
-	resource = resources_add(reading->ret, RESOURCE_ROUTE, reading->ns, pair->outer->name);
-	if (!resource)
-		return -ENOMEM;
-	resource->route.destination = route->destination;
-	resource->route.gateway = route->gateway;
-	memcpy(resource->route.ifname, link->name, IFNAMSIZ);
+		if (route->index != link->index || !route->gateway.family || route->by_kernel)
+			continue;
+		resource = resources_add(ret, RESOURCE_ROUTE, ns, name);
+		if (!resource)
+			return error_memory(err);
+		resource->route.destination = route->destination;
+		resource->route.gateway = route->gateway;
+		memcpy(resource->route.ifname, link->name, IFNAMSIZ);
+	}
 	return 0;
 }
 
-static int observe_namespace(struct observation *observation, const struct survey *survey,
-        unsigned number, struct resources *ret, struct error *err)
+static int observe_namespace(const struct observation *observation, unsigned number,
+        struct resources *ret, struct error *err)
 {
-	struct kernel *kernel = observation->kernel;
-	const char *ns = observation->look->namespaces[number];
-	struct reading reading = {.survey = survey, .ns = ns, .number = number, .ret = ret};
-	const struct inside *inside;
+	const struct inside *inside = &observation->insides[number];
 	unsigned count;
-	int r;
+	const struct pair *pairs = survey_pairs(&observation->survey, number, &count);
+	int r = 0;
 
-	survey_pairs(survey, number, &count);
-	if (count == 0)
-		return 0;
-	r = observation_inside(observation, number, &inside, err);
-	if (r < 0)
-		return r;
-	reading.inside = &inside->links;
-	r = routes_read(kernel->rtnl, ns, AF_INET, take_route, &reading, err);
-	if (r == 0)
-		r = routes_read(kernel->rtnl, ns, AF_INET6, take_route, &reading, err);
-	return r == -ENOENT || r == -EINVAL ? 0 : r;
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		const struct link_seen *link =
+		        links_find(&inside->links, pairs[i].outer->peer_index);
+
+		if (link)
+			r = add_observed(&inside->routes, link,
+			        observation->look->namespaces[number], pairs[i].outer->name, ret,
+			        err);
+	}
+	return r;
 }
 
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	const struct survey *survey;
-	int r = observation_survey(observation, &survey, err);
+	int r = observation_read(observation, err);
 
 	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
-		r = observe_namespace(observation, survey, i, ret, err);
+		r = observe_namespace(observation, i, ret, err);
 	return r;
 }
 

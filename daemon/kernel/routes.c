@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct reading {
@@ -89,4 +90,42 @@ int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
 	if (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
 		return 0;
 	return r < 0 ? error_context(err, "list the routes of %s", ns[0] ? ns : "the host") : 0;
+}
+
+static int add_route(const struct route_seen *route, void *arg)
+{
+	struct routes *routes = arg;
+
+	if (routes->count == routes->capacity) {
+		size_t capacity = routes->capacity ? 2 * routes->capacity : 4;
+		void *items = reallocarray(routes->items, capacity, sizeof(*routes->items));
+
+		if (!items)
+			return -ENOMEM;
+		routes->items = items;
+		routes->capacity = capacity;
+	}
+	routes->items[routes->count++] = *route;
+	return 0;
+}
+
+int routes_list(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err)
+{
+	struct routes routes = {0};
+	int r = routes_read(rtnl, ns, AF_INET, add_route, &routes, err);
+
+	if (r == 0)
+		r = routes_read(rtnl, ns, AF_INET6, add_route, &routes, err);
+	if (r < 0) {
+		routes_done(&routes);
+		return r;
+	}
+	*ret = routes;
+	return 0;
+}
+
+void routes_done(struct routes *routes)
+{
+	free(routes->items);
+	*routes = (struct routes){0};
 }

@@ -11,6 +11,14 @@ struct route_seen {
 	bool by_kernel; /* made for an address, or from a router's advertisement */
 };
 
+struct routes {
+	struct route_seen *items;
+	size_t count, capacity;
+};
+
 /* Calls back for each; a negative return ends it. No main table yet: none. */
 int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
         int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err);
+/* Of both families, as a list. */
+int routes_list(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err);
+void routes_done(struct routes *routes);

@@ -66,6 +66,10 @@ int rtnl_dump(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
 int rtnl_get(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
         int (*each)(const struct nlmsghdr *header, void *arg), void *arg, struct error *err);
 
+/* Opens the pipeline's socket in `ns`, in which the calling thread is: what is asked in there next
+ * goes through it. Flushes first. `fd` is the namespace, borrowed. */
+int rtnl_enter(struct rtnl *rtnl, const char *ns, int fd, struct error *err);
+
 /* The index of an interface, 0 where there is none. Flushes first, unless it is known from the
  * question before. */
 int rtnl_ifindex(struct rtnl *rtnl, const char *ns, const char *ifname);
