@@ -72,7 +72,7 @@ int nft_table_instance(struct nft *nft, const char *table, char ret[33], struct 
  * SCOPE_ALL. */
 int nft_table_in_scope(struct kernel *kernel, const char *table, enum kernel_scope scope, bool *ret,
         struct error *err);
-/* Appends what is in one set as resources: nothing where there is no such set. */
+/* Appends all that is in one set as resources: nothing where there is no such set. */
 int nft_set_read(struct nft *nft, const struct set *set, struct resources *ret, struct error *err);
 
 /* --- wire form --- */
