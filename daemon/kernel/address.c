@@ -95,7 +95,7 @@ static int observe_host(
 	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
 		const struct link_seen *link = &survey->host.items[i];
 
-		if (strcmp(link->kind, "bridge") == 0 && survey_owns(survey, link))
+		if (survey_owns_bridge(survey, link))
 			r = add_observed(&addresses, link, "", link->name, ret, err);
 	}
 	addresses_done(&addresses);

@@ -331,7 +331,7 @@ static int observe(struct observation *observation, struct resources *ret, struc
 	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
 		const struct link_seen *link = &survey->host.items[i];
 
-		if (strcmp(link->kind, "bridge") == 0 && survey_owns(survey, link))
+		if (survey_owns_bridge(survey, link))
 			r = add_observed(survey, link, "", ret, err);
 	}
 	for (unsigned ns = 0; r == 0 && ns < count; ns++)

@@ -299,6 +299,11 @@ bool survey_owns(const struct survey *survey, const struct link_seen *link)
 	return mark_matches(link->alias, survey->instance);
 }
 
+bool survey_owns_bridge(const struct survey *survey, const struct link_seen *link)
+{
+	return strcmp(link->kind, "bridge") == 0 && survey_owns(survey, link);
+}
+
 static int compare_leads(const void *a, const void *b)
 {
 	const struct pair *x = a, *y = b;

@@ -73,6 +73,7 @@ int survey_nsid(struct rtnl *rtnl, int fd, int *ret, struct error *err);
 void survey_done(struct survey *survey);
 /* Whether a link of the host is netd's, and of this scope. */
 bool survey_owns(const struct survey *survey, const struct link_seen *link);
+bool survey_owns_bridge(const struct survey *survey, const struct link_seen *link);
 /* The pairs whose inner end is in this namespace. */
 const struct pair *survey_pairs(const struct survey *survey, unsigned ns, unsigned *count);
 /* The pair whose inner end has this index there, or NULL. */

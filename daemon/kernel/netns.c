@@ -370,95 +370,84 @@ static int cookie_now(const char *name, uint64_t *ret, struct error *err)
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
-/* A namespace of the look, to be found by its name. */
-struct listed {
-	const char *name;
-	unsigned number;
-	bool created;
-};
-
-static int compare_names(const void *a, const void *b)
+static int compare_records(const void *a, const void *b)
 {
-	const struct listed *x = a, *y = b;
+	const struct netns_record *x = a, *y = b;
 
 	return strcmp(x->name, y->name);
 }
 
-/* The caller's to free. */
-static struct listed *list_names(const struct kernel_look *look)
+/* The records of this boot that are in scope, by name. */
+static int read_records(const struct observation *observation, struct netns_record **ret,
+        unsigned *count, struct error *err)
 {
-	struct listed *list = calloc(look->namespace_count + 1, sizeof(*list));
-
-	for (unsigned i = 0; list && i < look->namespace_count; i++)
-		list[i] = (struct listed){.name = look->namespaces[i], .number = i};
-	if (list && look->namespace_count)
-		qsort(list, look->namespace_count, sizeof(*list), compare_names);
-	return list;
-}
-
-/*
- * Whether a namespace is there with the cookie of its record, or the file that a kill left before
- * it was mounted: that is an orphan, unless the namespace is wanted, which is then made in its
- * place. For whoever cleans up, records without either count, too.
- */
-static int is_created(const struct observation *observation, const struct netns_record *record,
-        const char *boot_id, const struct listed *listed, struct error *err)
-{
-	uint64_t cookie = 0;
-	int r = 0;
-
-	if (observation->look->scope == SCOPE_ALL)
-		return 1;
-	if (strcmp(record->instance, observation->kernel->instance) != 0 ||
-	        strcmp(record->boot_id, boot_id) != 0)
-		return 0;
-	if (listed)
-		cookie = observation->insides[listed->number].cookie;
-	else
-		r = cookie_now(record->name, &cookie, err);
-	return r < 0 ? r : cookie == record->cookie || (!listed && is_stale(record->name));
-}
-
-static int observe_records(const struct observation *observation, struct listed *list,
-        struct resources *ret, struct error *err)
-{
-	const struct kernel_look *look = observation->look;
-	_cleanup_(freep) struct netns_record *records = NULL;
+	bool all = observation->look->scope == SCOPE_ALL;
+	struct netns_record *records;
 	char boot_id[37];
-	unsigned count = 0;
+	unsigned kept = 0;
 	int r = look_boot_id(boot_id, err);
 
 	if (r == 0)
-		r = netns_records(observation->kernel->runtime_dir, &records, &count, err);
-	for (unsigned i = 0; r >= 0 && i < count; i++) {
-		const struct listed key = {.name = records[i].name};
-		struct listed *listed =
-		        bsearch(&key, list, look->namespace_count, sizeof(key), compare_names);
+		r = netns_records(observation->kernel->runtime_dir, ret, count, err);
+	records = *ret;
+	for (unsigned i = 0; r == 0 && i < *count; i++)
+		if (all || (strcmp(records[i].instance, observation->kernel->instance) == 0 &&
+		                   strcmp(records[i].boot_id, boot_id) == 0))
+			records[kept++] = records[i];
+	*count = kept;
+	if (kept)
+		qsort(records, kept, sizeof(*records), compare_records);
+	return r;
+}
 
-		r = is_created(observation, &records[i], boot_id, listed, err);
-		if (r <= 0)
-			continue;
-		if (listed)
-			listed->created = true;
-		r = add_observed(records[i].name, false, records[i].cookie, ret, err);
-	}
-	return r < 0 ? r : 0;
+/* One that the look names: netd's if it has the cookie of its record. For whoever cleans up the
+ * record is enough. */
+static int observe_listed(const struct observation *observation, unsigned number,
+        const struct netns_record *record, struct resources *ret, struct error *err)
+{
+	const char *name = observation->look->namespaces[number];
+	uint64_t cookie = observation->insides[number].cookie;
+
+	if (record && (observation->look->scope == SCOPE_ALL || record->cookie == cookie))
+		return add_observed(name, false, record->cookie, ret, err);
+	return cookie ? add_observed(name, true, cookie, ret, err) : 0;
+}
+
+/* An orphan: with the cookie of its record, or the file that a kill left before it was mounted. */
+static int observe_unlisted(const struct observation *observation,
+        const struct netns_record *record, struct resources *ret, struct error *err)
+{
+	bool all = observation->look->scope == SCOPE_ALL;
+	uint64_t cookie = 0;
+	int r = all ? 0 : cookie_now(record->name, &cookie, err);
+
+	if (r < 0 || !(all || cookie == record->cookie || is_stale(record->name)))
+		return r;
+	return add_observed(record->name, false, record->cookie, ret, err);
 }
 
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
 	const struct kernel_look *look = observation->look;
-	_cleanup_(freep) struct listed *list = list_names(look);
-	int r = list ? observation_read(observation, err) : error_memory(err);
+	_cleanup_(freep) struct netns_record *records = NULL;
+	unsigned count = 0;
+	int r = observation_read(observation, err);
 
 	if (r == 0)
-		r = observe_records(observation, list, ret, err);
-	for (size_t i = 0; r == 0 && i < look->namespace_count; i++) {
-		uint64_t cookie = observation->insides[list[i].number].cookie;
+		r = read_records(observation, &records, &count, err);
+	for (unsigned i = 0; r == 0 && i < look->namespace_count; i++) {
+		struct netns_record key, *record = NULL;
 
-		if (!list[i].created && cookie)
-			r = add_observed(list[i].name, true, cookie, ret, err);
+		snprintf(key.name, sizeof(key.name), "%s", look->namespaces[i]);
+		if (count)
+			record = bsearch(&key, records, count, sizeof(key), compare_records);
+		r = observe_listed(observation, i, record, ret, err);
+		if (record)
+			record->instance[0] = '\0'; /* done */
 	}
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		if (records[i].instance[0])
+			r = observe_unlisted(observation, &records[i], ret, err);
 	return r;
 }
 

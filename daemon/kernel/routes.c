@@ -65,6 +65,7 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 	route.destination.prefix = header->rtm_dst_len;
 	read_ip(attributes[RTA_DST], reading->family, &route.destination.ip);
 	read_ip(attributes[RTA_GATEWAY], reading->family, &route.gateway);
+	read_ip(attributes[RTA_PREFSRC], reading->family, &route.source);
 	route.index = (int)number(attributes[RTA_OIF]);
 	route.metric = number(attributes[RTA_PRIORITY]);
 	route.by_kernel =
@@ -74,10 +75,12 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 	return reading->each(&route, reading->arg);
 }
 
-int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
+/* protocol: who made them; RTPROT_UNSPEC: anyone. The kernel leaves out all others. */
+static int read_routes(struct rtnl *rtnl, const char *ns, uint8_t family, uint8_t protocol,
         int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err)
 {
-	struct rtmsg header = {.rtm_family = family, .rtm_table = RT_TABLE_MAIN};
+	struct rtmsg header = {
+	        .rtm_family = family, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = protocol};
 	struct reading reading = {.family = family, .each = each, .arg = arg};
 	struct nl_msg *msg = rtnl_message(RTM_GETROUTE, 0, &header, sizeof(header));
 	int r;
@@ -90,6 +93,12 @@ int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
 	if (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
 		return 0;
 	return r < 0 ? error_context(err, "list the routes of %s", ns[0] ? ns : "the host") : 0;
+}
+
+int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
+        int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err)
+{
+	return read_routes(rtnl, ns, family, RTPROT_UNSPEC, each, arg, err);
 }
 
 static int add_route(const struct route_seen *route, void *arg)
@@ -106,6 +115,19 @@ static int add_route(const struct route_seen *route, void *arg)
 		routes->capacity = capacity;
 	}
 	routes->items[routes->count++] = *route;
+	return 0;
+}
+
+int routes_connected(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err)
+{
+	struct routes routes = {0};
+	int r = read_routes(rtnl, ns, AF_INET, RTPROT_KERNEL, add_route, &routes, err);
+
+	if (r < 0) {
+		routes_done(&routes);
+		return r;
+	}
+	*ret = routes;
 	return 0;
 }
 

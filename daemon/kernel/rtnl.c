@@ -160,6 +160,12 @@ static bool is_gone(int errnum)
 	return errnum == ENODEV || errnum == ENOENT || errnum == ESRCH || errnum == EADDRNOTAVAIL;
 }
 
+static bool is_tolerated(enum rtnl_tolerate tolerate, int errnum)
+{
+	return (tolerate == RTNL_GONE && is_gone(errnum)) ||
+	       (tolerate == RTNL_THERE && errnum == EEXIST);
+}
+
 /* Keeps the first failure for whoever asks next. */
 static void refuse(struct rtnl *rtnl, int r, const struct error *err)
 {
@@ -195,7 +201,7 @@ static void answered(struct rtnl *rtnl, const struct nlmsghdr *header)
 	pending = &rtnl->pending[number];
 	if (pending->answered)
 		return;
-	if (answer->error != 0 && !(pending->tolerate == RTNL_GONE && is_gone(-answer->error))) {
+	if (answer->error != 0 && !is_tolerated(pending->tolerate, -answer->error)) {
 		rtnl_extack(header, extack, sizeof(extack));
 		fail(rtnl, pending, -answer->error, extack);
 		return;

@@ -22,8 +22,9 @@ struct rtnl *rtnl_close(struct rtnl *rtnl);
 /* Which answers are no failure. */
 enum rtnl_tolerate {
 	RTNL_STRICT,
-	RTNL_GONE, /* deleting: ENODEV, ENOENT, ESRCH, EADDRNOTAVAIL, and a namespace that is gone
-	            */
+	RTNL_GONE,  /* deleting: ENODEV, ENOENT, ESRCH, EADDRNOTAVAIL, and a namespace that is gone
+	             */
+	RTNL_THERE, /* making: EEXIST */
 };
 
 /* A message with its fixed header; NULL: out of memory. The caller's until rtnl_queue(), rtnl_get()
