@@ -274,11 +274,6 @@ int plan_opposite(const struct steps *done, struct steps *ret, struct error *err
 	return 0;
 }
 
-bool plan_is_empty(const struct plan *plan)
-{
-	return plan->reversible.count == 0 && plan->final.count == 0;
-}
-
 void steps_done(struct steps *steps)
 {
 	free(steps->items);

@@ -45,6 +45,5 @@ int plan_difference(const struct resources *old, const struct resources *new, st
         struct error *err);
 /* The opposite of the steps that are done, in opposite order, to be applied in one go. */
 int plan_opposite(const struct steps *done, struct steps *ret, struct error *err);
-bool plan_is_empty(const struct plan *plan);
 void plan_done(struct plan *plan);
 void steps_done(struct steps *steps);

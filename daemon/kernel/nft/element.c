@@ -113,13 +113,12 @@ static const uint8_t *value_of(const struct nlattr *nest, size_t size)
 	return NULL;
 }
 
-/* What is neither of netd's two verdicts reads as 0, which equals nothing that netd wants. */
-static uint32_t verdict_of(const struct nlattr *data)
+bool nft_verdict_read(const struct nlattr *data, int *code, const char **chain)
 {
 	const struct nlattr *nest, *attr;
-	const char *chain = "";
-	int code = NF_ACCEPT;
+	bool found = false;
 
+	*chain = "";
 	mnl_attr_for_each_nested(nest, data)
 	{
 		if (mnl_attr_get_type(nest) != NFTA_DATA_VERDICT)
@@ -127,13 +126,26 @@ static uint32_t verdict_of(const struct nlattr *data)
 		mnl_attr_for_each_nested(attr, nest)
 		{
 			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CODE &&
-			        mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
-				code = (int)ntohl(mnl_attr_get_u32(attr));
+			        mnl_attr_validate(attr, MNL_TYPE_U32) == 0) {
+				*code = (int)ntohl(mnl_attr_get_u32(attr));
+				found = true;
+			}
 			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CHAIN &&
 			        mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
-				chain = mnl_attr_get_str(attr);
+				*chain = mnl_attr_get_str(attr);
 		}
 	}
+	return found;
+}
+
+/* What is neither of netd's two verdicts reads as 0, which equals nothing that netd wants. */
+static uint32_t verdict_of(const struct nlattr *data)
+{
+	const char *chain;
+	int code;
+
+	if (!nft_verdict_read(data, &code, &chain))
+		return 0;
 	if (code == NF_DROP)
 		return VERDICT_DROP;
 	return code == NFT_GOTO && strcmp(chain, CHAIN_PUBLISHED) == 0 ? VERDICT_PUBLISHED : 0;
