@@ -13,6 +13,8 @@
 /* Requests that are tried in one go. More wait for the next turn. */
 #define BATCH_MAX 256
 
+struct look_netns; /* daemon/kernel/look.h */
+
 /* A request on its way. */
 struct pending {
 	TAILQ_ENTRY(pending) entry;
@@ -125,6 +127,9 @@ void facts_warn_at_start(struct engine *engine);
 /* Puts into the fork what a start brings: this boot, the default network, namespaces that went or
  * come back, the host. */
 int engine_settle(struct engine *engine, struct model *fork, struct error *err);
+/* What has the names of the model's namespaces now. *ret is the caller's to free. */
+int engine_look_at_namespaces(struct engine *engine, const struct model *model,
+        struct look_netns **ret, size_t *count, struct error *err);
 /* Makes the kernel what `model` says: repairs, and removes orphans. Goes on after failures; *err
  * has the first. */
 int engine_reconcile(struct engine *engine, const struct model *model, struct error *err);

@@ -73,36 +73,48 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 
 /* --- namespaces --- */
 
-/* The namespace of this name may be gone, or be another one. */
-static void look_at_namespace(struct watch *watch, const char *name)
+/* Releases a namespace of the model that is gone, or whose name another one has now. */
+static void compare_namespace(struct watch *watch, const struct look_netns *there)
 {
+	const char *name = there->name;
 	struct engine *engine = watch->engine;
 	const struct namespace *ns = model_namespace(engine->model, name);
 	struct request request = {.kind = REQUEST_NS_RELEASE};
-	struct look_netns there = {0};
 	struct error err = {0};
 
-	if (!ns || ns->cookie == 0)
-		return;
-	if (look_netns(engine->kernel, name, &there, &err) < 0) {
-		log_warning("look at namespace %s: %s", name, err.text);
-		return; /* not to know is no reason to let go of it */
-	}
-	if (there.exists && there.cookie == ns->cookie)
+	if (!ns || ns->cookie == 0 || (there->exists && there->cookie == ns->cookie))
 		return;
 	memcpy(request.namespace, ns->name, NAME_SIZE);
 	if (engine_submit(engine, &request, NULL, NULL, &err) < 0)
 		log_error("release namespace %s: %s", name, err.text);
 }
 
+/* The namespace of this name may be gone, or be another one. */
+static void look_at_namespace(struct watch *watch, const char *name)
+{
+	struct look_netns there = {0};
+	struct error err = {0};
+
+	if (!model_namespace(watch->engine->model, name))
+		return;
+	if (look_netns(watch->engine->kernel, name, &there, &err) == 0)
+		compare_namespace(watch, &there);
+	else /* not to know is no reason to let go of it */
+		log_warning("look at namespace %s: %s", name, err.text);
+}
+
 /* Events were lost, or none were sent yet. */
 static void look_at_namespaces(struct watch *watch)
 {
-	const struct namespace *ns;
-	char key[KEY_SIZE] = "";
+	_cleanup_(freep) struct look_netns *there = NULL;
+	struct engine *engine = watch->engine;
+	struct error err = {0};
+	size_t count = 0;
 
-	while ((ns = model_next(watch->engine->model, TABLE_NAMESPACES, key)))
-		look_at_namespace(watch, ns->name);
+	if (engine_look_at_namespaces(engine, engine->model, &there, &count, &err) < 0)
+		log_warning("look at the namespaces: %s", err.text);
+	for (size_t i = 0; there && i < count; i++)
+		compare_namespace(watch, &there[i]);
 }
 
 /* -1 where there is no such directory: it is tried again. */

@@ -159,18 +159,16 @@ static int add_observed(const struct link_seen *link, const char *ns, const char
 	return 0;
 }
 
-static int observe_namespace(struct observation *observation, const struct survey *survey,
-        unsigned number, struct resources *ret, struct error *err)
+static int observe_namespace(const struct observation *observation, unsigned number,
+        struct resources *ret, struct error *err)
 {
 	const char *ns = observation->look->namespaces[number];
-	const struct inside *inside;
-	int r = observation_inside(observation, number, &inside, err);
+	const struct links *inside = &observation->insides[number].links;
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	for (unsigned i = 0; r == 0 && i < inside->links.count; i++) {
-		const struct link_seen *link = &inside->links.items[i];
-		const struct pair *pair = survey_pair(survey, number, link->index);
+	for (unsigned i = 0; r == 0 && i < inside->count; i++) {
+		const struct link_seen *link = &inside->items[i];
+		const struct pair *pair = survey_pair(&observation->survey, number, link->index);
 
 		if (link->loopback && strcmp(link->name, LOOPBACK) == 0)
 			r = add_observed(link, ns, LOOPBACK, ret, err);
@@ -182,11 +180,10 @@ static int observe_namespace(struct observation *observation, const struct surve
 
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	const struct survey *survey;
-	int r = observation_survey(observation, &survey, err);
+	int r = observation_read(observation, err);
 
 	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
-		r = observe_namespace(observation, survey, i, ret, err);
+		r = observe_namespace(observation, i, ret, err);
 	return r;
 }
 

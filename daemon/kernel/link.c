@@ -322,23 +322,20 @@ static int add_observed(const struct survey *survey, const struct link_seen *lin
 }
 
 /* The pairs that end in one namespace, with the name and the MAC that the inner end has now. */
-static int observe_pairs(struct observation *observation, const struct survey *survey, unsigned ns,
-        struct resources *ret, struct error *err)
+static int observe_pairs(const struct observation *observation, unsigned ns, struct resources *ret,
+        struct error *err)
 {
-	const struct inside *inside = NULL;
+	const struct survey *survey = &observation->survey;
 	unsigned count;
 	const struct pair *pairs = survey_pairs(survey, ns, &count);
-	int r = count ? observation_inside(observation, ns, &inside, err) : 0;
 
-	if (r < 0)
-		return r;
 	for (unsigned i = 0; i < count; i++) {
 		const struct link_seen *inner =
-		        links_find(&inside->links, pairs[i].outer->peer_index);
+		        links_find(&observation->insides[ns].links, pairs[i].outer->peer_index);
 		struct resource *resource;
-
-		r = add_observed(
+		int r = add_observed(
 		        survey, pairs[i].outer, observation->look->namespaces[ns], ret, err);
+
 		if (r < 0)
 			return r;
 		resource = &ret->items[ret->count - 1];
@@ -353,20 +350,20 @@ static int observe_pairs(struct observation *observation, const struct survey *s
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
 	unsigned count = (unsigned)observation->look->namespace_count, strays;
-	const struct survey *survey;
+	const struct survey *survey = &observation->survey;
 	const struct pair *stray;
-	int r = observation_survey(observation, &survey, err);
+	int r = observation_read(observation, err);
 
-	if (r < 0)
-		return r;
 	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
 		const struct link_seen *link = &survey->host.items[i];
 
-		if (strcmp(link->kind, "bridge") == 0 && survey_owns(survey, link))
+		if (survey_owns_bridge(survey, link))
 			r = add_observed(survey, link, "", ret, err);
 	}
 	for (unsigned ns = 0; r == 0 && ns < count; ns++)
-		r = observe_pairs(observation, survey, ns, ret, err);
+		r = observe_pairs(observation, ns, ret, err);
+	if (r < 0)
+		return r;
 	stray = survey_pairs(survey, count, &strays);
 	for (unsigned i = 0; r == 0 && i < strays; i++)
 		r = add_observed(survey, stray[i].outer, "", ret, err);

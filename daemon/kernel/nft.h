@@ -100,13 +100,16 @@ int nft_table_instance(struct nft *nft, const char *table, char ret[33], struct 
  * SCOPE_ALL. */
 int nft_table_in_scope(struct kernel *kernel, const char *table, enum kernel_scope scope, bool *ret,
         struct error *err);
-/* Appends what is in one set as resources: nothing where there is no such set. */
+/* Appends all that is in one set as resources: nothing where there is no such set. */
 int nft_set_read(struct nft *nft, const struct set *set, struct resources *ret, struct error *err);
 
 /* --- wire form --- */
 
 /* The comment in the user data of a table or rule; *ret is left as it is where there is none. */
 void nft_comment_read(const void *data, size_t size, char *ret, size_t ret_size);
+/* The verdict in an element's data (NFT_DROP, NF_ACCEPT, NFT_GOTO, ...) and the chain it leads to,
+ * "" where to none. False: there is no verdict. */
+bool nft_verdict_read(const struct nlattr *data, int *code, const char **chain);
 /* The nftables type number of a concatenation of fields, as `nft` writes and reads it. */
 uint32_t nft_fields_type(const enum field fields[SET_FIELDS_MAX]);
 /* NFT_SET_* */

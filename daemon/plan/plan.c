@@ -118,7 +118,9 @@ static int add_create(struct plan *plan, const struct resource *new, struct erro
 /* What has no life of its own needs no step: it goes with what it stands on. */
 static bool goes_by_itself(const struct resource *old)
 {
-	return old->kind == RESOURCE_END || (old->kind == RESOURCE_SYSCTL && !old->sysctl.journal);
+	return old->kind == RESOURCE_END ||
+	       (old->kind == RESOURCE_SYSCTL && !old->sysctl.journal) ||
+	       (old->kind == RESOURCE_ROUTE && !old->route.gateway.family);
 }
 
 static int add_delete(struct plan *plan, const struct resource *old, struct error *err)
@@ -279,11 +281,6 @@ bool step_is_claim(const struct step *step)
 	if (!old || !new || new->kind != RESOURCE_SKELETON)
 		return false;
 	return new->skeleton.owner == OWNER_NETD &&strcmp(old->text, new->text) == 0;
-}
-
-bool plan_is_empty(const struct plan *plan)
-{
-	return plan->reversible.count == 0 && plan->final.count == 0;
 }
 
 void steps_done(struct steps *steps)

@@ -48,6 +48,5 @@ int plan_difference(const struct resources *old, const struct resources *new, st
 int plan_opposite(const struct steps *done, struct steps *ret, struct error *err);
 /* Whether all that this step changes is whose a table is. */
 bool step_is_claim(const struct step *step);
-bool plan_is_empty(const struct plan *plan);
 void plan_done(struct plan *plan);
 void steps_done(struct steps *steps);

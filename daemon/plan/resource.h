@@ -97,8 +97,9 @@ struct resource {
 		} address;
 		struct {
 			struct cidr destination; /* 0.0.0.0/0: the default route */
-			struct ip gateway;
-			char ifname[IFNAMSIZ]; /* not compared */
+			struct ip gateway;       /* family 0: none; the subnet of an address */
+			struct ip source;        /* that address; not compared */
+			char ifname[IFNAMSIZ];   /* not compared */
 		} route;
 		struct {
 			uint8_t protocol;

@@ -2,38 +2,14 @@
  * share. */
 #pragma once
 
-#include "daemon/kernel/nft.h"
 #include "lib/cleanup.h"
-#include "tests/lib/host.h"
-#include "tests/lib/kind.h"
+#include "tests/kernel/ruleset.h"
 
 #include <check.h>
 #include <string.h>
 
 #define INET   "inet netd"
 #define BRIDGE "bridge netd"
-
-static struct kernel *kernel;
-static struct error err;
-
-/* A netd that begins. What the one before left in the kernel is there. */
-static void begin(bool own)
-{
-	ck_assert_msg(nft_open(&kernel->nft, own, &err) == 0, "%s", err.text);
-}
-
-static void setup(void)
-{
-	shell("nft flush ruleset");
-	kernel = kind_kernel();
-	begin(false);
-}
-
-static void teardown(void)
-{
-	kernel->nft = nft_close(kernel->nft);
-	kernel = kind_kernel_free(kernel);
-}
 
 static struct resource skeleton(const char *table)
 {
