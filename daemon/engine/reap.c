@@ -264,7 +264,8 @@ static void plan_next(struct engine *engine)
 	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
 	uint64_t time = now();
 
-	if (engine->gone.count || collect_new(engine, tombstones))
+	/* While the store takes no commit, what is gone waits to be buried with the next one. */
+	if ((engine->gone.count && !engine_refused(engine)) || collect_new(engine, tombstones))
 		again_in(engine, QUIET_MS);
 	else if (engine->held.count)
 		again_in(engine, engine->reap_due > time ? (unsigned)(engine->reap_due - time) : 0);
