@@ -81,6 +81,10 @@ int call_flag(const struct call *call, const char *name, bool *ret, struct error
 /* --- change.c: changing requests --- */
 void change_start(struct call *call);
 
+/* --- drain.c --- */
+/* How long a client that has connected may take to ask when the server ends. Tests change it. */
+extern unsigned drain_unasked_ms;
+
 /* --- events.c --- */
 /* How long a stream may be silent. Tests shorten it. */
 extern struct timeval events_heartbeat;
