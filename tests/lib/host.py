@@ -217,7 +217,7 @@ class Host(Place):
         self.state = self.dir / "state"
         self.state.mkdir()
         self.neighbours, self.servers, self.processes = [], [], []
-        self.daemon = None
+        self.daemon, self.netd = None, NETD
         self.logs = []
         self.lock = threading.Lock()  # of the channel: tests have threads
         self.channel = self.init = self.pid = None
@@ -349,7 +349,7 @@ class Host(Place):
         log = self.dir / f"netd-{len(self.logs)}.log"
         self.logs.append(log)
         with log.open("w") as file:
-            self.daemon = Process(self.argv([*prefix, NETD, *args]), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            self.daemon = Process(self.argv([*prefix, self.netd, *args]), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                                   env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})})
         return self.daemon
 
