@@ -36,10 +36,6 @@ class Died(Exception):
     """The daemon ended before it answered."""
 
 
-class State(Snapshot):
-    tombstones = 0
-
-
 class Rig:
     def __init__(self, base=True):
         self.host = Host()
@@ -122,51 +118,42 @@ class Rig:
         database.close()
         return found
 
-    def state(self, alike=False, rows=None):
+    def state(self, alike=False):
         """Everything. `alike`: with the names and numbers that are dealt out replaced, so that two ways to the same end are equal."""
-        collected = self.collect()
-        rows = self.rows() if rows is None else rows
-        lists = {name: self.must("GET", f"/v1/{name}").body[name] for name in LISTS} if self.host.daemon else {}
+        return self.both()[alike]
+
+    def both(self):
+        """The state as it is, and the one that is alike however it came about: each is a call, and both are of one moment."""
+        collected, rows, lists = self.collect(), self.rows(), {}
+        if self.host.daemon:
+            lists = {name: self.must("GET", f"/v1/{name}").body[name] for name in LISTS}
         for namespace in lists.get("namespaces", []):
             del namespace["nsid"], namespace["processes"]
-        tombstones = len(rows.get("tombstones", []))
-        if alike:
-            collected, rows, lists = json.loads(rename(json.dumps([collected, rows, lists]), names(lists, rows)))
-            strip_dealt(rows, lists)
-        shot = State.of(self.host, json.loads(collected))
-        shot.tombstones = tombstones
-        for table, items in rows.items():
-            for item in items:
-                kept = {name: value for name, value in item.items() if name not in VOLATILE}
-                shot[f"row {table} {json.dumps(kept, sort_keys=True)}"] = items.count(item)
-        for name, items in lists.items():
-            for item in items:
-                shot[f"api {name} {json.dumps(item, sort_keys=True)}"] = ""
-        if alike:
-            for key, value in shot.items():
-                if key.startswith("file /run/netd/namespaces/"):
-                    value.pop("content", None)  # the cookie
-        return shot
+        return Both(self.host, collected, rows, lists)
 
-    def settled(self, alike=False):
-        """The state once nothing waits for deletion any more."""
+    def settle(self):
+        """Waits until nothing waits for deletion any more."""
         wait_for(lambda: not self.rows().get("tombstones"), lambda: f"no tombstones: {self.rows()['tombstones']}\n{self.log()[-3000:]}",
                  DEADLINE)
-        state = self.state(alike)
-        while True:  # the kernel deletes some things a little later
-            again = self.state(alike)
-            if not state.diff(again):
+
+    def settled(self):
+        """Both states once nothing moves: the kernel deletes some things a little later."""
+        self.settle()
+        both = self.both()
+        while True:
+            again = self.both()
+            if not both[False].diff(again[False]):
                 return again
-            state = again
+            both = again
 
     def wait_state(self, wanted, what, alike=False, deadline=DEADLINE):
-        """Waits until the state is that one; fails with the difference."""
+        """Waits until the state is that one, and returns both; fails with the difference."""
         end = time.monotonic() + deadline
         while True:
-            now = self.state(alike)
-            lines = wanted.diff(now)
+            both = self.both()
+            lines = wanted.diff(both[alike])
             if not lines:
-                return
+                return both
             if time.monotonic() > end:
                 raise AssertionError(f"{what}, but:\n{lines}\n--- log\n{self.log()[-3000:]}")
             time.sleep(0.01)
@@ -196,11 +183,40 @@ def names(lists, rows):
     return found
 
 
+class Both:
+    """One moment, as it is ([False]) and alike ([True])."""
+
+    def __init__(self, host, collected, rows, lists):
+        self.host, self.parts, self.states = host, (collected, json.dumps(rows), json.dumps(lists)), {}
+        self.found = names(lists, rows)
+
+    def __getitem__(self, alike):
+        if alike not in self.states:
+            self.states[alike] = self.make(alike)
+        return self.states[alike]
+
+    def make(self, alike):
+        collected, rows, lists = [rename(part, self.found) for part in self.parts] if alike else self.parts
+        rows, lists = json.loads(rows), json.loads(lists)
+        if alike:
+            strip_dealt(rows, lists)
+        shot = Snapshot.of(self.host, json.loads(collected))
+        for table, items in rows.items():
+            for item in items:
+                shot[f"row {table} {json.dumps({name: value for name, value in item.items() if name not in VOLATILE})}"] = ""
+        for name, items in lists.items():
+            for item in items:
+                shot[f"api {name} {json.dumps(item)}"] = ""
+        for key, value in shot.items():
+            if alike and key.startswith("file /run/netd/namespaces/"):
+                value.pop("content", None)  # the cookie
+        return shot
+
+
 def rename(text, found):
-    if not found:
-        return text
-    words = "|".join(sorted(map(re.escape, found), key=len, reverse=True))
-    return re.sub(rf"\b(?:{words})\b", lambda match: found[match[0]], text)
+    for name in sorted(found, key=len, reverse=True):
+        text = text.replace(name, found[name])
+    return text
 
 
 def strip_dealt(rows, lists):
