@@ -45,7 +45,18 @@ static int change_make(const struct engine *engine, const struct model *fork, st
 	return 0;
 }
 
-/* Takes back what was done. If even that fails, the next reconcile repairs it. */
+static bool is_unsure(const struct steps *steps)
+{
+	for (size_t i = 0; i < steps->count; i++)
+		if (steps->items[i].unsure)
+			return true;
+	return false;
+}
+
+/*
+ * Takes back what was done. Where the kernel's answer was lost, no one knows what that is: it is
+ * looked at, and made as it was. If even that fails, the next reconcile repairs it.
+ */
 static void undo(struct engine *engine, const struct steps *done)
 {
 	const struct timeval soon = {.tv_sec = 1};
@@ -55,6 +66,8 @@ static void undo(struct engine *engine, const struct steps *done)
 
 	if (r == 0)
 		r = kernel_apply_all(engine->kernel, &opposite, &err);
+	if (r == 0 && (is_unsure(done) || is_unsure(&opposite)))
+		r = engine_reconcile(engine, engine->model, &err);
 	if (r == 0)
 		return;
 	log_error("undo a change that failed: %s; everything is looked at again in a second",

@@ -182,6 +182,20 @@ static void answered(struct rtnl *rtnl, const struct nlmsghdr *header)
 	pending->step->done = true;
 }
 
+/* What these messages asked for may be done or not. */
+static void lose_rest(struct rtnl *rtnl, int errnum)
+{
+	for (unsigned i = 0; i < rtnl->count; i++) {
+		struct pending *pending = &rtnl->pending[i];
+
+		if (pending->answered)
+			continue;
+		fail(rtnl, pending, errnum, "the kernel's answer was lost");
+		if (pending->step)
+			pending->step->unsure = true;
+	}
+}
+
 static void receive_answers(struct rtnl *rtnl, int fd)
 {
 	unsigned open = rtnl->count;
@@ -199,10 +213,7 @@ static void receive_answers(struct rtnl *rtnl, int fd)
 			continue;
 		}
 		if (size < 0) {
-			for (unsigned i = 0; i < rtnl->count; i++)
-				if (!rtnl->pending[i].answered)
-					fail(rtnl, &rtnl->pending[i], (int)-size,
-					        "the kernel's answer was lost");
+			lose_rest(rtnl, (int)-size);
 			return;
 		}
 		for (; nlmsg_ok(header, rest); header = nlmsg_next(header, &rest))

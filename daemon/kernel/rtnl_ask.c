@@ -159,7 +159,7 @@ static int take_answer(struct answers *answers, const struct nlmsghdr *header)
 /* Sends one question and reads its answers to the end, also past a failure of our own. */
 static int collect(struct rtnl *rtnl, int fd, struct nlmsghdr *request, struct answers *answers)
 {
-	int failure, r = 0;
+	int failure, flags = 0, r = 0;
 
 	request->nlmsg_seq = ++rtnl->sequence;
 	request->nlmsg_pid = 0;
@@ -167,14 +167,19 @@ static int collect(struct rtnl *rtnl, int fd, struct nlmsghdr *request, struct a
 	if (failure < 0)
 		return failure;
 	while (r <= 0) {
-		ssize_t size = rtnl_read(rtnl, fd, 0);
+		ssize_t size = rtnl_read(rtnl, fd, flags);
 		struct nlmsghdr *header = (struct nlmsghdr *)rtnl->in;
 
-		if (size == -ENOBUFS || size == -EMSGSIZE) {
-			if (size == -ENOBUFS)
-				answers->interrupted = true;
-			else
-				failure = -EMSGSIZE;
+		/* Something was lost, perhaps the end: what there is to be read is there by now. */
+		if (size == -ENOBUFS) {
+			answers->interrupted = true;
+			flags = MSG_DONTWAIT;
+			continue;
+		}
+		if (size == -ETIMEDOUT && answers->interrupted)
+			return failure;
+		if (size == -EMSGSIZE) {
+			failure = -EMSGSIZE;
 			continue;
 		}
 		if (size < 0)

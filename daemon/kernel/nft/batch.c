@@ -389,6 +389,9 @@ static int commit_once(struct nft *nft, struct wire *wire, struct error *err)
 	if (r < 0)
 		return r;
 	r = read_answers(nft, wire, &verdict);
+	nft->unsure = verdict.errnum == 0 && !verdict.acknowledged;
+	if (r < 0 && !nft->unsure)
+		r = 0;
 	if (r < 0)
 		return error_set(err, ERROR_KERNEL, -r, "read the answer to an nf_tables batch");
 	nft->commits += verdict.errnum == 0;
@@ -411,6 +414,7 @@ int nft_commit(struct nft *nft, unsigned long *changes, struct error *err)
 	_cleanup_(wire_done) struct wire wire = {0};
 	int r = 1;
 
+	nft->unsure = false;
 	if (nft->broken) {
 		nft_abandon(nft);
 		return error_memory(err);
@@ -431,6 +435,11 @@ int nft_commit(struct nft *nft, unsigned long *changes, struct error *err)
 		*changes += !nft->entries[i].gone;
 	nft_abandon(nft);
 	return r;
+}
+
+bool nft_unsure(const struct nft *nft)
+{
+	return nft->unsure;
 }
 
 /* --- the queue of elements --- */
