@@ -50,6 +50,19 @@ static void drop_inside(struct rtnl *rtnl)
 	rtnl->ns[0] = '\0';
 }
 
+static int open_host(struct rtnl *rtnl, struct error *err)
+{
+	_cleanup_(closep) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int r;
+
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "open an rtnetlink socket");
+	r = set_up(fd, err);
+	if (r == 0)
+		rtnl->host = TAKE_FD(fd);
+	return r;
+}
+
 static bool same_namespace(const struct rtnl *rtnl, const struct stat *file)
 {
 	return file->st_ino == rtnl->ns_file.st_ino && file->st_dev == rtnl->ns_file.st_dev;
@@ -63,8 +76,9 @@ int rtnl_socket(struct rtnl *rtnl, const char *ns, int *ret, struct error *err)
 	int r;
 
 	if (!ns[0]) {
+		r = rtnl->host < 0 ? open_host(rtnl, err) : 0;
 		*ret = rtnl->host;
-		return 0;
+		return r;
 	}
 	snprintf(path, sizeof(path), NETNS_DIR "/%s", ns);
 	if (stat(path, &file) < 0)
@@ -88,23 +102,30 @@ int rtnl_socket(struct rtnl *rtnl, const char *ns, int *ret, struct error *err)
 	return 0;
 }
 
+void rtnl_renew(struct rtnl *rtnl, int fd)
+{
+	if (fd == rtnl->inside) {
+		drop_inside(rtnl);
+	} else if (fd == rtnl->host) {
+		close(rtnl->host);
+		rtnl->host = -1;
+	}
+}
+
 int rtnl_open(struct rtnl **ret, unsigned long *changes, struct error *err)
 {
-	_cleanup_(closep) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	struct rtnl *rtnl;
+	struct rtnl *rtnl = calloc(1, sizeof(*rtnl));
 	int r;
 
-	if (fd < 0)
-		return error_set(err, ERROR_KERNEL, errno, "open an rtnetlink socket");
-	r = set_up(fd, err);
-	if (r < 0)
-		return r;
-	rtnl = calloc(1, sizeof(*rtnl));
 	if (!rtnl)
 		return error_memory(err);
 	rtnl->changes = changes;
-	rtnl->host = TAKE_FD(fd);
-	rtnl->inside = -1;
+	rtnl->host = rtnl->inside = -1;
+	r = open_host(rtnl, err);
+	if (r < 0) {
+		rtnl_close(rtnl);
+		return r;
+	}
 	*ret = rtnl;
 	return 0;
 }
@@ -121,7 +142,7 @@ struct rtnl *rtnl_close(struct rtnl *rtnl)
 		return NULL;
 	release_held(rtnl);
 	drop_inside(rtnl);
-	close(rtnl->host);
+	closep(&rtnl->host);
 	free(rtnl);
 	return NULL;
 }

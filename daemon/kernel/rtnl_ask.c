@@ -19,6 +19,7 @@
 
 #define DUMP_SIZE_MAX (256u << 20) /* a million routes and more */
 #define DUMP_TRIES    16
+#define LOSSES_MAX    16 /* in one answer */
 
 /* What came of one question: its answers in a row, or the kernel's refusal. */
 struct answers {
@@ -159,7 +160,7 @@ static int take_answer(struct answers *answers, const struct nlmsghdr *header)
 /* Sends one question and reads its answers to the end, also past a failure of our own. */
 static int collect(struct rtnl *rtnl, int fd, struct nlmsghdr *request, struct answers *answers)
 {
-	int failure, flags = 0, r = 0;
+	int failure, flags = 0, losses = 0, r = 0;
 
 	request->nlmsg_seq = ++rtnl->sequence;
 	request->nlmsg_pid = 0;
@@ -171,7 +172,7 @@ static int collect(struct rtnl *rtnl, int fd, struct nlmsghdr *request, struct a
 		struct nlmsghdr *header = (struct nlmsghdr *)rtnl->in;
 
 		/* Something was lost, perhaps the end: what there is to be read is there by now. */
-		if (size == -ENOBUFS) {
+		if (size == -ENOBUFS && ++losses < LOSSES_MAX) {
 			answers->interrupted = true;
 			flags = MSG_DONTWAIT;
 			continue;
@@ -228,6 +229,8 @@ static int ask(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
 		if (r < 0)
 			return r;
 		r = collect(rtnl, fd, request, &answers);
+		if (r < 0)
+			rtnl_renew(rtnl, fd);
 		if (r < 0)
 			return rtnl_error(err, -r, what, "");
 		if (answers.errnum != 0)

@@ -27,6 +27,7 @@
 /* A list of elements is one attribute, whose length has sixteen bits. */
 #define GROUP_SIZE 60000
 #define SEND_TRIES 8
+#define LOSSES_MAX 16 /* while one answer is read */
 
 /* Entries that share one message. */
 struct span {
@@ -235,6 +236,7 @@ static void read_answer(const struct nlmsghdr *header, const struct wire *wire, 
 static int read_answers(struct nft *nft, const struct wire *wire, struct verdict *ret)
 {
 	_Alignas(struct nlmsghdr) char buffer[32768];
+	int losses = 0;
 
 	for (;;) {
 		const struct nlmsghdr *header = (const struct nlmsghdr *)buffer;
@@ -246,7 +248,7 @@ static int read_answers(struct nft *nft, const struct wire *wire, struct verdict
 
 		if (received < 0 && errno == EAGAIN)
 			return 0;
-		if (received < 0 && errno == ENOBUFS)
+		if (received < 0 && errno == ENOBUFS && ++losses < LOSSES_MAX)
 			ret->lost = true;
 		else if (received < 0 && errno != EINTR)
 			return -errno;
