@@ -30,6 +30,13 @@ static void again_in(struct engine *engine, unsigned ms)
 		event_add(engine->reap, &delay);
 }
 
+static void again_slower(struct engine *engine)
+{
+	again_in(engine, engine->reap_pause);
+	engine->reap_pause = engine->reap_pause * 2 < PAUSE_LONGEST_MS ? engine->reap_pause * 2
+	                                                               : PAUSE_LONGEST_MS;
+}
+
 static bool is_gone(const struct gone *gone, const char *id)
 {
 	for (unsigned i = 0; i < gone->count; i++)
@@ -193,6 +200,16 @@ static unsigned collect_later(
 	return count ? count : collect(engine, false, ret, key);
 }
 
+/* What could not be buried now is buried later: until then it is in the database, though not in the
+ * kernel. */
+static void buried(const struct answer *answer, const struct error *err, void *arg)
+{
+	if (!err)
+		return;
+	log_warning("bury tombstones: %s", err->text);
+	again_slower(arg);
+}
+
 void engine_reap_later(struct engine *engine)
 {
 	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
@@ -208,12 +225,9 @@ void engine_reap_later(struct engine *engine)
 	if (work_off(engine, tombstones, count, NULL)) {
 		engine->reap_pause = PAUSE_FIRST_MS;
 	} else {
-		again_in(engine, engine->reap_pause);
-		engine->reap_pause = engine->reap_pause * 2 < PAUSE_LONGEST_MS
-		                             ? engine->reap_pause * 2
-		                             : PAUSE_LONGEST_MS;
+		again_slower(engine);
 	}
-	if (engine->gone.count && engine_submit(engine, &bury, NULL, NULL, &err) < 0)
+	if (engine->gone.count && engine_submit(engine, &bury, buried, engine, &err) < 0)
 		log_error("bury tombstones: %s", err.text);
 	else if (collect_later(engine, tombstones))
 		again_in(engine, QUIET_MS);

@@ -266,17 +266,20 @@ int rtnl_ifindex(struct rtnl *rtnl, const char *ns, const char *ifname)
 {
 	struct ifreq request = {0};
 	struct error ignored;
-	int fd;
+	int fd, r;
 
 	if (rtnl->known_index && strcmp(ns, rtnl->known_ns) == 0 &&
 	        strcmp(ifname, rtnl->known_name) == 0)
 		return rtnl->known_index;
 	rtnl_send(rtnl);
-	if (strlen(ifname) >= IFNAMSIZ || rtnl_socket(rtnl, ns, &fd, &ignored) < 0)
+	if (strlen(ifname) >= IFNAMSIZ)
 		return 0;
+	r = rtnl_socket(rtnl, ns, &fd, &ignored);
+	if (r < 0)
+		return r == -ENOENT || r == -EINVAL ? 0 : r; /* the namespace is gone */
 	strcpy(request.ifr_name, ifname);
 	if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
-		return 0;
+		return errno == ENODEV ? 0 : -errno;
 	rtnl->known_index = request.ifr_ifindex;
 	snprintf(rtnl->known_ns, sizeof(rtnl->known_ns), "%s", ns);
 	snprintf(rtnl->known_name, sizeof(rtnl->known_name), "%s", ifname);
