@@ -69,8 +69,7 @@ static int find_master(
 	if (*ret || !master[0])
 		return 0;
 	sentence("put", link, what, sizeof(what));
-	return error_set(
-	        err, ERROR_KERNEL, index ? -index : ENODEV, "%s: bridge %s", what, master);
+	return error_set(err, ERROR_KERNEL, index ? -index : ENODEV, "%s: bridge %s", what, master);
 }
 
 static int put_bridge(struct nl_msg *msg)

@@ -42,7 +42,8 @@ int nft_queue_element(
 /* Commits the batch: all or nothing. Nothing queued: success. The number of changing messages is
  * added to *changes. */
 int nft_commit(struct nft *nft, unsigned long *changes, struct error *err);
-/* Whether the last commit failed because its answer was lost: then it may be in the kernel or not. */
+/* Whether the last commit failed because its answer was lost: then it may be in the kernel or not.
+ */
 bool nft_unsure(const struct nft *nft);
 /* Throws the batch away. */
 void nft_abandon(struct nft *nft);

@@ -168,7 +168,7 @@ class Rig:
 
 def names(lists, rows):
     """What is dealt out, and what to call it instead."""
-    found = {}
+    found = {row["instance"]: "instance" for row in rows.get("meta", [])}
     for network in rows.get("networks", []):
         found[network["mac"]] = f"mac of {network['name']}"
         found[network["id"]] = f"id of {network['name']}"

@@ -438,6 +438,7 @@ PLAIN(int, fchmod, -1, (int fd, mode_t mode), (fd, mode))
 PLAIN(int, flock, -1, (int fd, int operation), (fd, operation))
 PLAIN(int, stat64, -1, (const char *path, struct stat64 *ret), (path, ret))
 PLAIN(int, fstat64, -1, (int fd, struct stat64 *ret), (fd, ret))
+PLAIN(int, statfs64, -1, (const char *path, struct statfs64 *ret), (path, ret))
 PLAIN(int, fstatfs64, -1, (int fd, struct statfs64 *ret), (fd, ret))
 PLAIN(int, statx, -1,
         (int directory, const char *path, int flags, unsigned mask, struct statx *ret),

@@ -206,6 +206,17 @@ def all_points(trial, every=True):
         yield "forget", Point(call, FAIL, CALLS[call.name][0])
 
 
+def sample(trial, most=60, memory=6):
+    """At most so many points, evenly spread: one for each call, where there are no more calls, of a kind that changes from call
+    to call. The same ones in every run."""
+    points = []
+    for call in trial.calls:
+        kinds = [("fail", point) for point in failures(call, False)]
+        kinds += [("kill", point) for point in kills(call)] + [("undo", Point(call, FAIL, CALLS[call.name][0], lasting=KERNEL))]
+        points.append(kinds[call.number * 7 % len(kinds)])
+    return some(points, most) + some([("forget", Point(call, FAIL, CALLS[call.name][0])) for call in trial.memory], memory)
+
+
 def some(points, most):
     """Evenly chosen."""
     points = list(points)
