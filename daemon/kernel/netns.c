@@ -7,8 +7,9 @@
  * another namespace since. What is adopted stays, except that a symbolic link is removed as a link;
  * what it leads to is somebody else's mount.
  *
- * The directory is locked while names come and go, as iproute2 locks it. The lock is anyone's to
- * take, since it needs no right but to open the directory, so it is waited for only so long.
+ * A name is taken by whoever creates its file, as iproute2 takes it, and no lock is needed for
+ * that: one that anyone may hold, since it needs no right but to open the directory, would stop
+ * everyone.
  */
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/internal.h"
@@ -22,16 +23,11 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <time.h>
 
-#define LOCK_TRIES      200
-#define LOCK_PAUSE_NS   10000000 /* so: two seconds */
-#define MOUNTS_MAX      8        /* mounts stacked on one name */
+#define MOUNTS_MAX      8 /* mounts stacked on one name */
 #define NETNS_PATH_SIZE (sizeof(NETNS_DIR) + NAME_SIZE)
 
 static void path_of(const char *name, char path[NETNS_PATH_SIZE])
@@ -41,55 +37,15 @@ static void path_of(const char *name, char path[NETNS_PATH_SIZE])
 
 /* --- the directory --- */
 
-/* The process that has the lock of this file, from /proc/locks; 0: unknown. */
-static int lock_holder(int fd)
-{
-	_cleanup_(fclosep) FILE *locks = fopen("/proc/locks", "re");
-	struct stat file;
-	char line[256];
-
-	if (!locks || fstat(fd, &file) < 0)
-		return 0;
-	while (fgets(line, sizeof(line), locks)) {
-		unsigned major, minor;
-		unsigned long inode;
-		int pid;
-
-		if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major, &minor, &inode) ==
-		                4 &&
-		        inode == file.st_ino && makedev(major, minor) == file.st_dev)
-			return pid;
-	}
-	return 0;
-}
-
-static int lock(int fd, struct error *err)
-{
-	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
-
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return error_set(err, ERROR_KERNEL, errno, "lock " NETNS_DIR);
-		nanosleep(&pause, NULL);
-	}
-	return error_set(err, ERROR_REFUSED, EBUSY, "lock " NETNS_DIR " (process %d has it)",
-	        lock_holder(fd));
-}
-
-/* The directory, locked for as long as it is open. -ENOENT: there is none. */
+/* -ENOENT: there is none. */
 static int open_directory(int *ret, struct error *err)
 {
-	_cleanup_(closep) int fd = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r;
+	int fd = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return error_set(err, ERROR_KERNEL, errno, "open directory " NETNS_DIR);
-	r = lock(fd, err);
-	if (r == 0)
-		*ret = TAKE_FD(fd);
-	return r;
+	*ret = fd;
+	return 0;
 }
 
 /* --- one name --- */
@@ -125,6 +81,22 @@ struct birth {
 	int directory;
 };
 
+static const char *describe(enum entry entry)
+{
+	switch (entry) {
+	case ENTRY_NETNS:
+		return "there is a namespace of this name";
+	case ENTRY_LINK:
+		return "there is a symbolic link of this name";
+	case ENTRY_OTHER:
+		return "there is a file or directory of this name that is no namespace; remove it";
+	case ENTRY_NONE:
+	case ENTRY_STALE:
+		break;
+	}
+	return "";
+}
+
 /* Makes room for the name. A stale file goes; anything else stays, and has the name. */
 static int clear_name(int directory, const char *name, struct error *err)
 {
@@ -134,7 +106,8 @@ static int clear_name(int directory, const char *name, struct error *err)
 		return error_set(
 		        err, ERROR_KERNEL, errno, "remove the stale file " NETNS_DIR "/%s", name);
 	if (entry != ENTRY_NONE && entry != ENTRY_STALE)
-		return error_set(err, ERROR_EXISTS, EEXIST, "create " NETNS_DIR "/%s", name);
+		return error_set(err, ERROR_EXISTS, EEXIST, "create " NETNS_DIR "/%s (%s)", name,
+		        describe(entry));
 	return 0;
 }
 
@@ -153,21 +126,28 @@ static int mount_here(int directory, const char *name, struct error *err)
 	return 0;
 }
 
+static int write_record(struct kernel *kernel, const char *name, uint64_t cookie, struct error *err)
+{
+	struct netns_record record = {.cookie = cookie};
+	int r = look_boot_id(record.boot_id, err);
+
+	if (r < 0)
+		return r;
+	snprintf(record.name, sizeof(record.name), "%s", name);
+	memcpy(record.instance, kernel->instance, sizeof(record.instance));
+	return netns_record_write(kernel->runtime_dir, &record, err);
+}
+
 /* In the new namespace: the record comes before the file, and the file before the mount, so that
  * whatever a kill leaves is known to be netd's. */
 static int give_birth(void *arg, struct error *err)
 {
 	const struct birth *birth = arg;
-	struct netns_record record = {0};
-	int r = netns_cookie("", &record.cookie, err);
+	uint64_t cookie = 0;
+	int r = netns_cookie("", &cookie, err);
 
 	if (r == 0)
-		r = look_boot_id(record.boot_id, err);
-	if (r < 0)
-		return r;
-	snprintf(record.name, sizeof(record.name), "%s", birth->name);
-	memcpy(record.instance, birth->kernel->instance, sizeof(record.instance));
-	r = netns_record_write(birth->kernel->runtime_dir, &record, err);
+		r = write_record(birth->kernel, birth->name, cookie, err);
 	return r < 0 ? r : mount_here(birth->directory, birth->name, err);
 }
 
@@ -322,14 +302,32 @@ static int require(const struct resource *netns, struct error *err)
 	return 0;
 }
 
+/* It is there, and the database's: its record says so from now on. */
+static int claim(struct kernel *kernel, const struct resource *netns, struct error *err)
+{
+	uint64_t cookie = 0;
+	int r = require(netns, err);
+
+	if (r == 0)
+		r = netns_cookie(netns->name, &cookie, err);
+	if (r == 0)
+		r = write_record(kernel, netns->name, cookie, err);
+	if (r < 0)
+		return error_context(err, "take over namespace %s", netns->name);
+	kernel->changes++;
+	return 0;
+}
+
 static int apply(struct kernel *kernel, struct step *step, struct error *err)
 {
 	int r;
 
 	if (!step->new)
 		r = delete (kernel, step->old, err);
-	else if (step->old || step->new->netns.adopted)
+	else if (step->new->netns.adopted)
 		r = require(step->new, err);
+	else if (step->old && !step->old->netns.gone)
+		r = claim(kernel, step->new, err);
 	else
 		r = create(kernel, step->new->name, err);
 	if (r == 0)
@@ -339,14 +337,27 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 
 /* --- observing --- */
 
-static int add_observed(
-        const char *name, bool adopted, uint64_t cookie, struct resources *ret, struct error *err)
+static int add_created(
+        const struct netns_record *record, bool gone, struct resources *ret, struct error *err)
+{
+	struct resource *resource = resources_add(ret, RESOURCE_NETNS, "", record->name);
+
+	if (resource)
+		resource->text = strdup(record->instance);
+	if (!resource || !resource->text)
+		return error_memory(err);
+	resource->netns.gone = gone;
+	resource->netns.cookie = record->cookie;
+	return 0;
+}
+
+static int add_adopted(const char *name, uint64_t cookie, struct resources *ret, struct error *err)
 {
 	struct resource *resource = resources_add(ret, RESOURCE_NETNS, "", name);
 
 	if (!resource)
 		return error_memory(err);
-	resource->netns.adopted = adopted;
+	resource->netns.adopted = true;
 	resource->netns.cookie = cookie;
 	return 0;
 }
@@ -369,22 +380,32 @@ static int cookie_now(const char *name, uint64_t *ret, struct error *err)
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
-static bool is_listed(const char *name, const char *const *namespaces, size_t count)
+/*
+ * A namespace is there with the cookie of its record. Where only the file is that a kill left
+ * before it was mounted, it is gone, but still to be removed; for whoever looks at everyone's, so
+ * is a record without either.
+ */
+static int observe_record(struct kernel *kernel, const struct netns_record *record,
+        enum kernel_scope scope, const char *boot_id, struct resources *ret, struct error *err)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(namespaces[i], name) == 0)
-			return true;
-	return false;
+	bool now = strcmp(record->boot_id, boot_id) == 0;
+	uint64_t cookie = 0;
+	bool there;
+	int r;
+
+	if (scope == SCOPE_INSTANCE && (!now || strcmp(record->instance, kernel->instance) != 0))
+		return 0;
+	r = cookie_now(record->name, &cookie, err);
+	if (r < 0)
+		return r;
+	there = now && cookie == record->cookie;
+	if (scope == SCOPE_INSTANCE && !there && !is_stale(record->name))
+		return 0;
+	return add_created(record, !there, ret, err);
 }
 
-/*
- * A namespace is there with the cookie of its record, or the file that a kill left before it was
- * mounted: that is an orphan, unless the namespace is wanted, which is then made in its place. For
- * whoever cleans up, records without either count, too.
- */
-static int observe_records(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int observe_records(
+        struct kernel *kernel, enum kernel_scope scope, struct resources *ret, struct error *err)
 {
 	_cleanup_(freep) struct netns_record *records = NULL;
 	char boot_id[37];
@@ -393,21 +414,8 @@ static int observe_records(struct kernel *kernel, enum kernel_scope scope,
 
 	if (r == 0)
 		r = netns_records(kernel->runtime_dir, &records, &count, err);
-	for (unsigned i = 0; r == 0 && i < count; i++) {
-		const struct netns_record *record = &records[i];
-		bool ours = strcmp(record->instance, kernel->instance) == 0 &&
-		            strcmp(record->boot_id, boot_id) == 0;
-		uint64_t cookie = 0;
-
-		if (scope == SCOPE_INSTANCE && ours)
-			r = cookie_now(record->name, &cookie, err);
-		if (r == 0 && (scope == SCOPE_ALL ||
-		                      (ours && (cookie == record->cookie ||
-		                                       (is_stale(record->name) &&
-		                                               !is_listed(record->name, namespaces,
-		                                                       namespace_count))))))
-			r = add_observed(record->name, false, record->cookie, ret, err);
-	}
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		r = observe_record(kernel, &records[i], scope, boot_id, ret, err);
 	return r;
 }
 
@@ -422,7 +430,7 @@ static int observe(struct kernel *kernel, enum kernel_scope scope, const char *c
         size_t namespace_count, struct resources *ret, struct error *err)
 {
 	size_t first = ret->count;
-	int r = observe_records(kernel, scope, namespaces, namespace_count, ret, err);
+	int r = observe_records(kernel, scope, ret, err);
 	size_t created = ret->count - first;
 
 	if (created)
@@ -437,7 +445,7 @@ static int observe(struct kernel *kernel, enum kernel_scope scope, const char *c
 			continue;
 		r = cookie_now(namespaces[i], &cookie, err);
 		if (r == 0 && cookie)
-			r = add_observed(namespaces[i], true, cookie, ret, err);
+			r = add_adopted(namespaces[i], cookie, ret, err);
 	}
 	return r;
 }

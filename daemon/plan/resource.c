@@ -95,6 +95,13 @@ static bool equal_link(const struct resource *a, const struct resource *b)
 	       strcmp(a->link.peer_ns, b->link.peer_ns) == 0 && equal_text(a->text, b->text);
 }
 
+static bool equal_netns(const struct resource *a, const struct resource *b)
+{
+	return a->netns.adopted == b->netns.adopted && a->netns.gone == b->netns.gone &&
+	       (!a->netns.cookie || !b->netns.cookie || a->netns.cookie == b->netns.cookie) &&
+	       (!a->text || !b->text || strcmp(a->text, b->text) == 0);
+}
+
 static bool equal_end(const struct resource *a, const struct resource *b)
 {
 	static const uint8_t any[MAC_SIZE];
@@ -114,7 +121,7 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 	case RESOURCE_ELEMENT:
 		return memcmp(a->element.data, b->element.data, SET_KEY_SIZE) == 0;
 	case RESOURCE_NETNS:
-		return !a->netns.cookie || !b->netns.cookie || a->netns.cookie == b->netns.cookie;
+		return equal_netns(a, b);
 	case RESOURCE_LINK:
 		return equal_link(a, b);
 	case RESOURCE_END:

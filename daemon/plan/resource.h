@@ -46,12 +46,13 @@ struct resource {
 	 * the port, below).
 	 */
 	char name[RESOURCE_NAME_SIZE];
-	char *text; /* owned. link: its alias. file: its content. skeleton: its fingerprint. Else
-	               NULL. */
+	char *text; /* owned. link: its alias. file: its content. skeleton: its fingerprint. netns:
+	               the instance that its record says (NULL: any). Else NULL. */
 	union {
 		struct element element;
 		struct {
 			bool adopted;    /* never deleted but by unlinking a symlink */
+			bool gone;       /* only its record, or a stale file, is left */
 			uint64_t cookie; /* 0: not known yet */
 		} netns;
 		struct {
