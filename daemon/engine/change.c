@@ -98,8 +98,13 @@ int engine_commit(struct engine *engine, const struct model *fork, struct error 
 	for (size_t i = 0; i < sizeof(stored) / sizeof(stored[0]); i++) {
 		char key[KEY_SIZE] = "";
 
-		if (model_next_touched(fork, stored[i], key, &object))
-			return store_commit(engine->store, fork, err);
+		if (model_next_touched(fork, stored[i], key, &object)) {
+			int r = store_commit(engine->store, fork, err);
+
+			if (r == 0)
+				instance_record(engine);
+			return r;
+		}
 	}
 	return 0;
 }

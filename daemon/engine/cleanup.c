@@ -26,7 +26,7 @@ static int observe_all(struct kernel *kernel, struct resources *ret, struct erro
 		names[i] = namespaces[i].name;
 	r = kernel_observe(kernel, SCOPE_ALL, names, count, ret, err);
 	if (r == 0)
-		engine_leave_foreign(ret, &(const struct resources){0});
+		engine_leave_foreign(ret, &(const struct resources){0}, false);
 	return r;
 }
 
@@ -82,5 +82,7 @@ int engine_cleanup(const char *runtime_dir, FILE *out, struct error *err)
 	r = go(kernel, &there, &tables, out, err);
 	last = go(kernel, &tables, &nothing, out, r < 0 ? &ignored : err);
 	kernel_close(kernel);
+	if (r == 0 && last == 0 && !out)
+		r = instance_forget(runtime_dir, err);
 	return r < 0 ? r : last;
 }

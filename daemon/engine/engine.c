@@ -86,24 +86,6 @@ static int open_model(struct engine *engine, const char *state_dir, struct error
 	return engine->model ? store_load(engine->store, engine->model, err) : error_memory(err);
 }
 
-/* Marks of another database: a second state directory, a restored backup, a /var that is not
- * mounted. */
-static int check_other_instance(struct engine *engine, struct error *err)
-{
-	char other[INSTANCE_SIZE] = "";
-	int r = look_other_instance(engine->kernel, other, err);
-
-	if (r < 0 || !other[0])
-		return r;
-	return error_set(err, ERROR_REFUSED, 0,
-	        "this host bears the marks of another netd, instance %s; this database is instance "
-	        "%s: start "
-	        "netd with the state directory it had before, or remove all that it made with "
-	        "'netd "
-	        "--cleanup'",
-	        other, store_instance(engine->store));
-}
-
 static int open_kernel(struct engine *engine, struct error *err)
 {
 	const struct kernel_config config = {
@@ -112,7 +94,7 @@ static int open_kernel(struct engine *engine, struct error *err)
 
 	if (r == 0)
 		r = kernel_open(&engine->kernel, &config, err);
-	return r == 0 ? check_other_instance(engine, err) : r;
+	return r == 0 ? instance_check(engine, err) : r;
 }
 
 int engine_open(struct engine **ret, const struct engine_config *config, struct error *err)
@@ -124,6 +106,7 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 		return error_memory(err);
 	TAILQ_INIT(&engine->queue);
 	engine->base = config->base;
+	engine->take_over = config->take_over;
 	engine->reap_pause = 1000;
 	engine->runtime_dir = strdup(config->runtime_dir);
 	engine->turn = event_new(config->base, -1, 0, on_turn, engine);
@@ -168,6 +151,7 @@ int engine_start(struct engine *engine, struct error *err)
 		return r;
 	}
 	model_merge(fork, engine->model);
+	instance_record(engine);
 	log_info("networks: %u, namespaces: %u, published ports: %u; changes to the kernel: %lu",
 	        model_count(engine->model, TABLE_NETWORKS),
 	        model_count(engine->model, TABLE_NAMESPACES),

@@ -16,6 +16,7 @@ struct engine_config {
 	const char *state_dir;
 	const char *runtime_dir;
 	struct event_base *base;
+	bool take_over; /* this database is the right one, whatever other marks the host bears */
 };
 
 /* Opens store and kernel and checks that this host is ours to run: one sentence, and what helps,

@@ -42,10 +42,21 @@ struct engine {
 	struct event *turn;      /* runs the queue */
 	struct event *reap;      /* works off tombstones */
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
-	unsigned reap_pause;     /* milliseconds until failed tombstones are tried again */
+	bool take_over;      /* what bears another's mark is ours; until a repair has succeeded */
+	unsigned reap_pause; /* milliseconds until failed tombstones are tried again */
 	struct gone gone;
 	struct watch *watch;
 };
+
+/* --- instance.c --- */
+
+/* Refuses a host that another database made what it is, unless it is to be taken over; says which.
+ */
+int instance_check(struct engine *engine, struct error *err);
+/* After a commit: keeps in the runtime directory which one it was. */
+void instance_record(const struct engine *engine);
+/* Nothing is left of what was committed. */
+int instance_forget(const char *runtime_dir, struct error *err);
 
 /* --- change.c --- */
 
@@ -89,8 +100,8 @@ int engine_settle(struct engine *engine, struct model *fork, struct error *err);
 int engine_reconcile(struct engine *engine, const struct model *model, struct error *err);
 /* Takes out of what was observed, and is not wanted, what others may have put there: adopted
  * namespaces, and addresses and routes on netd's interfaces, which go with these if they are netd's
- * after all. */
-void engine_leave_foreign(struct resources *there, const struct resources *wanted);
+ * after all. Who takes over cannot tell others' addresses from those of the netd before. */
+void engine_leave_foreign(struct resources *there, const struct resources *wanted, bool take_over);
 
 /* --- reap.c --- */
 

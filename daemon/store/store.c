@@ -58,6 +58,16 @@ const char *store_instance(const struct store *store)
 	return store->instance;
 }
 
+uint64_t store_generation(const struct store *store)
+{
+	return store->generation;
+}
+
+const char *store_path(const struct store *store)
+{
+	return store->path;
+}
+
 int store_damaged(const struct store *store, struct error *err, const char *format, ...)
 {
 	char what[256];
