@@ -117,7 +117,11 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 		step->done = true;
 		return 0;
 	}
-	index = rtnl_ifindex(kernel->rtnl, new->ns, name);
+	/* Without its outer end, what has its name is somebody else's. */
+	if (old && !is_loopback(new) && link_index(kernel, new->name) <= 0)
+		index = 0;
+	else
+		index = rtnl_ifindex(kernel->rtnl, new->ns, name);
 	if (index == 0 && frees_name(new)) {
 		step->done = true; /* its tenant was faster */
 		return 0;

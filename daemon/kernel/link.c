@@ -58,17 +58,27 @@ static void sentence(const char *verb, const struct resource *link, char *text, 
 	        pair ? link->link.peer_ns : "");
 }
 
+static int foreign(const char *what, const char *name, struct error *err)
+{
+	return error_set(err, ERROR_REFUSED, 0,
+	        "%s: the interface %s of the host is not the one that netd made: remove or rename "
+	        "it",
+	        what, name);
+}
+
 static int find_master(
         struct kernel *kernel, const struct resource *link, uint32_t *ret, struct error *err)
 {
 	const char *master = master_of(link);
 	char what[160];
+	int index = master[0] ? link_index(kernel, master) : 0;
 
-	*ret = master[0] ? (uint32_t)rtnl_ifindex(kernel->rtnl, "", master) : 0;
-	if (*ret || !master[0])
+	*ret = (uint32_t)index;
+	if (index > 0 || !master[0])
 		return 0;
 	sentence("put", link, what, sizeof(what));
-	return error_set(err, ERROR_KERNEL, ENODEV, "%s: bridge %s", what, master);
+	return index < 0 ? foreign(what, master, err)
+	                 : error_set(err, ERROR_KERNEL, ENODEV, "%s: bridge %s", what, master);
 }
 
 static int put_bridge(struct nl_msg *msg)
@@ -139,7 +149,7 @@ static int new_index(void)
 	static uint32_t last;
 
 	if (last == 0)
-		last = 0x01000000 + (arc4random() & 0x1fffffff);
+		last = LINKS_FIRST_INDEX + (arc4random() & 0x1fffffff);
 	return (int)++last;
 }
 
@@ -230,8 +240,7 @@ static uint32_t group_of(const struct resource *link)
 static int put_difference(struct nl_msg *msg, const struct difference *difference,
         const struct resource *new, uint32_t master)
 {
-	if (nla_put_string(msg, IFLA_IFNAME, new->name) < 0 ||
-	        (difference->mtu && nla_put_u32(msg, IFLA_MTU, new->link.mtu) < 0) ||
+	if ((difference->mtu && nla_put_u32(msg, IFLA_MTU, new->link.mtu) < 0) ||
 	        (difference->mac && nla_put(msg, IFLA_ADDRESS, MAC_SIZE, new->link.mac) < 0) ||
 	        (difference->alias && nla_put_string(msg, IFLA_IFALIAS, new->text) < 0) ||
 	        (difference->group && nla_put_u32(msg, IFLA_GROUP, group_of(new)) < 0) ||
@@ -245,19 +254,28 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	const struct difference difference = compare(step->old, step->new);
 	/* Flags without a mask would replace all of the link's flags. */
 	struct ifinfomsg header = {.ifi_family = AF_UNSPEC,
+	        .ifi_index = link_index(kernel, step->new->name),
 	        .ifi_flags = difference.up && is_up(step->new) ? IFF_UP : 0,
 	        .ifi_change = difference.up ? IFF_UP : 0};
 	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
 	char what[160];
 	uint32_t master = 0;
-	int r = difference.master ? find_master(kernel, step->new, &master, err) : 0;
+	int r;
 
+	sentence(step->new->link.retired ? "retire" : "change", step->new, what, sizeof(what));
+	if (header.ifi_index <= 0 && step->new->link.retired) {
+		step->done = true; /* it is gone already */
+		return 0;
+	}
+	if (header.ifi_index <= 0)
+		return header.ifi_index < 0 ? foreign(what, step->new->name, err)
+		                            : error_set(err, ERROR_KERNEL, ENODEV, "%s", what);
+	r = difference.master ? find_master(kernel, step->new, &master, err) : 0;
 	if (r < 0)
 		return r;
 	msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
 	if (!msg || put_difference(msg, &difference, step->new, master) < 0)
 		return error_memory(err);
-	sentence(step->new->link.retired ? "retire" : "change", step->new, what, sizeof(what));
 	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what,
 	        step->new->link.retired ? RTNL_GONE : RTNL_STRICT, step, err);
 }

@@ -10,6 +10,10 @@
 #define MARK_PREFIX          "netd:"
 #define MARK_INSTANCE_LENGTH 32
 
+/* netd draws the indexes of its links above this; the kernel counts those that it gives out from 1.
+ */
+#define LINKS_FIRST_INDEX 0x01000000
+
 struct link_seen {
 	int index;
 	int peer_index; /* IFLA_LINK; 0: none */
@@ -39,6 +43,14 @@ const struct link_seen *links_find(const struct links *links, int index);
 
 /* Whether an alias is netd's mark, of this instance; NULL: of any. */
 bool mark_matches(const char *alias, const char *instance);
+
+/*
+ * The index of the link of netd's that has this name in the host; 0: there is none, -EEXIST: it is
+ * somebody else's.
+ */
+int link_index(struct kernel *kernel, const char *name);
+/* Adds to the sentence of a creation that failed with EEXIST who has the name. */
+void link_explain(struct kernel *kernel, const struct resource *link, struct error *err);
 
 /* A veth pair of netd: its outer end in the host, and where the inner one is. */
 struct pair {

@@ -33,10 +33,10 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	char what[160] = "set ";
 
 	resource_describe(port, what + strlen(what), sizeof(what) - strlen(what));
-	header.ifi_index = rtnl_ifindex(kernel->rtnl, "", port->name);
-	if (header.ifi_index == 0 && step->new)
+	header.ifi_index = link_index(kernel, port->name);
+	if (header.ifi_index <= 0 && step->new)
 		return error_set(err, ERROR_KERNEL, ENODEV, "%s", what);
-	if (header.ifi_index == 0) {
+	if (header.ifi_index <= 0) {
 		step->done = true; /* it went with its link */
 		return 0;
 	}

@@ -142,6 +142,42 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 	return true;
 }
 
+/* "net/ipv4/conf/NAME/forwarding" */
+static bool is_sysctl_of(const char *path, const char *ifname)
+{
+	char conf[RESOURCE_NAME_SIZE];
+
+	snprintf(conf, sizeof(conf), "/conf/%.64s/", ifname);
+	return strstr(path, conf) != NULL;
+}
+
+bool resource_stands_on(const struct resource *resource, const struct resource *link)
+{
+	switch (resource->kind) {
+	case RESOURCE_LINK:
+		return strcmp(resource->link.master, link->name) == 0;
+	case RESOURCE_PORT:
+	case RESOURCE_END:
+	case RESOURCE_ADDRESS:
+	case RESOURCE_ROUTE:
+		return strcmp(resource->name, link->name) == 0;
+	case RESOURCE_SYSCTL:
+		return resource->ns[0] ? strcmp(resource->ns, link->link.peer_ns) == 0 &&
+		                                 is_sysctl_of(resource->name, link->link.peer_name)
+		                       : is_sysctl_of(resource->name, link->name);
+	case RESOURCE_SKELETON:
+	case RESOURCE_ELEMENT:
+	case RESOURCE_NETNS_DIR:
+	case RESOURCE_NETNS:
+	case RESOURCE_FILE:
+	case RESOURCE_HOLD:
+	case RESOURCE_FLOWS:
+	case RESOURCE_KINDS:
+		return false;
+	}
+	return false;
+}
+
 const char *resource_describe(const struct resource *resource, char *text, size_t size)
 {
 	char address[CIDR_TEXT_SIZE], element[256];

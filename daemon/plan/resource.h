@@ -118,6 +118,8 @@ struct resources {
 int resource_compare(const struct resource *a, const struct resource *b);
 /* Whether two resources of the same key also have the same attributes. */
 bool resource_equal(const struct resource *a, const struct resource *b);
+/* Whether it is of this link, as its address is, and so cannot be where the link is not. */
+bool resource_stands_on(const struct resource *resource, const struct resource *link);
 /* A short name for messages: "veth nv7f3a01", "address 10.0.0.1/24 on netd0", "sysctl net/ipv4/..."
  */
 const char *resource_describe(const struct resource *resource, char *text, size_t size);
