@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 /* Requests that are tried in one go. More wait for the next turn. */
 #define BATCH_MAX 256
@@ -21,6 +22,10 @@ struct pending {
 	struct answer answer;
 	struct error err;
 	int result;
+	struct {
+		ino_t inode; /* 0: none */
+		int nsid;
+	} removed; /* the namespace that goes with it */
 };
 
 TAILQ_HEAD(pendings, pending);
@@ -87,6 +92,8 @@ bool facts_bridge_netfilter(void);
 /* What the answer of a granted request should warn of. */
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer);
+/* After a namespace was removed: who keeps it alive. */
+void facts_warn_of_holders(struct pending *pending);
 /* One log line for each foreign firewall that eats netd's traffic. */
 void facts_warn_at_start(struct engine *engine);
 

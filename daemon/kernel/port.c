@@ -44,7 +44,7 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	if (!msg || put_hairpin(msg, step->new && step->new->port.hairpin) < 0)
 		return error_memory(err);
 	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what,
-	        step->new ? RTNL_STRICT : RTNL_GONE, step, err);
+	        step->new ? RTNL_STRICT : RTNL_NO_PORT, step, err);
 }
 
 static int apply(struct kernel *kernel, struct step *step, struct error *err)

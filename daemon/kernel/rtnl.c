@@ -128,9 +128,12 @@ struct rtnl *rtnl_close(struct rtnl *rtnl)
 
 /* --- answers --- */
 
-static bool is_gone(int errnum)
+static bool is_tolerated(enum rtnl_tolerate tolerate, int errnum)
 {
-	return errnum == ENODEV || errnum == ENOENT || errnum == ESRCH || errnum == EADDRNOTAVAIL;
+	if (tolerate == RTNL_STRICT)
+		return false;
+	return errnum == ENODEV || errnum == ENOENT || errnum == ESRCH || errnum == EADDRNOTAVAIL ||
+	       (tolerate == RTNL_NO_PORT && errnum == EOPNOTSUPP);
 }
 
 /* Keeps the first failure for whoever asks next. */
@@ -168,7 +171,7 @@ static void answered(struct rtnl *rtnl, const struct nlmsghdr *header)
 	pending = &rtnl->pending[number];
 	if (pending->answered)
 		return;
-	if (answer->error != 0 && !(pending->tolerate == RTNL_GONE && is_gone(-answer->error))) {
+	if (answer->error != 0 && !is_tolerated(pending->tolerate, -answer->error)) {
 		rtnl_extack(header, extack, sizeof(extack));
 		fail(rtnl, pending, -answer->error, extack);
 		return;
@@ -341,7 +344,7 @@ int rtnl_queue(struct rtnl *rtnl, const char *ns, struct nl_msg *msg, const char
 	        (rtnl->count > 0 && strcmp(ns, rtnl->queue_ns) != 0))
 		rtnl_send(rtnl);
 	r = rtnl_socket(rtnl, ns, &fd, err);
-	if (r < 0 && tolerate == RTNL_GONE && (r == -ENOENT || r == -EINVAL)) {
+	if (r < 0 && tolerate != RTNL_STRICT && (r == -ENOENT || r == -EINVAL)) {
 		if (step)
 			step->done = true;
 		return 0;

@@ -24,6 +24,7 @@ enum rtnl_tolerate {
 	RTNL_STRICT,
 	RTNL_GONE, /* deleting: ENODEV, ENOENT, ESRCH, EADDRNOTAVAIL, and a namespace that is gone
 	            */
+	RTNL_NO_PORT, /* the same, and EOPNOTSUPP of a link that is no bridge's port any more */
 };
 
 /* A message with its fixed header; NULL: out of memory. The caller's until rtnl_queue(), rtnl_get()
