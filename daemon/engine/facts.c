@@ -78,6 +78,8 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	facts->ns_nsid = there.nsid;
 	if (!facts->ns_exists)
 		return 0;
+	if (request->kind == REQUEST_NS_REMOVE && request->force)
+		return 0;
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
 		        sizeof(facts->ns_inside), err);

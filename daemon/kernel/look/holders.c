@@ -124,16 +124,18 @@ static void look_at_files(struct search *search, int process, const char *pid, c
 /* One that has just ended, or that may not be looked at, is not counted. */
 static void look_at(struct search *search, int proc, const char *pid)
 {
-	_cleanup_(closep) int process =
-	        openat(proc, pid, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_(closep) int process = -1;
+	char path[300], name[32];
 	struct stat status;
-	char name[32];
 	bool inside;
 
-	if (process < 0 || fstatat(process, "ns/net", &status, 0) < 0)
+	snprintf(path, sizeof(path), "%s/ns/net", pid);
+	if (fstatat(proc, path, &status, 0) < 0)
 		return;
 	inside = status.st_ino == search->inode;
-	if (!inside && !search->everything)
+	if (inside || search->everything)
+		process = openat(proc, pid, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (process < 0)
 		return;
 	read_name(process, name);
 	if (inside) {
