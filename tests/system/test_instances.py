@@ -201,8 +201,10 @@ def test_take_over_changes_what_differs(used):
     used.ctl("unpublish", "8080/udp")
     used.ctl("publish", "9090:80", "web")
     used.ctl("ns", "create", "extra")
+    used.run("ip addr add 10.99.0.1/24 dev nd-a")  # who made it, no one can tell
     used.stop_daemon()
     used.start_daemon("--state-dir", theirs, "--take-over")
+    assert "10.99.0.1" not in used.run("ip addr").stdout
     assert "not done" not in used.log() and "tries again" not in used.log()
     assert marks(used) == {other}
     assert used.run("ls /run/netns").stdout.split() == ["db", "web"]
@@ -361,7 +363,7 @@ def test_two_daemons_started_at_once(host):
         assert not (host.dir / f"state-{'ba'['ab'.index(name)]}").exists(), "a loser makes no database"
 
 
-@pytest.mark.parametrize("args", (("--runtime-dir", "/run/other", "--socket", "/run/other.sock"), ("--socket", "/run/other.sock")),
+@pytest.mark.parametrize("args", (("--runtime-dir", "/run/other", "--socket", "/run/other.sock"), ("--state-dir", "/run/other", "--socket", "/run/other.sock")),
                          ids=("the database's lock", "the runtime directory's lock"))
 def test_daemon_in_another_network_namespace(used, args):
     """The lock of the host is one of each network namespace. The state directory is not, nor is what is mounted on /run/netns."""
