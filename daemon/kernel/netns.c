@@ -14,6 +14,7 @@
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/netns.h"
 #include "daemon/kernel/netns_dir.h"
 #include "daemon/kernel/netns_record.h"
 #include "daemon/kernel/rtnl.h"
@@ -71,6 +72,13 @@ static enum entry look_at(int directory, const char *name)
 	if (file_system.f_type == NSFS_MAGIC)
 		return ENTRY_NETNS;
 	return S_ISREG(file.st_mode) && file.st_size == 0 ? ENTRY_STALE : ENTRY_OTHER;
+}
+
+bool netns_is_stale(const char *name)
+{
+	_cleanup_(closep) int directory = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return directory >= 0 && look_at(directory, name) == ENTRY_STALE;
 }
 
 /* --- creating --- */
@@ -335,121 +343,6 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 	return r;
 }
 
-/* --- observing --- */
-
-static int add_created(
-        const struct netns_record *record, bool gone, struct resources *ret, struct error *err)
-{
-	struct resource *resource = resources_add(ret, RESOURCE_NETNS, "", record->name);
-
-	if (resource)
-		resource->text = strdup(record->instance);
-	if (!resource || !resource->text)
-		return error_memory(err);
-	resource->netns.gone = gone;
-	resource->netns.cookie = record->cookie;
-	return 0;
-}
-
-static int add_adopted(const char *name, uint64_t cookie, struct resources *ret, struct error *err)
-{
-	struct resource *resource = resources_add(ret, RESOURCE_NETNS, "", name);
-
-	if (!resource)
-		return error_memory(err);
-	resource->netns.adopted = true;
-	resource->netns.cookie = cookie;
-	return 0;
-}
-
-/* An empty file where a namespace should be. */
-static bool is_stale(const char *name)
-{
-	_cleanup_(closep) int directory = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return directory >= 0 && look_at(directory, name) == ENTRY_STALE;
-}
-
-/* 0: none of this name. */
-static int cookie_now(const char *name, uint64_t *ret, struct error *err)
-{
-	uint64_t cookie = 0;
-	int r = netns_cookie(name, &cookie, err);
-
-	*ret = cookie;
-	return r == -ENOENT || r == -EINVAL ? 0 : r;
-}
-
-/*
- * A namespace is there with the cookie of its record. Where only the file is that a kill left
- * before it was mounted, it is gone, but still to be removed; for whoever looks at everyone's, so
- * is a record without either.
- */
-static int observe_record(struct kernel *kernel, const struct netns_record *record,
-        enum kernel_scope scope, const char *boot_id, struct resources *ret, struct error *err)
-{
-	bool now = strcmp(record->boot_id, boot_id) == 0;
-	uint64_t cookie = 0;
-	bool there;
-	int r;
-
-	if (scope == SCOPE_INSTANCE && (!now || strcmp(record->instance, kernel->instance) != 0))
-		return 0;
-	r = cookie_now(record->name, &cookie, err);
-	if (r < 0)
-		return r;
-	there = now && cookie == record->cookie;
-	if (scope == SCOPE_INSTANCE && !there && !is_stale(record->name))
-		return 0;
-	return add_created(record, !there, ret, err);
-}
-
-static int observe_records(
-        struct kernel *kernel, enum kernel_scope scope, struct resources *ret, struct error *err)
-{
-	_cleanup_(freep) struct netns_record *records = NULL;
-	char boot_id[37];
-	unsigned count = 0;
-	int r = look_boot_id(boot_id, err);
-
-	if (r == 0)
-		r = netns_records(kernel->runtime_dir, &records, &count, err);
-	for (unsigned i = 0; r == 0 && i < count; i++)
-		r = observe_record(kernel, &records[i], scope, boot_id, ret, err);
-	return r;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	const struct resource *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
-{
-	size_t first = ret->count;
-	int r = observe_records(kernel, scope, ret, err);
-	size_t created = ret->count - first;
-
-	if (created)
-		qsort(ret->items + first, created, sizeof(*ret->items), compare_names);
-	for (size_t i = 0; r == 0 && i < namespace_count; i++) {
-		struct resource key;
-		uint64_t cookie;
-
-		snprintf(key.name, sizeof(key.name), "%s", namespaces[i]);
-		if (created &&
-		        bsearch(&key, ret->items + first, created, sizeof(key), compare_names))
-			continue;
-		r = cookie_now(namespaces[i], &cookie, err);
-		if (r == 0 && cookie)
-			r = add_adopted(namespaces[i], cookie, ret, err);
-	}
-	return r;
-}
-
 /* --- telling --- */
 
 static void tell_removal(const struct resource *netns, FILE *out)
@@ -484,7 +377,7 @@ static void tell(const struct step *step, FILE *out)
 const struct kind kind_netns = {
         .name = "netns",
         .apply = apply,
-        .observe = observe,
+        .observe = netns_observe,
         .tell = tell,
         .pipe = PIPE_NONE,
 };
