@@ -14,9 +14,11 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -48,6 +50,30 @@ static int make_runtime_dir(const char *path, struct error *err)
 {
 	if (mkdir(path, 0750) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_KERNEL, errno, "make the runtime directory %s", path);
+	return 0;
+}
+
+/*
+ * What netd keeps there, and what it mounts on /run/netns, is not of one network namespace: a
+ * daemon in another one, which the first lock does not see, would take these for orphans.
+ */
+static int lock_runtime_dir(const char *path, int *ret, struct error *err)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "open the runtime directory %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+		               ? error_set(err, ERROR_REFUSED, 0,
+		                         "a netd uses the runtime directory %s already, maybe in "
+		                         "another network "
+		                         "namespace; stop it first, or give each its own "
+		                         "--runtime-dir, --state-dir and --socket",
+		                         path)
+		               : error_set(err, ERROR_KERNEL, errno,
+		                         "lock the runtime directory %s", path);
+	*ret = TAKE_FD(fd);
 	return 0;
 }
 
@@ -195,8 +221,9 @@ static int run(const struct options *options, struct error *err)
 {
 	struct engine_config config = {.state_dir = options->state_dir,
 	        .runtime_dir = options->runtime_dir,
-	        .own_tables = options->own_tables};
-	_cleanup_(closep) int lock = -1;
+	        .own_tables = options->own_tables,
+	        .take_over = options->take_over};
+	_cleanup_(closep) int lock = -1, runtime_lock = -1;
 	struct engine *engine = NULL;
 	int r = rights_check(err);
 
@@ -206,6 +233,8 @@ static int run(const struct options *options, struct error *err)
 		r = rights_drop(err);
 	if (r == 0)
 		r = make_runtime_dir(options->runtime_dir, err);
+	if (r == 0)
+		r = lock_runtime_dir(options->runtime_dir, &runtime_lock, err);
 	if (r < 0)
 		return r;
 	config.base = event_base_new();
@@ -237,11 +266,15 @@ static int purge(const char *state_dir, struct error *err)
 
 static int cleanup(const struct options *options, struct error *err)
 {
-	_cleanup_(closep) int lock = -1;
+	_cleanup_(closep) int lock = -1, runtime_lock = -1;
 	int r = rights_check(err);
 
 	if (r == 0)
 		r = lock_host(&lock, err);
+	if (r == 0) {
+		r = lock_runtime_dir(options->runtime_dir, &runtime_lock, err);
+		r = r == -ENOENT ? 0 : r; /* none: nobody is in it */
+	}
 	if (r == 0)
 		r = engine_cleanup(options->runtime_dir, options->dry_run ? stdout : NULL, err);
 	if (r == 0 && options->purge && options->dry_run)

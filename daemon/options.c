@@ -26,6 +26,7 @@ static const struct option long_options[] = {
         {"cleanup", no_argument, NULL, 'C'},
         {"purge", no_argument, NULL, 'P'},
         {"dry-run", no_argument, NULL, 'n'},
+        {"take-over", no_argument, NULL, 'T'},
         {"sandbox", no_argument, NULL, 'S'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
@@ -35,6 +36,7 @@ static const struct option long_options[] = {
 void options_help(void)
 {
 	puts("Usage: netd [OPTION...]\n"
+	     "       netd --take-over\n"
 	     "       netd --cleanup [--purge] [--dry-run]\n"
 	     "       netd --sandbox -- COMMAND...\n"
 	     "\n"
@@ -47,6 +49,12 @@ void options_help(void)
 	     "  --state-dir DIR     keep the database here (default /var/lib/netd)\n"
 	     "  --runtime-dir DIR   keep the records of this boot here (default /run/netd)\n"
 	     "  --log-level LEVEL   error, warning, info or debug (default info)\n"
+	     "  --take-over         run, and make the host what this database says, though another "
+	     "one\n"
+	     "                      (or a newer state of it) made it what it is; what is the same "
+	     "in "
+	     "both\n"
+	     "                      stays as it is\n"
 	     "  --own-tables yes|no whether no one else can change netd's nf_tables tables, where "
 	     "the kernel can\n"
 	     "                      do that (default yes)\n"
@@ -153,6 +161,9 @@ static int set_option(struct options *options, int option, const char *value, st
 	case 'S':
 		options->mode = MODE_SANDBOX;
 		return 0;
+	case 'T':
+		options->take_over = true;
+		return 0;
 	case 'h':
 		options->mode = MODE_HELP;
 		return 0;
@@ -203,6 +214,8 @@ static int check(const struct options *options, int argc, char **argv, struct er
 		        argv[optind]);
 	if ((options->purge || options->dry_run) && options->mode != MODE_CLEANUP)
 		return error_set(err, ERROR_INVALID, 0, "--purge and --dry-run go with --cleanup");
+	if (options->take_over && options->mode != MODE_RUN)
+		return error_set(err, ERROR_INVALID, 0, "--take-over goes with a start of netd");
 	return 0;
 }
 

@@ -33,6 +33,18 @@ static void answer_all(struct pendings *batch)
 	}
 }
 
+/* A namespace that netd made, and that goes with this request. */
+static void remember_removed(
+        const struct model *model, const struct facts *facts, struct pending *pending)
+{
+	const struct namespace *ns = model_namespace(model, pending->request.namespace);
+
+	if (pending->request.kind != REQUEST_NS_REMOVE || !ns || ns->origin != ORIGIN_CREATED)
+		return;
+	pending->removed.inode = (ino_t)facts->ns_inode;
+	pending->removed.nsid = facts->ns_nsid;
+}
+
 /* Tries one request on top of the fork. On success the fork has its changes, else it is as before.
  */
 static int try(struct engine *engine, struct model *fork, struct pending *pending)
@@ -53,6 +65,8 @@ static int try(struct engine *engine, struct model *fork, struct pending *pendin
 		facts_warn(engine, attempt, &pending->request, &pending->answer);
 	if (r == 0 && pending->request.dry_run)
 		r = engine_preview(engine, attempt, &pending->answer.plan, err);
+	if (r == 0)
+		remember_removed(fork, &facts, pending);
 	facts_done(&facts);
 	if (r == 0 && !pending->request.dry_run)
 		model_merge(attempt, fork);
@@ -119,6 +133,16 @@ static void run_each(struct engine *engine, struct pendings *batch)
 	}
 }
 
+static void finish(struct engine *engine, struct pendings *batch)
+{
+	struct pending *pending;
+
+	engine_reap(engine, batch);
+	TAILQ_FOREACH (pending, batch, entry)
+		if (pending->result == 0 && !pending->request.dry_run)
+			facts_warn_of_holders(pending);
+}
+
 /* Applies the batch and answers all of it. */
 static void run(struct engine *engine, struct pendings *batch)
 {
@@ -145,7 +169,7 @@ static void run(struct engine *engine, struct pendings *batch)
 		fail_granted(batch, r, &err);
 	} else if (granted) {
 		announce_granted(engine, batch);
-		engine_reap(engine, batch);
+		finish(engine, batch);
 	}
 	answer_all(batch);
 }

@@ -29,7 +29,7 @@ static int observe_all(struct kernel *kernel, struct resources *ret, struct erro
 	look.namespace_count = count;
 	r = kernel_observe(kernel, &look, ret, err);
 	if (r == 0)
-		engine_leave_foreign(ret, &(const struct resources){0});
+		engine_leave_foreign(ret, &(const struct resources){0}, false);
 	return r;
 }
 
@@ -85,5 +85,7 @@ int engine_cleanup(const char *runtime_dir, FILE *out, struct error *err)
 	r = go(kernel, &there, &tables, out, err);
 	last = go(kernel, &tables, &nothing, out, r < 0 ? &ignored : err);
 	kernel_close(kernel);
+	if (r == 0 && last == 0 && !out)
+		r = instance_forget(runtime_dir, err);
 	return r < 0 ? r : last;
 }

@@ -92,8 +92,10 @@ int engine_commit(struct engine *engine, const struct model *fork, struct error 
 	if (!is_stored(engine, fork))
 		return 0;
 	if (!engine->refusing) {
-		if (store_commit(engine->store, fork, &why) == 0)
+		if (store_commit(engine->store, fork, &why) == 0) {
+			instance_record(engine);
 			return 0;
+		}
 		refuse(engine, &why);
 	}
 	return refusal(engine, err);

@@ -88,24 +88,6 @@ static int open_model(struct engine *engine, const char *state_dir, struct error
 	return engine->model ? store_load(engine->store, engine->model, err) : error_memory(err);
 }
 
-/* Marks of another database: a second state directory, a restored backup, a /var that is not
- * mounted. */
-static int check_other_instance(struct engine *engine, struct error *err)
-{
-	char other[INSTANCE_SIZE] = "";
-	int r = look_other_instance(engine->kernel, other, err);
-
-	if (r < 0 || !other[0])
-		return r;
-	return error_set(err, ERROR_REFUSED, 0,
-	        "this host bears the marks of another netd, instance %s; this database is instance "
-	        "%s: start "
-	        "netd with the state directory it had before, or remove all that it made with "
-	        "'netd "
-	        "--cleanup'",
-	        other, store_instance(engine->store));
-}
-
 static int open_kernel(struct engine *engine, bool own_tables, struct error *err)
 {
 	const struct kernel_config config = {.runtime_dir = engine->runtime_dir,
@@ -120,7 +102,7 @@ static int open_kernel(struct engine *engine, bool own_tables, struct error *err
 	if (own_tables && !kernel_owns_tables(engine->kernel))
 		log_info("this kernel has no tables that outlive their owner (Linux 6.9 has): "
 		         "others can change netd's");
-	return check_other_instance(engine, err);
+	return instance_check(engine, err);
 }
 
 int engine_open(struct engine **ret, const struct engine_config *config, struct error *err)
@@ -132,6 +114,7 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 		return error_memory(err);
 	TAILQ_INIT(&engine->queue);
 	engine->base = config->base;
+	engine->take_over = config->take_over;
 	engine->reap_pause = 1000;
 	engine->runtime_dir = strdup(config->runtime_dir);
 	engine->turn = event_new(config->base, -1, 0, on_turn, engine);
@@ -179,6 +162,7 @@ int engine_begin(struct engine *engine, struct error *err)
 	/* The next start would find the same, and do the same. */
 	engine_commit(engine, fork, &said);
 	model_merge(fork, engine->model);
+	instance_record(engine);
 	return 0;
 }
 

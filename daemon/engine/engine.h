@@ -17,6 +17,7 @@ struct engine_config {
 	const char *runtime_dir;
 	bool own_tables; /* let no one else change netd's nf_tables tables */
 	struct event_base *base;
+	bool take_over; /* this database is the right one, whatever other marks the host bears */
 };
 
 /* Opens store and kernel and checks that this host is ours to run: one sentence, and what helps,

@@ -74,10 +74,15 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	facts->ns_stale = there.stale;
 	facts->ns_symlink = there.symlink;
 	facts->ns_cookie = there.cookie;
+	facts->ns_inode = there.inode;
+	facts->ns_nsid = there.nsid;
 	if (!facts->ns_exists)
 		return 0;
+	if (request->kind == REQUEST_NS_REMOVE && request->force)
+		return 0;
 	if (request->kind == REQUEST_NS_REMOVE)
-		return look_processes(&there.inode, &facts->ns_processes, 1, err);
+		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
+		        sizeof(facts->ns_inside), err);
 	if (request->kind != REQUEST_CONNECT || there.is_host)
 		return 0;
 	facts->ns_default_route = !has_own_default(engine->model, request->namespace) &&
@@ -282,6 +287,23 @@ void facts_warn(struct engine *engine, const struct model *model, const struct r
 		warn_of_absent_address(engine, &publication->host_ip, answer);
 	if (target && model_namespace(engine->model, publication->namespace))
 		warn_of_silence(engine, publication, answer);
+}
+
+void facts_warn_of_holders(struct pending *pending)
+{
+	char holders[WARNING_SIZE / 2];
+	struct error err;
+
+	if (!pending->removed.inode)
+		return;
+	if (look_holders(pending->removed.inode, pending->removed.nsid, holders, sizeof(holders),
+	            &err) < 0)
+		log_debug("look for who holds %s: %s", pending->request.namespace, err.text);
+	else if (holders[0])
+		answer_warn(&pending->answer,
+		        "namespace %s has no name any more, but lives on, without netd, until it "
+		        "is let go: %s",
+		        pending->request.namespace, holders);
 }
 
 void facts_warn_at_start(struct engine *engine)

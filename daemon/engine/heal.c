@@ -416,7 +416,7 @@ int engine_heal(
 	if (widen(&healing))
 		return engine_heal(engine, ailing, count, ret, err);
 	assume_peers(&healing);
-	engine_leave_foreign(&healing.there, &healing.wanted);
+	engine_leave_foreign(&healing.there, &healing.wanted, false);
 	r = plan_difference(&healing.there, &healing.wanted, &healing.plan, err);
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 /* Requests that are tried in one go. More wait for the next turn. */
 #define BATCH_MAX 256
@@ -24,6 +25,10 @@ struct pending {
 	struct answer answer;
 	struct error err;
 	int result;
+	struct {
+		ino_t inode; /* 0: none */
+		int nsid;
+	} removed; /* the namespace that goes with it */
 };
 
 TAILQ_HEAD(pendings, pending);
@@ -45,6 +50,7 @@ struct engine {
 	struct event *turn;      /* runs the queue */
 	struct event *reap;      /* works off tombstones */
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
+	bool take_over;          /* what bears another's mark is ours; until a repair succeeds */
 	unsigned reap_pause;     /* milliseconds until held tombstones are tried again */
 	uint64_t reap_due;       /* when the next of them are tried; of CLOCK_MONOTONIC */
 	char reap_key[KEY_SIZE]; /* the last of them that was tried */
@@ -60,6 +66,16 @@ struct engine {
 	struct drift *drift;
 	struct watch *watch;
 };
+
+/* --- instance.c --- */
+
+/* Refuses a host that another database made what it is, unless it is to be taken over; says which.
+ */
+int instance_check(struct engine *engine, struct error *err);
+/* After a commit: keeps in the runtime directory which one it was. */
+void instance_record(const struct engine *engine);
+/* Nothing is left of what was committed. */
+int instance_forget(const char *runtime_dir, struct error *err);
 
 /* --- change.c --- */
 
@@ -119,6 +135,8 @@ bool facts_bridge_netfilter(void);
 /* What the answer of a granted request should warn of. */
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer);
+/* After a namespace was removed: who keeps it alive. */
+void facts_warn_of_holders(struct pending *pending);
 /* One log line for each foreign firewall that eats netd's traffic. */
 void facts_warn_at_start(struct engine *engine);
 
@@ -140,8 +158,8 @@ int engine_desired(
 int engine_compare(const void *a, const void *b);
 /* Takes out of what was observed, and is not wanted, what others may have put there: adopted
  * namespaces, and addresses and routes on netd's interfaces, which go with these if they are netd's
- * after all. */
-void engine_leave_foreign(struct resources *there, const struct resources *wanted);
+ * after all. Who takes over cannot tell others' addresses from those of the netd before. */
+void engine_leave_foreign(struct resources *there, const struct resources *wanted, bool take_over);
 
 /* --- reap.c --- */
 

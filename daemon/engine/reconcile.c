@@ -87,11 +87,12 @@ static bool is_own(
 	struct error ignored;
 
 	return netns_record_read(engine->runtime_dir, there->name, &record, &ignored) == 1 &&
-	       strcmp(record.instance, model_host(model)->instance) == 0 &&
+	       (engine->take_over || strcmp(record.instance, model_host(model)->instance) == 0) &&
 	       strcmp(record.boot_id, engine->boot_id) == 0 && record.cookie == there->cookie;
 }
 
-/* A created namespace of an earlier boot: made again, or, where someone was faster, theirs. */
+/* A created namespace of an earlier boot, or of a backup: made again, or, where someone was faster,
+ * theirs. */
 static int bring_back(struct engine *engine, struct model *fork, const struct namespace *ns,
         const struct look_netns *there, struct error *err)
 {
@@ -117,7 +118,7 @@ static int settle_namespace(struct engine *engine, struct model *fork,
 
 	if (same_boot && there->exists && there->cookie == ns->cookie)
 		return 0;
-	if (same_boot || ns->origin == ORIGIN_ADOPTED)
+	if ((same_boot && !engine->take_over) || ns->origin == ORIGIN_ADOPTED)
 		return release(engine, fork, ns, err);
 	return bring_back(engine, fork, ns, there, err);
 }
@@ -176,13 +177,13 @@ int engine_desired(
 	return r;
 }
 
-static bool is_foreign(const struct resource *resource)
+static bool is_foreign(const struct resource *resource, bool take_over)
 {
 	if (resource->kind == RESOURCE_NETNS)
 		return resource->netns.adopted;
 	if (resource->kind == RESOURCE_ROUTE) /* there is one default route, and it is netd's */
 		return resource->route.destination.prefix > 0;
-	return resource->kind == RESOURCE_ADDRESS;
+	return resource->kind == RESOURCE_ADDRESS && !take_over;
 }
 
 int engine_compare(const void *a, const void *b)
@@ -190,14 +191,14 @@ int engine_compare(const void *a, const void *b)
 	return resource_compare(a, b);
 }
 
-void engine_leave_foreign(struct resources *there, const struct resources *wanted)
+void engine_leave_foreign(struct resources *there, const struct resources *wanted, bool take_over)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < there->count; i++) {
 		struct resource *resource = &there->items[i];
 
-		if (is_foreign(resource) &&
+		if (is_foreign(resource, take_over) &&
 		        (wanted->count == 0 || !bsearch(resource, wanted->items, wanted->count,
 		                                       sizeof(*resource), engine_compare)))
 			free(resource->text);
@@ -207,7 +208,7 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
 	there->count = kept;
 }
 
-static void log_steps(const struct steps *steps)
+static void log_steps(const struct steps *steps, const char *motion)
 {
 	char text[RESOURCE_NAME_SIZE + 256];
 
@@ -221,7 +222,7 @@ static void log_steps(const struct steps *steps)
 			log_info("%s is netd's again", resource_describe(one, text, sizeof(text)));
 			continue;
 		}
-		log_info("repair: %s %s%s",
+		log_info("%s: %s %s%s", motion,
 		        !step->old   ? "make"
 		        : !step->new ? "remove"
 		                     : "change",
@@ -235,14 +236,16 @@ static int repair(struct engine *engine, const struct resources *there,
 {
 	_cleanup_(plan_done) struct plan plan = {0};
 	struct error final_err = {0};
+	const char *motion = engine->take_over ? "take-over" : "repair";
 	int r = plan_difference(there, wanted, &plan, err), final;
 
 	if (r < 0)
 		return r;
-	r = kernel_apply_all(engine->kernel, &plan.reversible, err);
+	/* Orphans first: one may have the name that another interface is to get in a namespace. */
 	final = kernel_apply_all(engine->kernel, &plan.final, &final_err);
-	log_steps(&plan.reversible);
-	log_steps(&plan.final);
+	r = kernel_apply_all(engine->kernel, &plan.reversible, err);
+	log_steps(&plan.final, motion);
+	log_steps(&plan.reversible, motion);
 	if (r == 0 && final < 0) {
 		*err = final_err;
 		r = final;
@@ -254,7 +257,8 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 {
 	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
 	_cleanup_(freep) const char **names = NULL;
-	struct kernel_look look = {.scope = SCOPE_INSTANCE, .kinds = KERNEL_LOOK_ALL};
+	struct kernel_look look = {
+	        .scope = engine->take_over ? SCOPE_ALL : SCOPE_INSTANCE, .kinds = KERNEL_LOOK_ALL};
 	int r = namespace_names(model, &names, &look.namespace_count, err);
 
 	look.namespaces = names;
@@ -265,6 +269,9 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 	if (r < 0)
 		return r;
 	engine_recognise(&there, &wanted);
-	engine_leave_foreign(&there, &wanted);
-	return repair(engine, &there, &wanted, err);
+	engine_leave_foreign(&there, &wanted, engine->take_over);
+	r = repair(engine, &there, &wanted, err);
+	if (r == 0)
+		engine->take_over = false;
+	return r;
 }

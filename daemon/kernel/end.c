@@ -97,13 +97,19 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	const struct resource *old = step->old, *new = step->new;
 	struct difference difference = compare(old, new);
 	const char *name = name_of(old ? old : new);
-	int index, r;
+	int index = 1, r;
 
 	if (!difference.name && !difference.mac && !difference.mtu && !difference.up) {
 		step->done = true;
 		return 0;
 	}
-	index = rtnl_ifindex(kernel->rtnl, new->ns, name);
+	/* Without its outer end, what has its name is somebody else's. */
+	if (old && !is_loopback(new))
+		index = link_index(kernel, new->name);
+	if (index == -EEXIST)
+		index = 0;
+	else if (index > 0)
+		index = rtnl_ifindex(kernel->rtnl, new->ns, name);
 	if (index == 0 && frees_name(new)) {
 		step->done = true; /* its tenant was faster */
 		return 0;

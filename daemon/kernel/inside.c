@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #define STACK_SIZE (256 * 1024)
@@ -54,6 +55,17 @@ static int open_own(int *ret, struct error *err)
 	return 0;
 }
 
+/* Keeps errno. */
+static bool is_link(const char *path)
+{
+	int before = errno;
+	struct stat file;
+	bool link = lstat(path, &file) == 0 && S_ISLNK(file.st_mode);
+
+	errno = before;
+	return link;
+}
+
 /* Opens what an O_PATH descriptor stands for. */
 static int reopen(int path_fd)
 {
@@ -76,11 +88,11 @@ int netns_open(const char *ns, int *ret, struct error *err)
 		return error_set(err, ERROR_INVALID, 0, "namespace %.70s: not a name", ns);
 	snprintf(path, sizeof(path), NETNS_DIR "/%s", ns);
 	path_fd = open(path, O_PATH | O_CLOEXEC);
-	if (path_fd < 0 && errno == ENOENT &&
-	        faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	/* To nothing, to itself, through a file ... */
+	if (path_fd < 0 && is_link(path))
 		return error_set(err, ERROR_KERNEL, EINVAL,
-		        "namespace %s: %s is a symbolic link to nothing (remove it: rm %s)", ns,
-		        path, path);
+		        "namespace %s: %s is a symbolic link that leads nowhere (remove it: rm %s)",
+		        ns, path, path);
 	if (path_fd < 0)
 		return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_KERNEL, errno,
 		        "namespace %s: open %s", ns, path);

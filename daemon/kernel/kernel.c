@@ -8,6 +8,7 @@
 #include "daemon/kernel/flows.h"
 #include "daemon/kernel/hold.h"
 #include "daemon/kernel/link.h"
+#include "daemon/kernel/links.h"
 #include "daemon/kernel/look/firewall_memory.h"
 #include "daemon/kernel/nft.h"
 #include "daemon/kernel/observation.h"
@@ -96,6 +97,7 @@ static const struct kind *kind_of(const struct step *step)
 struct application {
 	struct kernel *kernel;
 	bool go_on;
+	bool broken; /* a link could not be made */
 	int result;
 	struct error *err;
 };
@@ -219,6 +221,54 @@ static size_t run_length(const struct steps *steps, size_t start)
 	return count;
 }
 
+static bool makes_link(const struct step *step)
+{
+	return !step->old && step->new->kind == RESOURCE_LINK;
+}
+
+/*
+ * Somebody else's link may have the name of one that could not be made. Whatever would stand on
+ * netd's own must not be put on that one.
+ */
+static bool is_left_out(const struct application *application, const struct steps *steps, size_t at)
+{
+	const struct step *step = &steps->items[at];
+
+	for (size_t i = 0; application->broken && step->new &&i < at; i++)
+		if (steps->items[i].failed && makes_link(&steps->items[i]) &&
+		        resource_stands_on(step->new, steps->items[i].new))
+			return true;
+	return false;
+}
+
+/* Links are made: whether they were is known before anything is put on them. */
+static bool settle_links(struct application *application, const struct steps *steps, size_t made)
+{
+	bool going = flush(application);
+
+	for (size_t i = 0; i < made; i++)
+		application->broken |= steps->items[i].failed && makes_link(&steps->items[i]);
+	return going;
+}
+
+static bool is_next_sort(const struct steps *steps, size_t at)
+{
+	const struct step *step = &steps->items[at], *last = at ? step - 1 : NULL;
+
+	return last && makes_link(last) &&
+	       (!makes_link(step) || step->new->link.type != last->new->link.type);
+}
+
+/* Who has the name of a link that could not be made. */
+static void explain(struct application *application, const struct steps *steps)
+{
+	for (size_t i = 0; application->result == -EEXIST && i < steps->count; i++)
+		if (steps->items[i].failed && makes_link(&steps->items[i])) {
+			link_explain(application->kernel, steps->items[i].new, application->err);
+			return;
+		}
+}
+
 static int apply(struct kernel *kernel, struct steps *steps, bool go_on, struct error *err)
 {
 	struct application application = {.kernel = kernel, .go_on = go_on, .err = err};
@@ -228,7 +278,11 @@ static int apply(struct kernel *kernel, struct steps *steps, bool go_on, struct 
 		struct step *step = &steps->items[i];
 
 		count = run_length(steps, i);
-		if (kind_of(step)->pipe == PIPE_NFT)
+		if (is_next_sort(steps, i) && !settle_links(&application, steps, i))
+			break;
+		if (is_left_out(&application, steps, i))
+			step->failed = true;
+		else if (kind_of(step)->pipe == PIPE_NFT)
 			going = flush(&application) && apply_batch(&application, step, count);
 		else if (deletes(step, RESOURCE_LINK) || deletes(step, RESOURCE_FLOWS))
 			going = apply_deletions(&application, step, count);
@@ -236,6 +290,7 @@ static int apply(struct kernel *kernel, struct steps *steps, bool go_on, struct 
 			going = apply_one(&application, step);
 	}
 	flush(&application);
+	explain(&application, steps);
 	rtnl_forget(kernel->rtnl, NULL);
 	return application.result;
 }

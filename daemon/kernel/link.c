@@ -63,13 +63,15 @@ static int find_master(
 {
 	const char *master = master_of(link);
 	char what[160];
-	int index = master[0] ? rtnl_ifindex(kernel->rtnl, "", master) : 0;
+	int index = master[0] ? link_index(kernel, master) : 0;
 
 	*ret = index > 0 ? (uint32_t)index : 0;
 	if (*ret || !master[0])
 		return 0;
 	sentence("put", link, what, sizeof(what));
-	return error_set(err, ERROR_KERNEL, index ? -index : ENODEV, "%s: bridge %s", what, master);
+	return index == -EEXIST ? link_foreign(what, master, err)
+	                        : error_set(err, ERROR_KERNEL, index ? -index : ENODEV,
+	                                  "%s: bridge %s", what, master);
 }
 
 static int put_bridge(struct nl_msg *msg)
@@ -140,7 +142,7 @@ static int new_index(void)
 	static uint32_t last;
 
 	if (last == 0)
-		last = 0x01000000 + (arc4random() & 0x1fffffff);
+		last = LINKS_FIRST_INDEX + (arc4random() & 0x1fffffff);
 	return (int)++last;
 }
 
@@ -231,8 +233,7 @@ static uint32_t group_of(const struct resource *link)
 static int put_difference(struct nl_msg *msg, const struct difference *difference,
         const struct resource *new, uint32_t master)
 {
-	if (nla_put_string(msg, IFLA_IFNAME, new->name) < 0 ||
-	        (difference->mtu && nla_put_u32(msg, IFLA_MTU, new->link.mtu) < 0) ||
+	if ((difference->mtu && nla_put_u32(msg, IFLA_MTU, new->link.mtu) < 0) ||
 	        (difference->mac && nla_put(msg, IFLA_ADDRESS, MAC_SIZE, new->link.mac) < 0) ||
 	        (difference->alias && nla_put_string(msg, IFLA_IFALIAS, new->text) < 0) ||
 	        (difference->group && nla_put_u32(msg, IFLA_GROUP, group_of(new)) < 0) ||
@@ -273,18 +274,30 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	uint32_t master = 0;
 	int r = step->old->link.ifname[0] ? rename_back(kernel, step->old, step->new, err) : 0;
 
-	if (r == 0 && step->old->link.ifname[0] && is_nothing(&difference)) {
+	if (r < 0)
+		return r;
+	if (step->old->link.ifname[0] && is_nothing(&difference)) {
 		step->done = true;
 		return 0;
 	}
-	if (r == 0 && difference.master)
+	sentence(step->new->link.retired ? "retire" : "change", step->new, what, sizeof(what));
+	header.ifi_index = link_index(kernel, step->new->name);
+	if (link_is_unknown(header.ifi_index))
+		return error_set(err, ERROR_KERNEL, -header.ifi_index, "%s", what);
+	if (header.ifi_index <= 0 && step->new->link.retired) {
+		step->done = true; /* it is gone already */
+		return 0;
+	}
+	if (header.ifi_index <= 0)
+		return header.ifi_index < 0 ? link_foreign(what, step->new->name, err)
+		                            : error_set(err, ERROR_KERNEL, ENODEV, "%s", what);
+	if (difference.master)
 		r = find_master(kernel, step->new, &master, err);
 	if (r < 0)
 		return r;
 	msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
 	if (!msg || put_difference(msg, &difference, step->new, master) < 0)
 		return error_memory(err);
-	sentence(step->new->link.retired ? "retire" : "change", step->new, what, sizeof(what));
 	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what,
 	        step->new->link.retired ? RTNL_GONE : RTNL_STRICT, step, err);
 }
@@ -296,79 +309,6 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 	                    : create(kernel, step, err);
 
 	return rtnl_cause(kernel->rtnl, r, err);
-}
-
-/* --- observing --- */
-
-/* peer_ns: "" where it has none, or it is not known. */
-static int add_observed(const struct survey *survey, const struct link_seen *link,
-        const char *peer_ns, struct resources *ret, struct error *err)
-{
-	const struct link_seen *master = links_find(&survey->host, link->master);
-	struct resource *resource = resources_add(ret, RESOURCE_LINK, "", link->name);
-
-	if (!resource)
-		return error_memory(err);
-	resource->link.type = strcmp(link->kind, "bridge") == 0 ? LINK_BRIDGE : LINK_VETH;
-	resource->link.retired = !master && !link->up && link->group != 0;
-	resource->link.up = link->up;
-	resource->link.mtu = link->mtu;
-	if (resource->link.type == LINK_BRIDGE)
-		memcpy(resource->link.mac, link->mac, MAC_SIZE);
-	if (master)
-		memcpy(resource->link.master, master->name, IFNAMSIZ);
-	snprintf(resource->link.peer_ns, NAME_SIZE, "%s", peer_ns);
-	resource->text = strdup(link->alias);
-	return resource->text ? 0 : error_memory(err);
-}
-
-/* The pairs that end in one namespace, with the name and the MAC that the inner end has now. */
-static int observe_pairs(const struct observation *observation, unsigned ns, struct resources *ret,
-        struct error *err)
-{
-	const struct survey *survey = &observation->survey;
-	unsigned count;
-	const struct pair *pairs = survey_pairs(survey, ns, &count);
-
-	for (unsigned i = 0; i < count; i++) {
-		const struct link_seen *inner =
-		        links_find(&observation->insides[ns].links, pairs[i].outer->peer_index);
-		struct resource *resource;
-		int r = add_observed(
-		        survey, pairs[i].outer, observation->look->namespaces[ns], ret, err);
-
-		if (r < 0)
-			return r;
-		resource = &ret->items[ret->count - 1];
-		if (!inner)
-			continue;
-		memcpy(resource->link.peer_name, inner->name, IFNAMSIZ);
-		memcpy(resource->link.peer_mac, inner->mac, MAC_SIZE);
-	}
-	return 0;
-}
-
-static int observe(struct observation *observation, struct resources *ret, struct error *err)
-{
-	unsigned count = (unsigned)observation->look->namespace_count, strays;
-	const struct survey *survey = &observation->survey;
-	const struct pair *stray;
-	int r = observation_read(observation, err);
-
-	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
-		const struct link_seen *link = &survey->host.items[i];
-
-		if (survey_owns_bridge(survey, link))
-			r = add_observed(survey, link, "", ret, err);
-	}
-	for (unsigned ns = 0; r == 0 && ns < count; ns++)
-		r = observe_pairs(observation, ns, ret, err);
-	if (r < 0)
-		return r;
-	stray = survey_pairs(survey, count, &strays);
-	for (unsigned i = 0; r == 0 && i < strays; i++)
-		r = add_observed(survey, stray[i].outer, "", ret, err);
-	return r;
 }
 
 /* --- telling --- */
@@ -482,7 +422,7 @@ static void tell(const struct step *step, FILE *out)
 const struct kind kind_link = {
         .name = "link",
         .apply = apply,
-        .observe = observe,
+        .observe = link_observe,
         .tell = tell,
         .pipe = PIPE_RTNL,
 };

@@ -20,6 +20,9 @@ uint32_t link_condemned_group(void);
  * first.
  */
 int link_delete_many(struct kernel *kernel, struct step **steps, size_t count, struct error *err);
+struct observation;
+/* The kind's observe(). */
+int link_observe(struct observation *observation, struct resources *ret, struct error *err);
 /* One; queued, as kinds do. */
 int link_delete(struct kernel *kernel, struct step *step, struct error *err);
 

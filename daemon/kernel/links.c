@@ -220,6 +220,43 @@ bool mark_matches(const char *alias, const char *instance)
 	       (!instance || strncmp(id, instance, MARK_INSTANCE_LENGTH) == 0);
 }
 
+/* --- names --- */
+
+int link_index(struct kernel *kernel, const char *name)
+{
+	_cleanup_(links_done) struct links found = {0};
+	int index = rtnl_ifindex(kernel->rtnl, "", name);
+	struct error ignored;
+	int r;
+
+	/* netd draws its indexes itself: only for others the kernel's slow answer is needed. */
+	if (index <= 0 || index >= LINKS_FIRST_INDEX)
+		return index;
+	r = links_read_one(kernel->rtnl, "", name, &found, &ignored);
+	if (r < 0 || !found.count)
+		return r;
+	return mark_matches(found.items[0].alias, NULL) ? found.items[0].index : -EEXIST;
+}
+
+void link_explain(struct kernel *kernel, const struct resource *link, struct error *err)
+{
+	bool host = rtnl_ifindex(kernel->rtnl, "", link->name) != 0;
+	size_t length = strlen(err->text);
+
+	snprintf(err->text + length, sizeof(err->text) - length,
+	        " (%s%s has an interface %s that netd did not make: remove or rename it)",
+	        host ? "the host" : "namespace ", host ? "" : link->link.peer_ns,
+	        host ? link->name : link->link.peer_name);
+}
+
+int link_foreign(const char *what, const char *name, struct error *err)
+{
+	return error_set(err, ERROR_REFUSED, 0,
+	        "%s: the interface %s of the host is not the one that netd made: remove or rename "
+	        "it",
+	        what, name);
+}
+
 /* --- pairs --- */
 
 /* The number by which the host knows one of the namespaces. */

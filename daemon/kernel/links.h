@@ -7,8 +7,14 @@
 #include "daemon/kernel/kernel.h"
 #include "daemon/kernel/rtnl.h"
 
+#include <errno.h>
+
 #define MARK_PREFIX          "netd:"
 #define MARK_INSTANCE_LENGTH 32
+
+/* netd draws the indexes of its links above this; the kernel counts those that it gives out from 1.
+ */
+#define LINKS_FIRST_INDEX 0x01000000
 
 struct link_seen {
 	int index;
@@ -42,6 +48,20 @@ const struct link_seen *links_find(const struct links *links, int index);
 
 /* Whether an alias is netd's mark, of this instance; NULL: of any. */
 bool mark_matches(const char *alias, const char *instance);
+
+/*
+ * The index of the link of netd's that has this name in the host; 0: there is none, -EEXIST: it is
+ * somebody else's, another negative errno: that could not be asked.
+ */
+int link_index(struct kernel *kernel, const char *name);
+static inline bool link_is_unknown(int index)
+{
+	return index < 0 && index != -EEXIST;
+}
+/* The sentence for that; `what` begins it. */
+int link_foreign(const char *what, const char *name, struct error *err);
+/* Adds to the sentence of a creation that failed with EEXIST who has the name. */
+void link_explain(struct kernel *kernel, const struct resource *link, struct error *err);
 
 /* A veth pair of netd: its outer end in the host, and where the inner one is. */
 struct pair {

@@ -76,6 +76,17 @@ int look_netns_all(
  * to `inodes[i]`. */
 int look_processes(const ino_t *inodes, unsigned *counts, unsigned count, struct error *err);
 
+/* (look/holders.c) The same for one namespace, with a text that names some: "1234 (sleep), 99 (sh)
+ * and 3 more". */
+int look_inside(ino_t inode, unsigned *count, char *text, size_t size, struct error *err);
+/*
+ * Of a namespace that was removed: who holds it, where it lives on, in words that can stand behind
+ * a colon. "": it is gone, or nobody was found within a tenth of a second (a socket holds it, or a
+ * process that netd may not look at). It must have had a number in the host (nsid), as every
+ * connected one has; else it is taken for gone.
+ */
+int look_holders(ino_t inode, int nsid, char *text, size_t size, struct error *err);
+
 /* --- ports (look/ports.c) --- */
 
 struct look_listener {

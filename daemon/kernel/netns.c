@@ -7,15 +7,16 @@
  * another namespace since. What is adopted stays, except that a symbolic link is removed as a link;
  * what it leads to is somebody else's mount.
  *
- * The directory is locked while names come and go, as iproute2 locks it. The lock is anyone's to
- * take, since it needs no right but to open the directory, so it is waited for only so long.
+ * A name is taken by whoever creates its file, as iproute2 takes it, and no lock is needed for
+ * that: one that anyone may hold, since it needs no right but to open the directory, would stop
+ * everyone.
  */
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/netns.h"
 #include "daemon/kernel/netns_dir.h"
 #include "daemon/kernel/netns_record.h"
-#include "daemon/kernel/observation.h"
 #include "daemon/kernel/rtnl.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
@@ -23,16 +24,11 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <time.h>
 
-#define LOCK_TRIES      200
-#define LOCK_PAUSE_NS   10000000 /* so: two seconds */
-#define MOUNTS_MAX      8        /* mounts stacked on one name */
+#define MOUNTS_MAX      8 /* mounts stacked on one name */
 #define NETNS_PATH_SIZE (sizeof(NETNS_DIR) + NAME_SIZE)
 
 static void path_of(const char *name, char path[NETNS_PATH_SIZE])
@@ -42,55 +38,15 @@ static void path_of(const char *name, char path[NETNS_PATH_SIZE])
 
 /* --- the directory --- */
 
-/* The process that has the lock of this file, from /proc/locks; 0: unknown. */
-static int lock_holder(int fd)
-{
-	_cleanup_(fclosep) FILE *locks = fopen("/proc/locks", "re");
-	struct stat file;
-	char line[256];
-
-	if (!locks || fstat(fd, &file) < 0)
-		return 0;
-	while (fgets(line, sizeof(line), locks)) {
-		unsigned major, minor;
-		unsigned long inode;
-		int pid;
-
-		if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major, &minor, &inode) ==
-		                4 &&
-		        inode == file.st_ino && makedev(major, minor) == file.st_dev)
-			return pid;
-	}
-	return 0;
-}
-
-static int lock(int fd, struct error *err)
-{
-	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
-
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return error_set(err, ERROR_KERNEL, errno, "lock " NETNS_DIR);
-		nanosleep(&pause, NULL);
-	}
-	return error_set(err, ERROR_REFUSED, EBUSY, "lock " NETNS_DIR " (process %d has it)",
-	        lock_holder(fd));
-}
-
-/* The directory, locked for as long as it is open. -ENOENT: there is none. */
+/* -ENOENT: there is none. */
 static int open_directory(int *ret, struct error *err)
 {
-	_cleanup_(closep) int fd = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r;
+	int fd = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return error_set(err, ERROR_KERNEL, errno, "open directory " NETNS_DIR);
-	r = lock(fd, err);
-	if (r == 0)
-		*ret = TAKE_FD(fd);
-	return r;
+	*ret = fd;
+	return 0;
 }
 
 /* --- one name --- */
@@ -124,6 +80,16 @@ static int look_at(int directory, const char *name, enum entry *ret, struct erro
 	return 0;
 }
 
+bool netns_is_stale(const char *name)
+{
+	_cleanup_(closep) int directory = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum entry entry = ENTRY_NONE;
+	struct error ignored;
+
+	return directory >= 0 && look_at(directory, name, &entry, &ignored) == 0 &&
+	       entry == ENTRY_STALE;
+}
+
 /* --- creating --- */
 
 struct birth {
@@ -132,10 +98,26 @@ struct birth {
 	int directory;
 };
 
+static const char *describe(enum entry entry)
+{
+	switch (entry) {
+	case ENTRY_NETNS:
+		return "there is a namespace of this name";
+	case ENTRY_LINK:
+		return "there is a symbolic link of this name";
+	case ENTRY_OTHER:
+		return "there is a file or directory of this name that is no namespace; remove it";
+	case ENTRY_NONE:
+	case ENTRY_STALE:
+		break;
+	}
+	return "";
+}
+
 /* Makes room for the name. A stale file goes; anything else stays, and has the name. */
 static int clear_name(int directory, const char *name, struct error *err)
 {
-	enum entry entry;
+	enum entry entry = ENTRY_NONE;
 	int r = look_at(directory, name, &entry, err);
 
 	if (r < 0)
@@ -144,7 +126,8 @@ static int clear_name(int directory, const char *name, struct error *err)
 		return error_set(
 		        err, ERROR_KERNEL, errno, "remove the stale file " NETNS_DIR "/%s", name);
 	if (entry != ENTRY_NONE && entry != ENTRY_STALE)
-		return error_set(err, ERROR_EXISTS, EEXIST, "create " NETNS_DIR "/%s", name);
+		return error_set(err, ERROR_EXISTS, EEXIST, "create " NETNS_DIR "/%s (%s)", name,
+		        describe(entry));
 	return 0;
 }
 
@@ -163,21 +146,28 @@ static int mount_here(int directory, const char *name, struct error *err)
 	return 0;
 }
 
+static int write_record(struct kernel *kernel, const char *name, uint64_t cookie, struct error *err)
+{
+	struct netns_record record = {.cookie = cookie};
+	int r = look_boot_id(record.boot_id, err);
+
+	if (r < 0)
+		return r;
+	snprintf(record.name, sizeof(record.name), "%s", name);
+	memcpy(record.instance, kernel->instance, sizeof(record.instance));
+	return netns_record_write(kernel->runtime_dir, &record, err);
+}
+
 /* In the new namespace: the record comes before the file, and the file before the mount, so that
  * whatever a kill leaves is known to be netd's. */
 static int give_birth(void *arg, struct error *err)
 {
 	const struct birth *birth = arg;
-	struct netns_record record = {0};
-	int r = netns_cookie("", &record.cookie, err);
+	uint64_t cookie = 0;
+	int r = netns_cookie("", &cookie, err);
 
 	if (r == 0)
-		r = look_boot_id(record.boot_id, err);
-	if (r < 0)
-		return r;
-	snprintf(record.name, sizeof(record.name), "%s", birth->name);
-	memcpy(record.instance, birth->kernel->instance, sizeof(record.instance));
-	r = netns_record_write(birth->kernel->runtime_dir, &record, err);
+		r = write_record(birth->kernel, birth->name, cookie, err);
 	return r < 0 ? r : mount_here(birth->directory, birth->name, err);
 }
 
@@ -264,7 +254,7 @@ static int delete_created(struct kernel *kernel, const struct resource *netns, s
 {
 	_cleanup_(closep) int directory = -1;
 	struct identity identity = {0};
-	enum entry entry;
+	enum entry entry = ENTRY_NONE;
 	int r = open_directory(&directory, err);
 
 	if (r == -ENOENT)
@@ -295,7 +285,7 @@ static int delete_created(struct kernel *kernel, const struct resource *netns, s
 static int delete_adopted(struct kernel *kernel, const struct resource *netns, struct error *err)
 {
 	_cleanup_(closep) int directory = -1;
-	enum entry entry;
+	enum entry entry = ENTRY_NONE;
 	int r = open_directory(&directory, err);
 
 	if (r == -ENOENT)
@@ -342,134 +332,36 @@ static int require(const struct resource *netns, struct error *err)
 	return 0;
 }
 
+/* It is there, and the database's: its record says so from now on. */
+static int claim(struct kernel *kernel, const struct resource *netns, struct error *err)
+{
+	uint64_t cookie = 0;
+	int r = require(netns, err);
+
+	if (r == 0)
+		r = netns_cookie(netns->name, &cookie, err);
+	if (r == 0)
+		r = write_record(kernel, netns->name, cookie, err);
+	if (r < 0)
+		return error_context(err, "take over namespace %s", netns->name);
+	kernel->changes++;
+	return 0;
+}
+
 static int apply(struct kernel *kernel, struct step *step, struct error *err)
 {
 	int r;
 
 	if (!step->new)
 		r = delete (kernel, step->old, err);
-	else if (step->old || step->new->netns.adopted)
+	else if (step->new->netns.adopted)
 		r = require(step->new, err);
+	else if (step->old && !step->old->netns.gone)
+		r = claim(kernel, step->new, err);
 	else
 		r = create(kernel, step->new->name, err);
 	if (r == 0)
 		step->done = true;
-	return r;
-}
-
-/* --- observing --- */
-
-static int add_observed(
-        const char *name, bool adopted, uint64_t cookie, struct resources *ret, struct error *err)
-{
-	struct resource *resource = resources_add(ret, RESOURCE_NETNS, "", name);
-
-	if (!resource)
-		return error_memory(err);
-	resource->netns.adopted = adopted;
-	resource->netns.cookie = cookie;
-	return 0;
-}
-
-/* An empty file where a namespace should be. */
-static bool is_stale(const char *name)
-{
-	_cleanup_(closep) int directory = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	enum entry entry;
-	struct error ignored;
-
-	return directory >= 0 && look_at(directory, name, &entry, &ignored) == 0 &&
-	       entry == ENTRY_STALE;
-}
-
-/* 0: none of this name. */
-static int cookie_now(const char *name, uint64_t *ret, struct error *err)
-{
-	uint64_t cookie = 0;
-	int r = netns_cookie(name, &cookie, err);
-
-	*ret = cookie;
-	return r == -ENOENT || r == -EINVAL ? 0 : r;
-}
-
-static int compare_records(const void *a, const void *b)
-{
-	const struct netns_record *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-/* The records of this boot that are in scope, by name. */
-static int read_records(const struct observation *observation, struct netns_record **ret,
-        unsigned *count, struct error *err)
-{
-	bool all = observation->look->scope == SCOPE_ALL;
-	struct netns_record *records;
-	char boot_id[37];
-	unsigned kept = 0;
-	int r = look_boot_id(boot_id, err);
-
-	if (r == 0)
-		r = netns_records(observation->kernel->runtime_dir, ret, count, err);
-	records = *ret;
-	for (unsigned i = 0; r == 0 && i < *count; i++)
-		if (all || (strcmp(records[i].instance, observation->kernel->instance) == 0 &&
-		                   strcmp(records[i].boot_id, boot_id) == 0))
-			records[kept++] = records[i];
-	*count = kept;
-	if (kept)
-		qsort(records, kept, sizeof(*records), compare_records);
-	return r;
-}
-
-/* One that the look names: netd's if it has the cookie of its record. For whoever cleans up the
- * record is enough. */
-static int observe_listed(const struct observation *observation, unsigned number,
-        const struct netns_record *record, struct resources *ret, struct error *err)
-{
-	const char *name = observation->look->namespaces[number];
-	uint64_t cookie = observation->insides[number].cookie;
-
-	if (record && (observation->look->scope == SCOPE_ALL || record->cookie == cookie))
-		return add_observed(name, false, record->cookie, ret, err);
-	return cookie ? add_observed(name, true, cookie, ret, err) : 0;
-}
-
-/* An orphan: with the cookie of its record, or the file that a kill left before it was mounted. */
-static int observe_unlisted(const struct observation *observation,
-        const struct netns_record *record, struct resources *ret, struct error *err)
-{
-	bool all = observation->look->scope == SCOPE_ALL;
-	uint64_t cookie = 0;
-	int r = all ? 0 : cookie_now(record->name, &cookie, err);
-
-	if (r < 0 || !(all || cookie == record->cookie || is_stale(record->name)))
-		return r;
-	return add_observed(record->name, false, record->cookie, ret, err);
-}
-
-static int observe(struct observation *observation, struct resources *ret, struct error *err)
-{
-	const struct kernel_look *look = observation->look;
-	_cleanup_(freep) struct netns_record *records = NULL;
-	unsigned count = 0;
-	int r = observation_read(observation, err);
-
-	if (r == 0)
-		r = read_records(observation, &records, &count, err);
-	for (unsigned i = 0; r == 0 && i < look->namespace_count; i++) {
-		struct netns_record key, *record = NULL;
-
-		snprintf(key.name, sizeof(key.name), "%s", look->namespaces[i]);
-		if (count)
-			record = bsearch(&key, records, count, sizeof(key), compare_records);
-		r = observe_listed(observation, i, record, ret, err);
-		if (record)
-			record->instance[0] = '\0'; /* done */
-	}
-	for (unsigned i = 0; r == 0 && i < count; i++)
-		if (records[i].instance[0])
-			r = observe_unlisted(observation, &records[i], ret, err);
 	return r;
 }
 
@@ -507,7 +399,7 @@ static void tell(const struct step *step, FILE *out)
 const struct kind kind_netns = {
         .name = "netns",
         .apply = apply,
-        .observe = observe,
+        .observe = netns_observe,
         .tell = tell,
         .pipe = PIPE_NONE,
 };

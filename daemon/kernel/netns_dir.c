@@ -3,6 +3,11 @@
  * makes it. Others may have made it, and others may use it: netd takes back only what it made
  * itself, as a record in the runtime directory says, and only when nobody's namespace is left in
  * it.
+ *
+ * Making it a shared mount is the one thing for which iproute2 takes the directory's lock, and so
+ * does netd: two that do it at once would mount it twice. The lock is anyone's to hold, and
+ * everyone waits while the loop does, so it is waited for as long as iproute2 may need it and no
+ * longer.
  */
 #include "daemon/kernel/netns_dir.h"
 
@@ -13,8 +18,15 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#define LOCK_TRIES    5
+#define LOCK_PAUSE_NS 10000000 /* so: 50 ms ... */
+#define LOCK_AGAIN_S  1        /* ... and not again before that, so that many do not add up */
 
 #define RECORD    "netns-directory"
 #define PATH_SIZE 4096
@@ -88,6 +100,62 @@ static bool is_shared(void)
 	return shared;
 }
 
+/* The process that has the lock of this file, from /proc/locks; 0: unknown. */
+static int lock_holder(int fd)
+{
+	_cleanup_(fclosep) FILE *locks = fopen("/proc/locks", "re");
+	struct stat file;
+	char line[256];
+
+	if (!locks || fstat(fd, &file) < 0)
+		return 0;
+	while (fgets(line, sizeof(line), locks)) {
+		unsigned major, minor;
+		unsigned long inode;
+		int pid;
+
+		if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%lu", &pid, &major, &minor, &inode) ==
+		                4 &&
+		        inode == file.st_ino && makedev(major, minor) == file.st_dev)
+			return pid;
+	}
+	return 0;
+}
+
+static time_t seconds_now(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* The directory, locked for as long as it is open. */
+static int lock_directory(struct kernel *kernel, int *ret, struct error *err)
+{
+	_cleanup_(closep) int fd = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	bool wait = seconds_now() - kernel->netns_lock_waited > LOCK_AGAIN_S;
+
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "open directory " NETNS_DIR);
+	for (int i = 0; i < (wait ? LOCK_TRIES : 1); i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			*ret = TAKE_FD(fd);
+			return 0;
+		}
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return error_set(err, ERROR_KERNEL, errno, "lock " NETNS_DIR);
+		if (wait)
+			nanosleep(&pause, NULL);
+	}
+	if (wait)
+		kernel->netns_lock_waited = seconds_now();
+	return error_set(err, ERROR_REFUSED, EBUSY,
+	        "lock " NETNS_DIR " to make it a shared mount (process %d has the lock)",
+	        lock_holder(fd));
+}
+
 static int make_directory(struct error *err)
 {
 	if (mkdir(NETNS_DIR, 0755) < 0)
@@ -100,8 +168,13 @@ static int make_directory(struct error *err)
 	return 0;
 }
 
-static int make_shared(struct error *err)
+static int make_shared(struct kernel *kernel, struct error *err)
 {
+	_cleanup_(closep) int locked = -1;
+	int r = lock_directory(kernel, &locked, err);
+
+	if (r < 0)
+		return r;
 	if (mount("", NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) == 0)
 		return 0;
 	if (errno != EINVAL)
@@ -154,7 +227,7 @@ int netns_dir_make(struct kernel *kernel, struct error *err)
 	if (r == 0)
 		r = make_directory(err);
 	if (r == 0)
-		r = make_shared(err);
+		r = make_shared(kernel, err);
 	if (r == 0)
 		kernel->changes++;
 	return r;

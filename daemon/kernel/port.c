@@ -33,11 +33,11 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	char what[160] = "set ";
 
 	resource_describe(port, what + strlen(what), sizeof(what) - strlen(what));
-	header.ifi_index = rtnl_ifindex(kernel->rtnl, "", port->name);
-	if (header.ifi_index < 0 || (header.ifi_index == 0 && step->new))
-		return error_set(err, ERROR_KERNEL, header.ifi_index ? -header.ifi_index : ENODEV,
-		        "%s", what);
-	if (header.ifi_index == 0) {
+	header.ifi_index = link_index(kernel, port->name);
+	if (link_is_unknown(header.ifi_index) || (header.ifi_index <= 0 && step->new))
+		return error_set(err, ERROR_KERNEL,
+		        link_is_unknown(header.ifi_index) ? -header.ifi_index : ENODEV, "%s", what);
+	if (header.ifi_index <= 0) {
 		step->done = true; /* it went with its link */
 		return 0;
 	}
@@ -45,7 +45,7 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	if (!msg || put_hairpin(msg, step->new && step->new->port.hairpin) < 0)
 		return error_memory(err);
 	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what,
-	        step->new ? RTNL_STRICT : RTNL_GONE, step, err);
+	        step->new ? RTNL_STRICT : RTNL_NO_PORT, step, err);
 }
 
 static int apply(struct kernel *kernel, struct step *step, struct error *err)

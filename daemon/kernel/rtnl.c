@@ -183,8 +183,17 @@ static bool is_gone(int errnum)
 
 static bool is_tolerated(enum rtnl_tolerate tolerate, int errnum)
 {
-	return (tolerate == RTNL_GONE && is_gone(errnum)) ||
-	       (tolerate == RTNL_THERE && errnum == EEXIST);
+	switch (tolerate) {
+	case RTNL_STRICT:
+		return false;
+	case RTNL_GONE:
+		return is_gone(errnum);
+	case RTNL_NO_PORT:
+		return is_gone(errnum) || errnum == EOPNOTSUPP;
+	case RTNL_THERE:
+		return errnum == EEXIST;
+	}
+	return false;
 }
 
 /* Keeps the first failure for whoever asks next. */
@@ -405,7 +414,7 @@ int rtnl_queue(struct rtnl *rtnl, const char *ns, struct nl_msg *msg, const char
 	        (rtnl->count > 0 && strcmp(ns, rtnl->queue_ns) != 0))
 		rtnl_send(rtnl);
 	r = rtnl_socket(rtnl, ns, &fd, err);
-	if (r < 0 && tolerate == RTNL_GONE && (r == -ENOENT || r == -EINVAL)) {
+	if (r < 0 && is_tolerated(tolerate, ENODEV) && (r == -ENOENT || r == -EINVAL)) {
 		if (step)
 			step->done = true;
 		return 0;

@@ -22,9 +22,10 @@ struct rtnl *rtnl_close(struct rtnl *rtnl);
 /* Which answers are no failure. */
 enum rtnl_tolerate {
 	RTNL_STRICT,
-	RTNL_GONE,  /* deleting: ENODEV, ENOENT, ESRCH, EADDRNOTAVAIL, and a namespace that is gone
-	             */
-	RTNL_THERE, /* making: EEXIST */
+	RTNL_GONE, /* deleting: ENODEV, ENOENT, ESRCH, EADDRNOTAVAIL, and a namespace that is gone
+	            */
+	RTNL_NO_PORT, /* the same, and EOPNOTSUPP of a link that is no bridge's port any more */
+	RTNL_THERE,   /* making: EEXIST */
 };
 
 /* A message with its fixed header; NULL: out of memory. The caller's until rtnl_queue(), rtnl_get()

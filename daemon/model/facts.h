@@ -40,6 +40,9 @@ struct facts {
 	uint64_t ns_cookie;
 	bool ns_default_route;      /* it has an IPv4 default route already */
 	unsigned ns_processes;      /* whose network namespace it is */
+	char ns_inside[256];        /* which: "1234 (sleep), 99 (sh)" */
+	uint64_t ns_inode;          /* of its file */
+	int ns_nsid;                /* its number in the host; -1: none */
 	char (*ns_links)[IFNAMSIZ]; /* names of the interfaces inside */
 	unsigned ns_link_count;
 

@@ -140,11 +140,11 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 		        request->namespace, request->namespace);
 	if (origin == ORIGIN_CREATED && facts->ns_processes && !request->force)
 		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s: %u process%s in it ('ip netns pids %s' lists them); end "
-		        "them first, or "
-		        "remove it all the same with -f",
+		        "namespace %s: %u process%s in it: %s ('ip netns pids %s' lists them); end "
+		        "them first, or remove it all the same with -f",
 		        request->namespace, facts->ns_processes,
-		        facts->ns_processes == 1 ? " runs" : "es run", request->namespace);
+		        facts->ns_processes == 1 ? " runs" : "es run", facts->ns_inside,
+		        request->namespace);
 	r = remove_publications(fork, request->namespace, answer, err);
 	if (r == 0)
 		r = remove_endpoints(fork, request->namespace, answer, err);

@@ -137,16 +137,11 @@ static int add_delete(struct plan *plan, const struct resource *old, struct erro
  * Links precede in the list what stands on them. */
 static bool goes_with_link(const struct plan *plan, const struct resource *resource)
 {
-	char conf[RESOURCE_NAME_SIZE];
-
 	for (size_t i = 0; resource->kind > RESOURCE_LINK && i < plan->reversible.count; i++) {
 		const struct step *step = &plan->reversible.items[i];
 
-		if (step->new || step->old->kind != RESOURCE_LINK)
-			continue;
-		snprintf(conf, sizeof(conf), "/conf/%.64s/", step->old->name);
-		if (strcmp(resource->name, step->old->name) == 0 ||
-		        (resource->kind == RESOURCE_SYSCTL && strstr(resource->name, conf)))
+		if (!step->new && step->old->kind == RESOURCE_LINK &&
+		        resource_stands_on(resource, step->old))
 			return true;
 	}
 	return false;

@@ -96,6 +96,13 @@ static bool equal_link(const struct resource *a, const struct resource *b)
 	       strcmp(a->link.peer_ns, b->link.peer_ns) == 0 && equal_text(a->text, b->text);
 }
 
+static bool equal_netns(const struct resource *a, const struct resource *b)
+{
+	return a->netns.adopted == b->netns.adopted && a->netns.gone == b->netns.gone &&
+	       (!a->netns.cookie || !b->netns.cookie || a->netns.cookie == b->netns.cookie) &&
+	       (!a->text || !b->text || strcmp(a->text, b->text) == 0);
+}
+
 static bool equal_end(const struct resource *a, const struct resource *b)
 {
 	static const uint8_t any[MAC_SIZE];
@@ -116,7 +123,7 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 	case RESOURCE_ELEMENT:
 		return memcmp(a->element.data, b->element.data, SET_KEY_SIZE) == 0;
 	case RESOURCE_NETNS:
-		return !a->netns.cookie || !b->netns.cookie || a->netns.cookie == b->netns.cookie;
+		return equal_netns(a, b);
 	case RESOURCE_LINK:
 		return equal_link(a, b);
 	case RESOURCE_END:
@@ -135,6 +142,42 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 		return true;
 	}
 	return true;
+}
+
+/* "net/ipv4/conf/NAME/forwarding" */
+static bool is_sysctl_of(const char *path, const char *ifname)
+{
+	char conf[RESOURCE_NAME_SIZE];
+
+	snprintf(conf, sizeof(conf), "/conf/%.64s/", ifname);
+	return strstr(path, conf) != NULL;
+}
+
+bool resource_stands_on(const struct resource *resource, const struct resource *link)
+{
+	switch (resource->kind) {
+	case RESOURCE_LINK:
+		return strcmp(resource->link.master, link->name) == 0;
+	case RESOURCE_PORT:
+	case RESOURCE_END:
+	case RESOURCE_ADDRESS:
+	case RESOURCE_ROUTE:
+		return strcmp(resource->name, link->name) == 0;
+	case RESOURCE_SYSCTL:
+		return resource->ns[0] ? strcmp(resource->ns, link->link.peer_ns) == 0 &&
+		                                 is_sysctl_of(resource->name, link->link.peer_name)
+		                       : is_sysctl_of(resource->name, link->name);
+	case RESOURCE_SKELETON:
+	case RESOURCE_ELEMENT:
+	case RESOURCE_NETNS_DIR:
+	case RESOURCE_NETNS:
+	case RESOURCE_FILE:
+	case RESOURCE_HOLD:
+	case RESOURCE_FLOWS:
+	case RESOURCE_KINDS:
+		return false;
+	}
+	return false;
 }
 
 const char *resource_describe(const struct resource *resource, char *text, size_t size)

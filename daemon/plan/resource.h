@@ -50,8 +50,8 @@ struct resource {
 	 * the port, below).
 	 */
 	char name[RESOURCE_NAME_SIZE];
-	char *text; /* owned. link: its alias. file: its content. skeleton: its fingerprint. Else
-	               NULL. */
+	char *text; /* owned. link: its alias. file: its content. skeleton: its fingerprint. netns:
+	               the instance that its record says (NULL: any). Else NULL. */
 	union {
 		struct element element;
 		struct {
@@ -59,6 +59,7 @@ struct resource {
 		} skeleton;
 		struct {
 			bool adopted;    /* never deleted but by unlinking a symlink */
+			bool gone;       /* only its record, or a stale file, is left */
 			uint64_t cookie; /* 0: not known yet */
 		} netns;
 		struct {
@@ -127,6 +128,8 @@ struct resources {
 int resource_compare(const struct resource *a, const struct resource *b);
 /* Whether two resources of the same key also have the same attributes. */
 bool resource_equal(const struct resource *a, const struct resource *b);
+/* Whether it is of this link, as its address is, and so cannot be where the link is not. */
+bool resource_stands_on(const struct resource *resource, const struct resource *link);
 /* A short name for messages: "veth nv7f3a01", "address 10.0.0.1/24 on netd0", "sysctl net/ipv4/..."
  */
 const char *resource_describe(const struct resource *resource, char *text, size_t size);

@@ -209,11 +209,14 @@ static int add_resolver(
 	return fclose(text) == 0 ? 0 : -1;
 }
 
-static int add_created(const struct namespace *ns, struct resources *list)
+static int add_created(
+        const struct model *model, const struct namespace *ns, struct resources *list)
 {
 	struct resource *netns = resources_add(list, RESOURCE_NETNS, "", ns->name);
 
-	if (!netns)
+	if (netns)
+		netns->text = strdup(model_host(model)->instance);
+	if (!netns || !netns->text)
 		return -1;
 	netns->netns.cookie = ns->cookie;
 	if (add_end(list, ns->name, "lo", "lo", true, 0, NULL) < 0)
@@ -224,7 +227,7 @@ static int add_created(const struct namespace *ns, struct resources *list)
 int render_namespace(const struct model *model, const struct namespace *ns, struct resources *ret,
         struct error *err)
 {
-	int r = ns->origin == ORIGIN_CREATED ? add_created(ns, ret) : 0;
+	int r = ns->origin == ORIGIN_CREATED ? add_created(model, ns, ret) : 0;
 
 	if (r == 0)
 		r = add_resolver(model, ns, ret);

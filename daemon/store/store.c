@@ -54,6 +54,16 @@ const char *store_instance(const struct store *store)
 	return store->instance;
 }
 
+uint64_t store_generation(const struct store *store)
+{
+	return store->generation;
+}
+
+const char *store_path(const struct store *store)
+{
+	return store->path;
+}
+
 const struct error *store_refused(const struct store *store)
 {
 	return store->db && !store->copy ? NULL : &store->refused;

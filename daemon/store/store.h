@@ -21,6 +21,10 @@ struct store *store_close(struct store *store);
 
 /* The instance id, thirty-two hex digits. */
 const char *store_instance(const struct store *store);
+/* How many commits the database has seen. */
+uint64_t store_generation(const struct store *store);
+/* Where it is. */
+const char *store_path(const struct store *store);
 
 /* Puts every stored object into the model (host: instance and next_id). */
 int store_load(struct store *store, struct model *model, struct error *err);

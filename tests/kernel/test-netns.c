@@ -212,7 +212,8 @@ START_TEST(what_is_there_is_not_replaced)
 
 	shell("ip netns add web");
 	ck_assert_int_eq(kind_apply(&kind_netns, kernel, NULL, &web, &err), -EEXIST);
-	ck_assert_str_eq(err.text, "create namespace web: create /run/netns/web: File exists");
+	ck_assert_str_eq(err.text, "create namespace web: create /run/netns/web (there is a "
+	                           "namespace of this name): File exists");
 	ck_assert(!has_record("web"));
 	shell("ip netns del web; echo user >/run/netns/web");
 	ck_assert_int_eq(kind_apply(&kind_netns, kernel, NULL, &web, &err), -EEXIST);
@@ -290,9 +291,63 @@ START_TEST(names_who_has_the_lock)
 	fd = open("/run/netns", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
 	ck_assert_int_eq(kind_apply(&kind_netns, kernel, NULL, &web, &err), -EBUSY);
-	snprintf(sentence, sizeof(sentence), "(process %d has it)", getpid());
+	snprintf(sentence, sizeof(sentence), "(process %d has the lock)", getpid());
 	ck_assert_ptr_nonnull(strstr(err.text, sentence));
 	close(fd);
+	create("web");
+}
+END_TEST
+
+/* As to iproute2: it is only for making the directory a mount. */
+START_TEST(a_held_lock_is_no_obstacle_once_the_directory_is_shared)
+{
+	struct resource db = netns("db");
+	int fd;
+
+	create("web");
+	fd = open("/run/netns", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	create("db");
+	shell("timeout 20 ip netns exec db true");
+	db.netns.cookie = cookie("db");
+	delete (&db);
+	close(fd);
+}
+END_TEST
+
+START_TEST(takes_over_what_bears_anothers_record)
+{
+	struct resource web = netns("web"), there = netns("web");
+	struct resources list;
+
+	create("web");
+	there.netns.cookie = web.netns.cookie = cookie("web");
+	strcpy(kernel->instance, OTHER);
+	ck_assert_int_eq(kind_apply(&kind_netns, kernel, &there, &web, &err), 0);
+	list = observe(SCOPE_INSTANCE, NULL);
+	ck_assert_uint_eq(list.count, 1);
+	ck_assert_str_eq(list.items[0].text, OTHER);
+	ck_assert_uint_eq(list.items[0].netns.cookie, web.netns.cookie);
+	resources_done(&list);
+}
+END_TEST
+
+START_TEST(a_record_alone_is_gone_and_made_again)
+{
+	struct resources list;
+	struct resource web = netns("web");
+
+	create("web");
+	shell("ip netns del web");
+	list = observe(SCOPE_INSTANCE, NULL);
+	ck_assert_uint_eq(list.count, 0);
+	list = observe(SCOPE_ALL, NULL);
+	ck_assert_uint_eq(list.count, 1);
+	ck_assert(list.items[0].netns.gone);
+	ck_assert(!resource_equal(&list.items[0], &web));
+	ck_assert_int_eq(kind_apply(&kind_netns, kernel, &list.items[0], &web, &err), 0);
+	ck_assert_uint_ne(cookie("web"), 0);
+	resources_done(&list);
 }
 END_TEST
 
@@ -340,6 +395,8 @@ int main(void)
 	        what_is_there_is_not_replaced, removing_a_link_leaves_its_target_mounted,
 	        an_adopted_namespace_stays, a_name_leads_nowhere_else,
 	        work_inside_leaves_this_thread_where_it_was, names_who_has_the_lock,
+	        a_held_lock_is_no_obstacle_once_the_directory_is_shared,
+	        takes_over_what_bears_anothers_record, a_record_alone_is_gone_and_made_again,
 	        observes_records_of_others_only_when_all_are_asked_for, told_commands_do_the_same,
 	        NULL};
 

@@ -164,6 +164,13 @@ static void must_apply(const struct resource *old, const struct resource *new)
 	ck_assert(step.done && !step.failed);
 }
 
+static int try(const struct resource *old, const struct resource *new)
+{
+	struct step step = {.old = old, .new = new};
+
+	return apply(&step, 1);
+}
+
 static void connect_web(void)
 {
 	struct resource list[CONNECTED];
@@ -429,11 +436,33 @@ START_TEST(deleting_what_is_gone_or_foreign_is_success)
 	shell("ip link add netd0 type bridge");
 	must_apply(&br, NULL);
 	shell("ip link show netd0 >/dev/null");
+	shell("ip addr add 10.0.0.1/24 dev netd0");
+	strcpy(other.name, "netd0");
 	strcpy(other.address.ifname, "netd0");
 	must_apply(&other, NULL);
+	ck_assert_str_eq(shell_line("ip -br -4 addr show dev netd0 | grep -c 10.0.0.1"), "1");
 	strcpy(other.ns, "gone");
 	must_apply(&other, NULL);
-	ck_assert_uint_eq(kernel->changes, 1);
+	ck_assert_uint_eq(kernel->changes, 0);
+}
+END_TEST
+
+START_TEST(a_foreign_link_of_the_name_is_left_alone)
+{
+	struct resource br = bridge("netd0"), down = br, retired = br;
+	struct resource there = address("", "netd0", "netd0", BRIDGE_IP);
+
+	shell("ip link add netd0 up type bridge");
+	ck_assert_int_eq(try(NULL, &br), -EEXIST);
+	down.link.up = false;
+	ck_assert_int_lt(try(&br, &down), 0);
+	ck_assert_ptr_nonnull(strstr(err.text, "is not the one that netd made"));
+	retired.link.retired = true;
+	must_apply(&br, &retired); /* it went already */
+	ck_assert_int_lt(try(NULL, &there), 0);
+	ck_assert_str_eq(shell_line("ip -o link show dev netd0 | grep -c ',UP'"), "1");
+	ck_assert_str_eq(
+	        shell_line("ip -br -4 addr show dev netd0 | grep -c 10.0.0.1 || true"), "0");
 }
 END_TEST
 
@@ -739,7 +768,8 @@ int main(void)
 	        a_failure_in_a_row_marks_its_own_step, a_failure_found_on_the_way_is_the_cause,
 	        a_long_row_is_sent_in_pieces, a_retired_link_is_harmless_and_can_be_taken_back,
 	        many_links_go_by_few_messages, deleting_a_group_spares_a_foreign_link_in_it,
-	        deleting_what_is_gone_or_foreign_is_success, an_end_is_renamed_while_it_is_up,
+	        deleting_what_is_gone_or_foreign_is_success,
+	        a_foreign_link_of_the_name_is_left_alone, an_end_is_renamed_while_it_is_up,
 	        a_refused_rename_leaves_the_end_up, finds_a_route_that_was_changed_and_replaces_it,
 	        a_subnets_route_is_made_where_the_kernels_own_is_gone,
 	        a_subnets_route_leaves_anothers_alone, ipv6_addresses_are_usable_at_once,

@@ -383,6 +383,19 @@ class Host(Place):
                                   pass_fds=list(self.kept.values()), env={**os.environ, **env})
         return self.daemon
 
+    def start_killed(self, inject, *args):
+        """Starts netd, which strace kills at a call (inject=CALL:signal=SIGKILL:when=N); or else it is killed when it runs. True: at the call."""
+        assert self.daemon is None, "a daemon is running"
+        self.launch(*args, env={"ASAN_OPTIONS": "detect_leaks=0"},
+                    prefix=["strace", "-f", "-o", "/dev/null", "-e", f"inject={inject}"])
+        wait_for(lambda: not self.daemon.running() or self.ctl("network", "ls", check=False).returncode == 0,
+                 "netd is killed, or runs", START_DEADLINE)
+        killed = not self.daemon.running()
+        if not killed:
+            self.daemon.descend()
+        self.kill_daemon()
+        return killed
+
     def stop_daemon(self, deadline=10.0):
         process, self.daemon = self.daemon, None
         process.signal(signal.SIGTERM)
