@@ -184,7 +184,7 @@ struct engine *engine_close(struct engine *engine)
 
 	if (!engine)
 		return NULL;
-	watch_close(engine->watch);
+	engine->watch = watch_close(engine->watch);
 	while (!TAILQ_EMPTY(&engine->queue))
 		engine_turn(engine);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)

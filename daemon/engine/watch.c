@@ -25,6 +25,7 @@ struct watch {
 	struct engine *engine;
 	struct mnl_socket *rtnl;
 	int inotify, netns_wd;
+	bool unreleased; /* a namespace that is gone could not be let go of, or not be looked at */
 	char own[IFNAMSIZ]; /* a link of netd's that this burst of events tells of */
 	struct event *on_rtnl, *on_inotify, *refresh, *look;
 };
@@ -67,15 +68,32 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void look_at_namespaces(struct watch *watch);
+
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 
 	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter)
 		refresh_soon(watch);
+	if (watch->unreleased) {
+		watch->unreleased = false;
+		look_at_namespaces(watch);
+	}
 }
 
 /* --- namespaces --- */
+
+static void released(const struct answer *answer, const struct error *err, void *arg)
+{
+	struct engine *engine = arg;
+
+	if (!err)
+		return;
+	log_error("release a namespace that is gone: %s; tried again in %d s", err->text, LOOK_S);
+	if (engine->watch) /* else it is on its way out */
+		engine->watch->unreleased = true;
+}
 
 /* The namespace of this name may be gone, or be another one. */
 static void look_at_namespace(struct watch *watch, const char *name)
@@ -90,14 +108,17 @@ static void look_at_namespace(struct watch *watch, const char *name)
 		return;
 	if (look_netns(engine->kernel, name, &there, &err) < 0) {
 		log_warning("look at namespace %s: %s", name, err.text);
-		return; /* not to know is no reason to let go of it */
+		watch->unreleased = true; /* not to know is no reason to let go of it */
+		return;
 	}
 	if (there.exists && there.cookie == ns->cookie)
 		return;
 	log_info("namespace %s was removed by someone: its endpoints are freed", name);
 	memcpy(request.namespace, ns->name, NAME_SIZE);
-	if (engine_submit(engine, &request, NULL, NULL, &err) < 0)
+	if (engine_submit(engine, &request, released, engine, &err) < 0) {
 		log_error("release namespace %s: %s", name, err.text);
+		watch->unreleased = true;
+	}
 }
 
 /* --- rtnetlink --- */

@@ -54,6 +54,6 @@ OPERATIONS = [
     Operation("unpublish a pending port", UNPUBLISH, before=[CONNECT, PUBLISH, DISCONNECT], back=[REMOVE_NAMESPACE]),
     Operation("unpublish", UNPUBLISH, before=[CONNECT, PUBLISH], back=[REMOVE_NAMESPACE]),
     Operation("unpublish udp", UNPUBLISH, before=[CONNECT, PUBLISH_UDP], back=[REMOVE_NAMESPACE]),
-    Operation("release of a removed namespace", (), before=[CONNECT, PUBLISH], by_hand=remove_by_hand),
+    Operation("release of a removed namespace", (), before=[CONNECT, PUBLISH], back=[UNPUBLISH], by_hand=remove_by_hand),
 ]
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
