@@ -228,7 +228,7 @@ void engine_reap_later(struct engine *engine)
 		again_slower(engine);
 	}
 	if (engine->gone.count && engine_submit(engine, &bury, buried, engine, &err) < 0)
-		log_error("bury tombstones: %s", err.text);
+		buried(NULL, &err, engine);
 	else if (collect_later(engine, tombstones))
 		again_in(engine, QUIET_MS);
 }
