@@ -37,9 +37,9 @@ class Died(Exception):
 
 
 class Rig:
-    def __init__(self, base=True):
+    def __init__(self, base=True, netd=FAULTY):
         self.host = Host()
-        self.host.netd = FAULTY
+        self.host.netd = netd
         self.control = Control(self.host.dir / "control")
         self.look = None
         try:

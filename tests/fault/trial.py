@@ -56,11 +56,14 @@ class Trial:
     def close(self):
         self.rig.close()
 
+    def make_rig(self):
+        return Rig()
+
     def renew(self):
         """A new host: the one before is not to be trusted any more."""
         if self.rig:
             self.rig.close()
-        self.rig = Rig()
+        self.rig = self.make_rig()
         self.now = self.rig.settled()  # None: it is not known
         self.base = self.now[True]
         self.before = None  # what is there when the operation begins, while it still is
