@@ -225,3 +225,12 @@ def some(points, most):
     points = list(points)
     step = max(1, len(points) / most)
     return [points[int(i * step)] for i in range(min(most, len(points)))]
+
+
+def try_sample(operation):
+    trial = Trial(operation, retry=10)
+    try:
+        trial.run(sample(trial))
+    finally:
+        trial.close()
+    assert not trial.failed, "\n\n".join(f"{attempt}: {point}: {why}" for attempt, point, why in trial.failed)
