@@ -108,10 +108,9 @@ static int look_at(int directory, const char *name, enum entry *ret, struct erro
 	struct statfs file_system;
 	struct stat file;
 
-	if (fd < 0 && errno == ENOENT) {
-		*ret = ENTRY_NONE;
+	*ret = ENTRY_NONE;
+	if (fd < 0 && errno == ENOENT)
 		return 0;
-	}
 	if (fd < 0 || fstat(fd, &file) < 0 || fstatfs(fd, &file_system) < 0)
 		return error_set(err, ERROR_KERNEL, errno, "look at " NETNS_DIR "/%s", name);
 	if (S_ISLNK(file.st_mode))
@@ -266,12 +265,11 @@ static int delete_created(struct kernel *kernel, const struct resource *netns, s
 	enum entry entry;
 	int r = open_directory(&directory, err);
 
-	if (r == -ENOENT)
-		return netns_record_remove(kernel->runtime_dir, netns->name, err);
 	if (r == 0)
 		r = look_at(directory, netns->name, &entry, err);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? netns_record_remove(kernel->runtime_dir, netns->name, err)
+		                    : r;
 	switch (entry) {
 	case ENTRY_NETNS:
 		r = identify(kernel, netns, &identity, err);
@@ -297,12 +295,10 @@ static int delete_adopted(struct kernel *kernel, const struct resource *netns, s
 	enum entry entry;
 	int r = open_directory(&directory, err);
 
-	if (r == -ENOENT)
-		return 0;
 	if (r == 0)
 		r = look_at(directory, netns->name, &entry, err);
 	if (r < 0 || entry != ENTRY_LINK)
-		return r;
+		return r == -ENOENT ? 0 : r;
 	rtnl_forget(kernel->rtnl, netns->name);
 	return unlink_name(kernel, directory, netns->name, err);
 }
@@ -374,10 +370,10 @@ static int add_observed(
 static bool is_stale(const char *name)
 {
 	_cleanup_(closep) int directory = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	enum entry entry;
 	struct error ignored;
+	enum entry entry;
 
-	return directory >= 0 && look_at(directory, name, &entry, &ignored) == 0 &&
+	return directory >= 0 && !look_at(directory, name, &entry, &ignored) &&
 	       entry == ENTRY_STALE;
 }
 
