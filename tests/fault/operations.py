@@ -23,6 +23,7 @@ class Operation(NamedTuple):
     request: tuple
     before: list = []
     back: list = []
+    gone: str = ""  # a file that a success has removed; if it is held, the answer says so
     by_hand: Callable | None = None  # instead of a request: someone does this, and netd follows
 
     def __str__(self):
@@ -39,8 +40,8 @@ OPERATIONS = [
                       ("POST", "/v1/endpoints", {"network": "n", "namespace": "two"})],
               back=[REMOVE_NAMESPACE]),
     Operation("ns create", NAMESPACE, back=[REMOVE_NAMESPACE]),
-    Operation("ns rm", ("DELETE", "/v1/namespaces/x"), before=[NAMESPACE]),
-    Operation("ns rm -f", REMOVE_NAMESPACE, before=[CONNECT, PUBLISH, PUBLISH_UDP]),
+    Operation("ns rm", ("DELETE", "/v1/namespaces/x"), before=[NAMESPACE], gone="/run/netns/x"),
+    Operation("ns rm -f", REMOVE_NAMESPACE, before=[CONNECT, PUBLISH, PUBLISH_UDP], gone="/run/netns/x"),
     Operation("connect", CONNECT, before=[NAMESPACE], back=[REMOVE_NAMESPACE]),
     Operation("connect, creating the namespace", CONNECT, back=[REMOVE_NAMESPACE]),
     Operation("connect to a second network", ("POST", "/v1/endpoints", {"network": "b", "namespace": "web", "addresses": ["10.2.0.9"]}),

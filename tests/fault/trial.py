@@ -131,12 +131,19 @@ class Trial:
         control.arm(point, groups)
         try:
             answer = self.perform()
+            self.check_held(answer)
         except Died:
             answer = None
         if not point.lasting or self.operation.by_hand:
             wait_for(lambda: control.hits or not self.rig.host.daemon.running() or self.is_over(), "the operation is over", DEADLINE)
         control.disarm()
         return answer
+
+    def check_held(self, answer):
+        """What a removal could not finish is said in its answer."""
+        gone = self.operation.gone
+        if answer and answer.status < 300 and gone and self.rig.host.file(gone).exists():
+            assert any("still held" in warning for warning in answer.body["warnings"]), f"{gone} is still there: {answer.body}"
 
     def reach_end(self, what):
         self.rig.wait_state(self.end, what, alike=True)
