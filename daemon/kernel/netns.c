@@ -179,8 +179,9 @@ static int give_birth(void *arg, struct error *err)
 	return r < 0 ? r : mount_here(birth->directory, birth->name, err);
 }
 
-static int create(struct kernel *kernel, const char *name, struct error *err)
+static int create(struct kernel *kernel, struct step *step, struct error *err)
 {
+	const char *name = step->new->name;
 	_cleanup_(closep) int directory = -1;
 	struct birth birth = {.kernel = kernel, .name = name};
 	struct error ignored;
@@ -195,8 +196,9 @@ static int create(struct kernel *kernel, const char *name, struct error *err)
 	birth.directory = directory;
 	r = netns_inside_new(give_birth, &birth, err);
 	if (r < 0) {
-		unlinkat(directory, name, 0);
-		netns_record_remove(kernel->runtime_dir, name, &ignored);
+		bool left = unlinkat(directory, name, 0) < 0 && errno != ENOENT;
+
+		step->unsure = netns_record_remove(kernel->runtime_dir, name, &ignored) < 0 || left;
 		return error_context(err, "create namespace %s", name);
 	}
 	kernel->changes++;
@@ -346,7 +348,7 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 	else if (step->old || step->new->netns.adopted)
 		r = require(step->new, err);
 	else
-		r = create(kernel, step->new->name, err);
+		r = create(kernel, step, err);
 	if (r == 0)
 		step->done = true;
 	return r;
@@ -364,17 +366,6 @@ static int add_observed(
 	resource->netns.adopted = adopted;
 	resource->netns.cookie = cookie;
 	return 0;
-}
-
-/* An empty file where a namespace should be. */
-static bool is_stale(const char *name)
-{
-	_cleanup_(closep) int directory = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct error ignored;
-	enum entry entry;
-
-	return directory >= 0 && !look_at(directory, name, &entry, &ignored) &&
-	       entry == ENTRY_STALE;
 }
 
 /* 0: none of this name. */
@@ -421,7 +412,7 @@ static int observe_records(struct kernel *kernel, enum kernel_scope scope,
 			r = cookie_now(record->name, &cookie, err);
 		if (r == 0 && (scope == SCOPE_ALL ||
 		                      (ours && (cookie == record->cookie ||
-		                                       (is_stale(record->name) &&
+		                                       (cookie == 0 &&
 		                                               !is_listed(record->name, namespaces,
 		                                                       namespace_count))))))
 			r = add_observed(record->name, false, record->cookie, ret, err);
