@@ -196,8 +196,8 @@ struct engine *engine_close(struct engine *engine)
 
 	if (!engine)
 		return NULL;
-	watch_close(engine->watch);
-	drift_close(engine->drift);
+	engine->watch = watch_close(engine->watch);
+	engine->drift = drift_close(engine->drift);
 	while (!TAILQ_EMPTY(&engine->queue))
 		engine_turn(engine);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)

@@ -28,7 +28,9 @@ struct watch {
 	struct monitor *monitor;
 	struct hearing *hearing; /* of namespaces */
 	int inotify, netns_wd;
-	char own[IFNAMSIZ];       /* a link of netd's that this burst of events tells of */
+	unsigned unreleased; /* looks until the namespaces are looked at again, of which one could
+	                        not be let go of, or not be looked at; 0: there is none */
+	char own[IFNAMSIZ];  /* a link of netd's that this burst of events tells of */
 	char looked_at[KEY_SIZE]; /* the network whose switches were looked at last */
 	struct event *on_events[MONITOR_SOURCES], *on_inotify, *refresh, *look;
 };
@@ -73,6 +75,18 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 
 /* --- namespaces --- */
 
+static void released(const struct answer *answer, const struct error *err, void *arg)
+{
+	struct engine *engine = arg;
+
+	if (!err)
+		return;
+	log_error("release a namespace that is gone: %s; tried again in %d s", err->text,
+	        ROUND * LOOK_MS / 1000);
+	if (engine->watch) /* else it is on its way out */
+		engine->watch->unreleased = ROUND;
+}
+
 /* Releases a namespace of the model that is gone, or whose name another one has now. */
 static void compare_namespace(struct watch *watch, const struct look_netns *there)
 {
@@ -85,8 +99,8 @@ static void compare_namespace(struct watch *watch, const struct look_netns *ther
 	if (!ns || ns->cookie == 0 || (there->exists && there->cookie == ns->cookie))
 		return;
 	memcpy(request.namespace, ns->name, NAME_SIZE);
-	if (engine_submit(engine, &request, NULL, NULL, &err) < 0)
-		log_error("release namespace %s: %s", name, err.text);
+	if (engine_submit(engine, &request, released, engine, &err) < 0)
+		released(NULL, &err, engine);
 }
 
 /* The namespace of this name may be gone, or be another one. */
@@ -100,7 +114,7 @@ static void look_at_namespace(struct watch *watch, const char *name)
 	if (look_netns(watch->engine->kernel, name, &there, &err) == 0)
 		compare_namespace(watch, &there);
 	else /* not to know is no reason to let go of it */
-		log_warning("look at namespace %s: %s", name, err.text);
+		released(NULL, &err, watch->engine);
 }
 
 /* Events were lost, or none were sent yet. */
@@ -112,7 +126,7 @@ static void look_at_namespaces(struct watch *watch)
 	size_t count = 0;
 
 	if (engine_look_at_namespaces(engine, engine->model, &there, &count, &err) < 0)
-		log_warning("look at the namespaces: %s", err.text);
+		released(NULL, &err, engine);
 	for (size_t i = 0; there && i < count; i++)
 		compare_namespace(watch, &there[i]);
 }
@@ -172,6 +186,8 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter)
 		refresh_soon(watch);
 	if (watch->netns_wd < 0 && watch_netns_dir(watch) == 0)
+		look_at_namespaces(watch);
+	if (watch->unreleased && --watch->unreleased == 0)
 		look_at_namespaces(watch);
 	look_at_switches(watch);
 	hearing_look(watch->hearing);

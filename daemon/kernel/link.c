@@ -146,24 +146,44 @@ static int new_index(void)
 	return (int)++last;
 }
 
-/* Marks the link that the message before makes, or takes it back. */
-static int mark(struct kernel *kernel, const struct resource *new, int index, struct step *step,
-        struct error *err)
+/* The message that marks a link, and the one that takes the link back where the kernel refuses the
+ * mark. Both are there before the link is asked for: for want of memory, too, none is unmarked. */
+struct mark {
+	struct nl_msg *msg, *regret;
+};
+
+static void mark_done(struct mark *mark)
+{
+	nlmsg_free(mark->msg);
+	nlmsg_free(mark->regret);
+}
+
+static int mark_make(const struct resource *new, int index, struct mark *ret, struct error *err)
 {
 	struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = index};
-	_cleanup_(rtnl_messagep) struct nl_msg *regret =
-	        rtnl_message(RTM_DELLINK, 0, &header, sizeof(header));
-	_cleanup_(rtnl_messagep) struct nl_msg *msg =
-	        rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
+
+	if (!new->text)
+		return 0;
+	ret->regret = rtnl_message(RTM_DELLINK, 0, &header, sizeof(header));
+	ret->msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
+	if (!ret->msg || !ret->regret || nla_put_string(ret->msg, IFLA_IFALIAS, new->text) < 0)
+		return error_memory(err);
+	return 0;
+}
+
+/* Behind the message that makes the link. */
+static int mark_queue(struct kernel *kernel, const struct resource *new, struct mark *mark,
+        struct step *step, struct error *err)
+{
 	char what[160];
 	int r;
 
-	if (!msg || !regret || nla_put_string(msg, IFLA_IFALIAS, new->text) < 0)
-		return error_memory(err);
+	if (!mark->msg)
+		return 0;
 	sentence("mark", new, what, sizeof(what));
-	r = rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what, RTNL_STRICT, step, err);
+	r = rtnl_queue(kernel->rtnl, "", TAKE_PTR(mark->msg), what, RTNL_STRICT, step, err);
 	if (r == 0)
-		rtnl_regret(kernel->rtnl, TAKE_PTR(regret));
+		rtnl_regret(kernel->rtnl, TAKE_PTR(mark->regret));
 	return r;
 }
 
@@ -176,6 +196,7 @@ static int create(struct kernel *kernel, struct step *step, struct error *err)
 	        .ifi_change = is_up(new) ? IFF_UP : 0};
 	_cleanup_(closep) int ns = -1;
 	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
+	_cleanup_(mark_done) struct mark mark = {0};
 	char what[160];
 	uint32_t master;
 	int r = find_master(kernel, new, &master, err);
@@ -191,13 +212,14 @@ static int create(struct kernel *kernel, struct step *step, struct error *err)
 	msg = rtnl_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
 	if (!msg || put_new(msg, new, master, ns) < 0)
 		return error_memory(err);
+	r = mark_make(new, header.ifi_index, &mark, err);
+	if (r < 0)
+		return r;
 	rtnl_together(kernel->rtnl, "", 2);
 	r = rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what, RTNL_STRICT, step, err);
 	if (r == 0 && ns >= 0)
 		rtnl_hold(kernel->rtnl, TAKE_FD(ns));
-	if (r == 0 && new->text)
-		r = mark(kernel, new, header.ifi_index, step, err);
-	return r;
+	return r == 0 ? mark_queue(kernel, new, &mark, step, err) : r;
 }
 
 static bool same_text(const char *a, const char *b)

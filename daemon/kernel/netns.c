@@ -65,10 +65,9 @@ static int look_at(int directory, const char *name, enum entry *ret, struct erro
 	struct statfs file_system;
 	struct stat file;
 
-	if (fd < 0 && errno == ENOENT) {
-		*ret = ENTRY_NONE;
+	*ret = ENTRY_NONE;
+	if (fd < 0 && errno == ENOENT)
 		return 0;
-	}
 	if (fd < 0 || fstat(fd, &file) < 0 || fstatfs(fd, &file_system) < 0)
 		return error_set(err, ERROR_KERNEL, errno, "look at " NETNS_DIR "/%s", name);
 	if (S_ISLNK(file.st_mode))
@@ -171,8 +170,9 @@ static int give_birth(void *arg, struct error *err)
 	return r < 0 ? r : mount_here(birth->directory, birth->name, err);
 }
 
-static int create(struct kernel *kernel, const char *name, struct error *err)
+static int create(struct kernel *kernel, struct step *step, struct error *err)
 {
+	const char *name = step->new->name;
 	_cleanup_(closep) int directory = -1;
 	struct birth birth = {.kernel = kernel, .name = name};
 	struct error ignored;
@@ -187,8 +187,9 @@ static int create(struct kernel *kernel, const char *name, struct error *err)
 	birth.directory = directory;
 	r = netns_inside_new(give_birth, &birth, err);
 	if (r < 0) {
-		unlinkat(directory, name, 0);
-		netns_record_remove(kernel->runtime_dir, name, &ignored);
+		bool left = unlinkat(directory, name, 0) < 0 && errno != ENOENT;
+
+		step->unsure = netns_record_remove(kernel->runtime_dir, name, &ignored) < 0 || left;
 		return error_context(err, "create namespace %s", name);
 	}
 	kernel->changes++;
@@ -257,12 +258,11 @@ static int delete_created(struct kernel *kernel, const struct resource *netns, s
 	enum entry entry = ENTRY_NONE;
 	int r = open_directory(&directory, err);
 
-	if (r == -ENOENT)
-		return netns_record_remove(kernel->runtime_dir, netns->name, err);
 	if (r == 0)
 		r = look_at(directory, netns->name, &entry, err);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? netns_record_remove(kernel->runtime_dir, netns->name, err)
+		                    : r;
 	switch (entry) {
 	case ENTRY_NETNS:
 		r = identify(kernel, netns, &identity, err);
@@ -288,12 +288,10 @@ static int delete_adopted(struct kernel *kernel, const struct resource *netns, s
 	enum entry entry = ENTRY_NONE;
 	int r = open_directory(&directory, err);
 
-	if (r == -ENOENT)
-		return 0;
 	if (r == 0)
 		r = look_at(directory, netns->name, &entry, err);
 	if (r < 0 || entry != ENTRY_LINK)
-		return r;
+		return r == -ENOENT ? 0 : r;
 	rtnl_forget(kernel->rtnl, netns->name);
 	return unlink_name(kernel, directory, netns->name, err);
 }
@@ -359,7 +357,7 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 	else if (step->old && !step->old->netns.gone)
 		r = claim(kernel, step->new, err);
 	else
-		r = create(kernel, step->new->name, err);
+		r = create(kernel, step, err);
 	if (r == 0)
 		step->done = true;
 	return r;

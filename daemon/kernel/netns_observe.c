@@ -101,7 +101,7 @@ static int observe_listed(const struct observation *observation, unsigned number
 	return cookie ? add_adopted(name, cookie, ret, err) : 0;
 }
 
-/* An orphan. */
+/* An orphan, or the record that a birth left which was killed. */
 static int observe_unlisted(const struct observation *observation,
         const struct netns_record *record, struct resources *ret, struct error *err)
 {
@@ -110,7 +110,7 @@ static int observe_unlisted(const struct observation *observation,
 	int r = cookie_now(record->name, &cookie, err);
 
 	there = cookie && cookie == record->cookie;
-	if (r < 0 || !(all || there || netns_is_stale(record->name)))
+	if (r < 0 || !(all || there || cookie == 0))
 		return r;
 	return add_created(record, !there, ret, err);
 }

@@ -141,8 +141,9 @@ int netns_record_remove(const char *runtime_dir, const char *name, struct error 
 		return r;
 	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return error_set(err, ERROR_KERNEL, errno, "remove %s", path);
-	unlink(temporary); /* there after a crash only */
-	rmdir(directory);  /* if this was the last one */
+	if (unlink(temporary) < 0 && errno != ENOENT) /* there after a crash only */
+		return error_set(err, ERROR_KERNEL, errno, "remove %s", temporary);
+	rmdir(directory); /* if this was the last one */
 	return 0;
 }
 

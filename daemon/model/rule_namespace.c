@@ -107,17 +107,23 @@ static int remove_publications(
 	return 0;
 }
 
-/* What the kernel is to lose: the namespace, or the link to one. */
-static int condemn_namespace(struct model *fork, const char *name, enum namespace_origin origin,
-        uint64_t cookie, struct answer *answer, struct error *err)
+static int condemn(struct model *fork, const char *name, enum namespace_origin origin,
+        uint64_t cookie, struct error *err)
 {
 	struct tombstone tombstone = {.kind = TOMBSTONE_NETNS, .origin = origin, .cookie = cookie};
 
 	snprintf(tombstone.name, sizeof(tombstone.name), "%s", name);
+	return tombstone_add(fork, &tombstone, err);
+}
+
+/* What the kernel is to lose: the namespace, or the link to one. */
+static int condemn_namespace(struct model *fork, const char *name, enum namespace_origin origin,
+        uint64_t cookie, struct answer *answer, struct error *err)
+{
 	if (answer_removed(answer,
 	            origin == ORIGIN_CREATED ? "namespace %s" : "link to namespace %s", name) < 0)
 		return error_memory(err);
-	return tombstone_add(fork, &tombstone, err);
+	return condemn(fork, name, origin, cookie, err);
 }
 
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
@@ -153,11 +159,16 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 	return r < 0 ? r : condemn_namespace(fork, request->namespace, origin, cookie, answer, err);
 }
 
+/* Of one that netd made there is still the record. */
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err)
 {
+	const struct namespace *ns = model_namespace(fork, request->namespace);
+	bool created = ns && ns->origin == ORIGIN_CREATED;
+	uint64_t cookie = ns ? ns->cookie : 0;
 	int r = remove_endpoints(fork, request->namespace, NULL, err);
 
 	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)
 		r = error_memory(err);
-	return r;
+	return r == 0 && created ? condemn(fork, request->namespace, ORIGIN_CREATED, cookie, err)
+	                         : r;
 }

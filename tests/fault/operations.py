@@ -23,6 +23,7 @@ class Operation(NamedTuple):
     request: tuple
     before: list = []
     back: list = []
+    gone: str = ""  # a file that a success has removed; if it is held, the answer says so
     by_hand: Callable | None = None  # instead of a request: someone does this, and netd follows
 
     def __str__(self):
@@ -39,8 +40,8 @@ OPERATIONS = [
                       ("POST", "/v1/endpoints", {"network": "n", "namespace": "two"})],
               back=[REMOVE_NAMESPACE]),
     Operation("ns create", NAMESPACE, back=[REMOVE_NAMESPACE]),
-    Operation("ns rm", ("DELETE", "/v1/namespaces/x"), before=[NAMESPACE]),
-    Operation("ns rm -f", REMOVE_NAMESPACE, before=[CONNECT, PUBLISH, PUBLISH_UDP]),
+    Operation("ns rm", ("DELETE", "/v1/namespaces/x"), before=[NAMESPACE], gone="/run/netns/x"),
+    Operation("ns rm -f", REMOVE_NAMESPACE, before=[CONNECT, PUBLISH, PUBLISH_UDP], gone="/run/netns/x"),
     Operation("connect", CONNECT, before=[NAMESPACE], back=[REMOVE_NAMESPACE]),
     Operation("connect, creating the namespace", CONNECT, back=[REMOVE_NAMESPACE]),
     Operation("connect to a second network", ("POST", "/v1/endpoints", {"network": "b", "namespace": "web", "addresses": ["10.2.0.9"]}),
@@ -54,6 +55,6 @@ OPERATIONS = [
     Operation("unpublish a pending port", UNPUBLISH, before=[CONNECT, PUBLISH, DISCONNECT], back=[REMOVE_NAMESPACE]),
     Operation("unpublish", UNPUBLISH, before=[CONNECT, PUBLISH], back=[REMOVE_NAMESPACE]),
     Operation("unpublish udp", UNPUBLISH, before=[CONNECT, PUBLISH_UDP], back=[REMOVE_NAMESPACE]),
-    Operation("release of a removed namespace", (), before=[CONNECT, PUBLISH], by_hand=remove_by_hand),
+    Operation("release of a removed namespace", (), before=[CONNECT, PUBLISH], back=[UNPUBLISH], by_hand=remove_by_hand),
 ]
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

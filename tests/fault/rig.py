@@ -37,9 +37,9 @@ class Died(Exception):
 
 
 class Rig:
-    def __init__(self, base=True):
+    def __init__(self, base=True, netd=FAULTY):
         self.host = Host()
-        self.host.netd = FAULTY
+        self.host.netd = netd
         self.control = Control(self.host.dir / "control")
         self.look = None
         try:
@@ -168,7 +168,9 @@ class Rig:
 
 def names(lists, rows):
     """What is dealt out, and what to call it instead."""
-    found = {row["instance"]: "instance" for row in rows.get("meta", [])}
+    found = {}
+    for row in rows.get("meta", []):
+        found |= {row["instance"]: "instance", row["boot_id"]: "boot"}
     for network in rows.get("networks", []):
         found[network["mac"]] = f"mac of {network['name']}"
         found[network["id"]] = f"id of {network['name']}"

@@ -1,7 +1,5 @@
 """Starts of the daemon: with nothing to do, with much to repair, after a reboot, and the very first one."""
 
-import shutil
-
 from fault.control import MEMORY
 from fault.rig import DEADLINE, Rig
 from fault.trial import COUNT, PLACES
@@ -35,8 +33,8 @@ def reboot(rig):
 def erase(rig):
     """No netd was ever here."""
     rig.host.run(NETD, "--cleanup", "--purge")
-    shutil.rmtree(rig.host.state)
-    rig.host.state.mkdir()
+    for path in rig.host.state.iterdir():
+        path.unlink()
 
 
 START = {"start, nothing to do": nothing, "start, much to repair": damage, "start after a reboot": reboot, "first start": erase}

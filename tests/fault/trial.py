@@ -56,11 +56,14 @@ class Trial:
     def close(self):
         self.rig.close()
 
+    def make_rig(self):
+        return Rig()
+
     def renew(self):
         """A new host: the one before is not to be trusted any more."""
         if self.rig:
             self.rig.close()
-        self.rig = Rig()
+        self.rig = self.make_rig()
         self.now = self.rig.settled()  # None: it is not known
         self.base = self.now[True]
         self.before = None  # what is there when the operation begins, while it still is
@@ -128,12 +131,19 @@ class Trial:
         control.arm(point, groups)
         try:
             answer = self.perform()
+            self.check_held(answer)
         except Died:
             answer = None
         if not point.lasting or self.operation.by_hand:
             wait_for(lambda: control.hits or not self.rig.host.daemon.running() or self.is_over(), "the operation is over", DEADLINE)
         control.disarm()
         return answer
+
+    def check_held(self, answer):
+        """What a removal could not finish is said in its answer."""
+        gone = self.operation.gone
+        if answer and answer.status < 300 and gone and self.rig.host.file(gone).exists():
+            assert any("still held" in warning for warning in answer.body["warnings"]), f"{gone} is still there: {answer.body}"
 
     def reach_end(self, what):
         self.rig.wait_state(self.end, what, alike=True)
@@ -222,3 +232,12 @@ def some(points, most):
     points = list(points)
     step = max(1, len(points) / most)
     return [points[int(i * step)] for i in range(min(most, len(points)))]
+
+
+def try_sample(operation):
+    trial = Trial(operation, retry=10)
+    try:
+        trial.run(sample(trial))
+    finally:
+        trial.close()
+    assert not trial.failed, "\n\n".join(f"{attempt}: {point}: {why}" for attempt, point, why in trial.failed)

@@ -1,0 +1,55 @@
+"""The second form, independent of the seam: strace puts an errno into system calls of the real daemon, as it is released, those of
+SQLite and of the other libraries among them."""
+
+import errno
+import signal
+from pathlib import Path
+
+import pytest
+
+from fault.control import FAIL, Call, Point
+from fault.operations import BY_NAME
+from fault.rig import Rig
+from fault.trial import Trial
+from lib.host import NETD
+from lib.wait import wait_for
+
+# which of them fails, counted in each thread from when strace came
+SYSCALLS = {"sendto": ("ENOBUFS", (1, 4, 6)), "recvmsg": ("ENOMEM", (2, 5)), "openat": ("EMFILE", (1, 3)), "socket": ("ENFILE", (1, 2)),
+            "setns": ("ENOMEM", (1,)), "fdatasync": ("EIO", (1,)), "pwrite64": ("ENOSPC", (1, 3)), "ioctl": ("ENOMEM", (1, 2))}
+NAMES = ["network create", "connect, creating the namespace", "publish tcp", "ns rm -f", "disconnect"]
+
+
+class Traced(Trial):
+    def make_rig(self):
+        return Rig(netd=NETD)
+
+    def attempt(self, point, groups):
+        host, output = self.rig.host, self.rig.host.dir / "strace"
+        self.prepare()
+        status = Path(f"/proc/{host.daemon.pid}/status")
+        inner = status.read_text().split("NSpid:")[1].split("\n")[0].split()[-1]
+        inject = f"inject={point.call.name}:error={errno.errorcode[point.errnum]}:when={point.call.number}"
+        with host.spawn("strace", "-f", "-qq", "-o", output, "-e", f"trace={point.call.name}", "-e", inject, "-p", inner) as strace:
+            wait_for(lambda: "TracerPid:\t0\n" not in status.read_text(), "strace has the daemon")
+            answer = self.perform()
+            strace.signal(signal.SIGTERM)
+            strace.wait()
+        self.rig.control.set("hits", output.read_text().count("(INJECTED)"))
+        return answer
+
+
+def points():
+    for name, (error, numbers) in SYSCALLS.items():
+        for number in numbers:
+            yield "fail", Point(Call(number, name, 0, -1, 0, 0), FAIL, getattr(errno, error))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_released_daemon_holds_against_strace(name, tell_points):
+    trial = Traced(BY_NAME[name]._replace(name=f"{name} (strace)"), retry=3)
+    try:
+        trial.run(points())
+    finally:
+        trial.close()
+    assert not trial.failed, "\n\n".join(f"{attempt}: {point}: {why}" for attempt, point, why in trial.failed)
