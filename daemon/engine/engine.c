@@ -48,20 +48,17 @@ static int touch_unidentified(struct model *fork, struct error *err)
 static int repair_again(struct engine *engine, struct error *err)
 {
 	struct model *fork = model_fork(engine->model);
-	struct error commit_err = {0};
-	int r = fork ? touch_unidentified(fork, err) : error_memory(err), committed;
+	int r = fork ? touch_unidentified(fork, err) : error_memory(err);
+	struct error said;
 
 	if (r < 0) {
 		model_free(fork);
 		return r;
 	}
 	r = repair(engine, fork, err);
-	committed = engine_commit(engine, fork, r < 0 ? &commit_err : err);
-	if (committed < 0)
-		model_free(fork);
-	else
-		model_merge(fork, engine->model);
-	return r < 0 ? r : committed;
+	engine_commit(engine, fork, &said); /* else all of this is done again when it works */
+	model_merge(fork, engine->model);
+	return r;
 }
 
 static void on_reconcile(evutil_socket_t fd, short what, void *arg)
@@ -76,9 +73,14 @@ static void on_reconcile(evutil_socket_t fd, short what, void *arg)
 	event_add(engine->reconcile, &later);
 }
 
+static void on_recover(evutil_socket_t fd, short what, void *arg)
+{
+	engine_recover(arg);
+}
+
 static int open_model(struct engine *engine, const char *state_dir, struct error *err)
 {
-	int r = store_open(&engine->store, state_dir, err);
+	int r = store_open(&engine->store, state_dir, engine->runtime_dir, err);
 
 	if (r < 0)
 		return r;
@@ -135,7 +137,9 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	engine->turn = event_new(config->base, -1, 0, on_turn, engine);
 	engine->reap = event_new(config->base, -1, 0, on_reap, engine);
 	engine->reconcile = event_new(config->base, -1, 0, on_reconcile, engine);
-	r = engine->runtime_dir && engine->turn && engine->reap && engine->reconcile
+	engine->recover = event_new(config->base, -1, 0, on_recover, engine);
+	r = engine->runtime_dir && engine->turn && engine->reap && engine->reconcile &&
+	                    engine->recover
 	            ? open_model(engine, config->state_dir, err)
 	            : error_memory(err);
 	if (r == 0)
@@ -155,30 +159,42 @@ static int settle_and_repair(struct engine *engine, struct model *fork, struct e
 	struct error repair_err = {0};
 	int r = engine_settle(engine, fork, err);
 
-	if (r < 0)
-		return r;
-	if (repair(engine, fork, &repair_err) < 0) {
+	if (r == 0 && repair(engine, fork, &repair_err) < 0) {
 		log_error("repair: %s; netd runs, and tries again", repair_err.text);
 		event_add(engine->reconcile, &(const struct timeval){.tv_sec = 10});
 	}
-	return engine_commit(engine, fork, err);
+	return r;
 }
 
-int engine_start(struct engine *engine, struct error *err)
+int engine_begin(struct engine *engine, struct error *err)
 {
 	struct model *fork = model_fork(engine->model);
-	int r = fork ? drift_open(&engine->drift, engine, err) : error_memory(err);
+	int r = fork ? settle_and_repair(engine, fork, err) : error_memory(err);
+	struct error said;
 
-	kernel_keep_owner(engine->kernel);
-	if (r == 0)
-		r = watch_open(&engine->watch, engine, err);
-	if (r == 0)
-		r = settle_and_repair(engine, fork, err);
 	if (r < 0) {
 		model_free(fork);
 		return r;
 	}
+	/* The next start would find the same, and do the same. */
+	engine_commit(engine, fork, &said);
 	model_merge(fork, engine->model);
+	return 0;
+}
+
+int engine_start(struct engine *engine, struct error *err)
+{
+	int r = drift_open(&engine->drift, engine, err);
+
+	kernel_keep_owner(engine->kernel);
+	if (r == 0)
+		r = watch_open(&engine->watch, engine, err);
+	if (r < 0)
+		return r;
+	engine_look_at_store(engine);
+	r = engine_begin(engine, err);
+	if (r < 0)
+		return r;
 	engine_announce(engine, &(const struct announcement){.kind = ANNOUNCE_START},
 	        "networks: %u, namespaces: %u, published ports: %u; changes to the kernel: %lu",
 	        model_count(engine->model, TABLE_NETWORKS),
@@ -192,7 +208,7 @@ int engine_start(struct engine *engine, struct error *err)
 struct engine *engine_close(struct engine *engine)
 {
 	struct event *events[] = {engine ? engine->turn : NULL, engine ? engine->reap : NULL,
-	        engine ? engine->reconcile : NULL};
+	        engine ? engine->reconcile : NULL, engine ? engine->recover : NULL};
 
 	if (!engine)
 		return NULL;

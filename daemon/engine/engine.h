@@ -81,6 +81,8 @@ void engine_listen(struct engine *engine, engine_hears *hears, void *arg);
 /* For lists and inspection. */
 const struct model *engine_model(const struct engine *engine);
 struct kernel *engine_kernel(struct engine *engine);
+/* Why no change is taken at present; NULL where changes are taken. */
+const struct error *engine_refused(const struct engine *engine);
 
 /* `netd --cleanup`: removes all that any netd ever made on this host, without a database. With
  * `out`, writes the commands that would do it instead. Goes on after a failure; *err has the first.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "daemon/engine/engine.h"
-#include "daemon/kernel/events.h"
+#include "daemon/kernel/monitor.h"
 #include "daemon/kernel/kernel.h"
 #include "daemon/model/facts.h"
 #include "daemon/store/store.h"
@@ -43,7 +43,14 @@ struct engine {
 	struct event *turn;      /* runs the queue */
 	struct event *reap;      /* works off tombstones */
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
-	unsigned reap_pause;     /* milliseconds until failed tombstones are tried again */
+	unsigned reap_pause;     /* milliseconds until held tombstones are tried again */
+	uint64_t reap_due;       /* when the next of them are tried; of CLOCK_MONOTONIC */
+	char reap_key[KEY_SIZE]; /* the last of them that was tried */
+	struct event *recover;   /* asks the store again, while changes are refused */
+	unsigned recover_pause;  /* seconds */
+	bool refusing;           /* the store takes no commit; `refused` says why */
+	bool landed;             /* a commit that was reported as failed reached the disk */
+	struct error refused;
 	struct gone gone;
 	struct gone held; /* tombstones that failed, and were announced so */
 	engine_hears *hears;
@@ -57,14 +64,32 @@ struct engine {
 /* Renders what the fork touches, applies the difference, commits, and merges the fork (which it
  * takes over, also on failure). On failure kernel, database and model are as before. */
 int engine_change(struct engine *engine, struct model *fork, struct error *err);
-/* Commits the fork, unless nothing in it is stored. */
-int engine_commit(struct engine *engine, const struct model *fork, struct error *err);
 /* A created namespace's identity is known once it exists, and is committed with it: fills it in for
  * those that the fork touches. Goes on after a failure; *err has the first. */
 int engine_identify(struct engine *engine, struct model *fork, struct error *err);
 /* The commands that engine_change() would stand for, final steps included; *ret is the caller's to
  * free. */
 int engine_preview(struct engine *engine, const struct model *fork, char **ret, struct error *err);
+
+/* --- engine.c --- */
+
+/* Settles what a start brings, makes the kernel what the model says, and commits. What could not be
+ * repaired is tried again later; what could not be committed is, too, and changes are refused until
+ * then. */
+int engine_begin(struct engine *engine, struct error *err);
+
+/* --- commit.c --- */
+
+/* Commits the fork, unless nothing in it is stored. Once that has failed, changes are refused until
+ * engine_recover() succeeds. */
+int engine_commit(struct engine *engine, const struct model *fork, struct error *err);
+/* Whether engine_commit() refuses it already now, before anything is done. */
+int engine_can_commit(const struct engine *engine, const struct model *fork, struct error *err);
+/* Whether the store was opened for writing; else changes are refused. */
+void engine_look_at_store(struct engine *engine);
+/* While changes are refused: asks the store again, and if it works, begins anew with what it says.
+ * No fork of the model may live meanwhile. */
+void engine_recover(struct engine *engine);
 
 /* --- announce.c --- */
 
@@ -120,7 +145,7 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
  * veth pairs to the timer. What is still held is said in `answers` of requests that named it.
  */
 void engine_reap(struct engine *engine, struct pendings *answers);
-/* The timer: up to one group of veth pairs, then what has failed before. */
+/* The timer: up to one group of what is new, or else of what is held. */
 void engine_reap_later(struct engine *engine);
 /* Takes what is gone out of the fork. */
 int engine_bury(struct engine *engine, struct model *fork, struct error *err);
@@ -191,7 +216,7 @@ int hearing_open(
 struct hearing *hearing_close(struct hearing *hearing);
 /* The host has this number for a namespace of netd's. */
 void hearing_know(struct hearing *hearing, int nsid, const char *name);
-/* Something happened in a namespace; an events_each. */
+/* Something happened in a namespace; an monitor_each. */
 void hearing_hear(const struct happening *happening, void *arg);
 /* The end of a burst, or of as much of it as is read at once: `more` waits. */
 void hearing_settle(struct hearing *hearing, bool more);

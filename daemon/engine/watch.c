@@ -25,12 +25,12 @@
 
 struct watch {
 	struct engine *engine;
-	struct events *events;
+	struct monitor *monitor;
 	struct hearing *hearing; /* of namespaces */
 	int inotify, netns_wd;
 	char own[IFNAMSIZ];       /* a link of netd's that this burst of events tells of */
 	char looked_at[KEY_SIZE]; /* the network whose switches were looked at last */
-	struct event *on_events[EVENT_SOURCES], *on_inotify, *refresh, *look;
+	struct event *on_events[MONITOR_SOURCES], *on_inotify, *refresh, *look;
 };
 
 static void refresh_soon(struct watch *watch)
@@ -221,57 +221,57 @@ static void on_host(const struct happening *happening, void *arg)
 }
 
 /* Events were lost: everything is looked at. */
-static void lost(struct watch *watch, enum event_source source)
+static void lost(struct watch *watch, enum monitor_source source)
 {
 	struct error err = {0};
 
 	log_info("events of the kernel were lost: everything they tell of is looked at");
 	switch (source) {
-	case EVENTS_HOST:
+	case MONITOR_HOST:
 		refresh_soon(watch);
 		look_at_namespaces(watch);
 		drift_host(watch->engine->drift);
-		if (events_prime(watch->events, on_host, watch, &err) < 0)
+		if (monitor_prime(watch->monitor, on_host, watch, &err) < 0)
 			log_warning("%s", err.text);
 		break;
-	case EVENTS_INSIDE:
+	case MONITOR_INSIDE:
 		hearing_lost(watch->hearing);
 		break;
-	case EVENTS_RULES:
+	case MONITOR_RULES:
 		drift_rules(watch->engine->drift, 0, "");
 		break;
-	case EVENT_SOURCES:
+	case MONITOR_SOURCES:
 		break;
 	}
 }
 
-static void on_source(struct watch *watch, enum event_source source)
+static void on_source(struct watch *watch, enum monitor_source source)
 {
-	events_each *each = source == EVENTS_INSIDE ? hearing_hear : on_host;
-	void *arg = source == EVENTS_INSIDE ? (void *)watch->hearing : watch;
+	monitor_each *each = source == MONITOR_INSIDE ? hearing_hear : on_host;
+	void *arg = source == MONITOR_INSIDE ? (void *)watch->hearing : watch;
 	int r;
 
 	watch->own[0] = '\0';
-	r = events_read(watch->events, source, READ_MAX, each, arg);
+	r = monitor_read(watch->monitor, source, READ_MAX, each, arg);
 	if (r == -ENOBUFS)
 		lost(watch, source);
-	if (source == EVENTS_INSIDE)
+	if (source == MONITOR_INSIDE)
 		hearing_settle(watch->hearing, r >= READ_MAX);
 }
 
 static void on_host_events(evutil_socket_t fd, short what, void *arg)
 {
-	on_source(arg, EVENTS_HOST);
+	on_source(arg, MONITOR_HOST);
 }
 
 static void on_inside_events(evutil_socket_t fd, short what, void *arg)
 {
-	on_source(arg, EVENTS_INSIDE);
+	on_source(arg, MONITOR_INSIDE);
 }
 
 static void on_rules_events(evutil_socket_t fd, short what, void *arg)
 {
-	on_source(arg, EVENTS_RULES);
+	on_source(arg, MONITOR_RULES);
 }
 
 /* --- files --- */
@@ -326,14 +326,14 @@ static int open_inotify(struct watch *watch, struct error *err)
 
 static int add_sources(struct watch *watch)
 {
-	static const event_callback_fn callbacks[EVENT_SOURCES] = {
-	        [EVENTS_HOST] = on_host_events,
-	        [EVENTS_INSIDE] = on_inside_events,
-	        [EVENTS_RULES] = on_rules_events,
+	static const event_callback_fn callbacks[MONITOR_SOURCES] = {
+	        [MONITOR_HOST] = on_host_events,
+	        [MONITOR_INSIDE] = on_inside_events,
+	        [MONITOR_RULES] = on_rules_events,
 	};
 
-	for (int source = 0; source < EVENT_SOURCES; source++) {
-		int fd = events_fd(watch->events, (enum event_source)source);
+	for (int source = 0; source < MONITOR_SOURCES; source++) {
+		int fd = monitor_fd(watch->monitor, (enum monitor_source)source);
 
 		if (fd < 0)
 			continue;
@@ -357,7 +357,7 @@ static int add_events(struct watch *watch, struct error *err)
 	if (!watch->on_inotify || !watch->refresh || !watch->look || add_sources(watch) < 0 ||
 	        event_add(watch->on_inotify, NULL) < 0 || event_add(watch->look, &interval) < 0)
 		return error_memory(err);
-	return hearing_open(&watch->hearing, watch->engine, watch->on_events[EVENTS_INSIDE], err);
+	return hearing_open(&watch->hearing, watch->engine, watch->on_events[MONITOR_INSIDE], err);
 }
 
 int watch_open(struct watch **ret, struct engine *engine, struct error *err)
@@ -369,7 +369,7 @@ int watch_open(struct watch **ret, struct engine *engine, struct error *err)
 		return error_memory(err);
 	watch->engine = engine;
 	watch->inotify = -1;
-	r = events_open(&watch->events, engine->kernel, err);
+	r = monitor_open(&watch->monitor, engine->kernel, err);
 	if (r == 0)
 		r = open_inotify(watch, err);
 	if (r == 0)
@@ -388,7 +388,7 @@ int watch_start(struct watch *watch, struct error *err)
 	if (watch->netns_wd < 0)
 		watch_netns_dir(watch);
 	look_at_namespaces(watch);
-	return events_prime(watch->events, on_host, watch, err);
+	return monitor_prime(watch->monitor, on_host, watch, err);
 }
 
 struct watch *watch_close(struct watch *watch)
@@ -402,10 +402,10 @@ struct watch *watch_close(struct watch *watch)
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])
 			event_free(events[i]);
-	for (int source = 0; source < EVENT_SOURCES; source++)
+	for (int source = 0; source < MONITOR_SOURCES; source++)
 		if (watch->on_events[source])
 			event_free(watch->on_events[source]);
-	events_close(watch->events);
+	monitor_close(watch->monitor);
 	closep(&watch->inotify);
 	free(watch);
 	return NULL;

@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -436,8 +437,9 @@ class Host(Place):
         """An HTTP connection to the daemon's socket."""
         made = http.client.HTTPConnection("netd", timeout=deadline)
         made.sock = socket.socket(socket.AF_UNIX)
+        made.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(deadline), 0))
+        made.sock.connect(f"/proc/{self.pid}/root/run/netd/netd.sock")  # waits while others are ahead, where settimeout() would fail
         made.sock.settimeout(deadline)
-        made.sock.connect(f"/proc/{self.pid}/root/run/netd/netd.sock")
         return made
 
     def http(self, method, path, body=None, raw=None):

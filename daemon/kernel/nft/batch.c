@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 
 #include "daemon/kernel/nft/internal.h"
+#include "daemon/kernel/talk.h"
 #include "lib/cleanup.h"
 
 #include <assert.h>
@@ -252,6 +253,8 @@ static int read_answers(struct nft *nft, const struct wire *wire, struct verdict
 			return -errno;
 		if (received < 0 || from.nl_pid != 0)
 			continue;
+		if (!talk_is_whole(buffer, (size_t)received))
+			return -EBADMSG;
 		for (; mnl_nlmsg_ok(header, size); header = mnl_nlmsg_next(header, &size))
 			read_answer(header, wire, ret);
 	}

@@ -9,14 +9,14 @@
 
 #include <net/if.h>
 
-struct events;
+struct monitor;
 
 /* Each is a socket of its own, so that a flood in one does not drown what the others say. */
-enum event_source {
-	EVENTS_HOST,
-	EVENTS_INSIDE, /* namespaces that have a number in the host */
-	EVENTS_RULES,
-	EVENT_SOURCES,
+enum monitor_source {
+	MONITOR_HOST,
+	MONITOR_INSIDE, /* namespaces that have a number in the host */
+	MONITOR_RULES,
+	MONITOR_SOURCES,
 };
 
 enum event_kind {
@@ -50,15 +50,15 @@ struct happening {
 
 /* Listens from now on. Where the kernel does not let netd hear other namespaces (no
  * CAP_NET_BROADCAST), it hears the host only, and says so in the log. */
-int events_open(struct events **ret, struct kernel *kernel, struct error *err);
-struct events *events_close(struct events *events);
+int monitor_open(struct monitor **ret, struct kernel *kernel, struct error *err);
+struct monitor *monitor_close(struct monitor *monitor);
 /* To wait for; -1: this one does not listen. */
-int events_fd(const struct events *events, enum event_source source);
+int monitor_fd(const struct monitor *monitor, enum monitor_source source);
 
-typedef void events_each(const struct happening *happening, void *arg);
+typedef void monitor_each(const struct happening *happening, void *arg);
 /* Reads what waits, up to about `most` messages. Returns how many there were, or -ENOBUFS: some
  * were lost, and everything is to be looked at. */
-int events_read(struct events *events, enum event_source source, unsigned most, events_each *each,
-        void *arg);
+int monitor_read(struct monitor *monitor, enum monitor_source source, unsigned most,
+        monitor_each *each, void *arg);
 /* Tells of every interface of the host as if it had just changed. */
-int events_prime(struct events *events, events_each *each, void *arg, struct error *err);
+int monitor_prime(struct monitor *monitor, monitor_each *each, void *arg, struct error *err);

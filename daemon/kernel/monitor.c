@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 
-#include "daemon/kernel/events.h"
+#include "daemon/kernel/monitor.h"
 
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/nft.h"
@@ -31,17 +31,17 @@
 #define ROOM       (4 << 20) /* bytes of a socket's queue */
 #define ATTRIBUTES 80        /* types of attributes that are told apart: more than are asked for */
 
-struct events {
+struct monitor {
 	struct kernel *kernel;
-	struct mnl_socket *sockets[EVENT_SOURCES];
+	struct mnl_socket *sockets[MONITOR_SOURCES];
 	bool touched; /* the commit that is being told changed a table of netd's */
 };
 
 /* One reading. */
 struct reading {
-	struct events *events;
+	struct monitor *monitor;
 	int nsid;
-	events_each *each;
+	monitor_each *each;
 	void *arg;
 };
 
@@ -220,17 +220,17 @@ static void read_commit(const struct nlmsghdr *header, struct happening *ret)
 static int take_rules(const struct nlmsghdr *header, void *arg)
 {
 	const struct reading *reading = arg;
-	struct events *events = reading->events;
+	struct monitor *monitor = reading->monitor;
 	struct happening happening = {
 	        .kind = EVENT_RULES, .nsid = -1, .peer_nsid = -1, .alias = ""};
 
 	if (header->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
-	        header->nlmsg_pid == nft_port(events->kernel->nft))
+	        header->nlmsg_pid == nft_port(monitor->kernel->nft))
 		return MNL_CB_OK;
 	if ((header->nlmsg_type & 0xff) != NFT_MSG_NEWGEN) {
-		events->touched |= is_own_table(header);
-	} else if (events->touched) {
-		events->touched = false;
+		monitor->touched |= is_own_table(header);
+	} else if (monitor->touched) {
+		monitor->touched = false;
 		read_commit(header, &happening);
 		reading->each(&happening, reading->arg);
 	}
@@ -243,12 +243,12 @@ static const struct listening {
 	const char *what;
 	int bus;
 	int groups[6];
-} listenings[EVENT_SOURCES] = {
-        [EVENTS_HOST] = {"rtnetlink's events", NETLINK_ROUTE,
+} listenings[MONITOR_SOURCES] = {
+        [MONITOR_HOST] = {"rtnetlink's events", NETLINK_ROUTE,
                 {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF}},
-        [EVENTS_INSIDE] = {"the events of namespaces", NETLINK_ROUTE,
+        [MONITOR_INSIDE] = {"the events of namespaces", NETLINK_ROUTE,
                 {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE}},
-        [EVENTS_RULES] = {"nf_tables' events", NETLINK_NETFILTER, {NFNLGRP_NFTABLES}},
+        [MONITOR_RULES] = {"nf_tables' events", NETLINK_NETFILTER, {NFNLGRP_NFTABLES}},
 };
 
 static int join(struct mnl_socket *socket, const struct listening *listening, struct error *err)
@@ -267,7 +267,7 @@ static int join(struct mnl_socket *socket, const struct listening *listening, st
 	return 0;
 }
 
-static int open_source(struct events *events, enum event_source source, struct error *err)
+static int open_source(struct monitor *monitor, enum monitor_source source, struct error *err)
 {
 	const struct listening *listening = &listenings[source];
 	struct mnl_socket *socket = mnl_socket_open2(listening->bus, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -275,7 +275,7 @@ static int open_source(struct events *events, enum event_source source, struct e
 
 	if (!socket)
 		return error_set(err, ERROR_KERNEL, errno, "open a socket for %s", listening->what);
-	if (source == EVENTS_INSIDE &&
+	if (source == MONITOR_INSIDE &&
 	        mnl_socket_setsockopt(socket, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) < 0) {
 		log_warning(
 		        "listen to the events of namespaces: %s; what is changed inside them is "
@@ -284,41 +284,41 @@ static int open_source(struct events *events, enum event_source source, struct e
 		mnl_socket_close(socket);
 		return 0;
 	}
-	events->sockets[source] = socket;
+	monitor->sockets[source] = socket;
 	return join(socket, listening, err);
 }
 
-int events_open(struct events **ret, struct kernel *kernel, struct error *err)
+int monitor_open(struct monitor **ret, struct kernel *kernel, struct error *err)
 {
-	struct events *events = calloc(1, sizeof(*events));
-	int r = events ? 0 : error_memory(err);
+	struct monitor *monitor = calloc(1, sizeof(*monitor));
+	int r = monitor ? 0 : error_memory(err);
 
 	if (r == 0)
-		events->kernel = kernel;
-	for (int source = 0; r == 0 && source < EVENT_SOURCES; source++)
-		r = open_source(events, (enum event_source)source, err);
+		monitor->kernel = kernel;
+	for (int source = 0; r == 0 && source < MONITOR_SOURCES; source++)
+		r = open_source(monitor, (enum monitor_source)source, err);
 	if (r < 0) {
-		events_close(events);
+		monitor_close(monitor);
 		return r;
 	}
-	*ret = events;
+	*ret = monitor;
 	return 0;
 }
 
-struct events *events_close(struct events *events)
+struct monitor *monitor_close(struct monitor *monitor)
 {
-	if (!events)
+	if (!monitor)
 		return NULL;
-	for (int source = 0; source < EVENT_SOURCES; source++)
-		if (events->sockets[source])
-			mnl_socket_close(events->sockets[source]);
-	free(events);
+	for (int source = 0; source < MONITOR_SOURCES; source++)
+		if (monitor->sockets[source])
+			mnl_socket_close(monitor->sockets[source]);
+	free(monitor);
 	return NULL;
 }
 
-int events_fd(const struct events *events, enum event_source source)
+int monitor_fd(const struct monitor *monitor, enum monitor_source source)
 {
-	return events->sockets[source] ? mnl_socket_get_fd(events->sockets[source]) : -1;
+	return monitor->sockets[source] ? mnl_socket_get_fd(monitor->sockets[source]) : -1;
 }
 
 /* The namespace that a message came from; -1: the host. */
@@ -365,18 +365,18 @@ static ssize_t receive(int fd, void *buffer, size_t size, int *nsid)
 	return length;
 }
 
-int events_read(struct events *events, enum event_source source, unsigned most, events_each *each,
-        void *arg)
+int monitor_read(struct monitor *monitor, enum monitor_source source, unsigned most,
+        monitor_each *each, void *arg)
 {
 	_Alignas(struct nlmsghdr) char buffer[32768];
-	struct reading reading = {.events = events, .each = each, .arg = arg};
-	mnl_cb_t take = source == EVENTS_RULES ? take_rules : take_rtnl;
+	struct reading reading = {.monitor = monitor, .each = each, .arg = arg};
+	mnl_cb_t take = source == MONITOR_RULES ? take_rules : take_rtnl;
 	unsigned count = 0;
 	bool lost = false;
 
 	while (count < most) {
 		ssize_t size =
-		        receive(events_fd(events, source), buffer, sizeof(buffer), &reading.nsid);
+		        receive(monitor_fd(monitor, source), buffer, sizeof(buffer), &reading.nsid);
 
 		if (size == -ENOBUFS)
 			lost = true;
@@ -384,17 +384,17 @@ int events_read(struct events *events, enum event_source source, unsigned most, 
 			break;
 		count++;
 		/* What the host's own socket tells needs not be told twice. */
-		if (size > 0 && (source == EVENTS_INSIDE) == (reading.nsid >= 0))
+		if (size > 0 && (source == MONITOR_INSIDE) == (reading.nsid >= 0))
 			mnl_cb_run(buffer, (size_t)size, 0, 0, take, &reading);
 	}
 	return lost ? -ENOBUFS : (int)count;
 }
 
-int events_prime(struct events *events, events_each *each, void *arg, struct error *err)
+int monitor_prime(struct monitor *monitor, monitor_each *each, void *arg, struct error *err)
 {
 	_Alignas(struct nlmsghdr) char buffer[TALK_SIZE];
 	struct nlmsghdr *request = talk_start(buffer, RTM_GETLINK, NLM_F_DUMP);
-	struct reading reading = {.events = events, .nsid = -1, .each = each, .arg = arg};
+	struct reading reading = {.monitor = monitor, .nsid = -1, .each = each, .arg = arg};
 	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(request, sizeof(*link));
 	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	int r = socket ? 0 : -errno;
