@@ -220,6 +220,7 @@ def test_traffic_and_clients_notice_no_restart(web):
                 stream.wait(deadline=60)
         assert [(datagrams.missing(), stream.error) for stream, datagrams in flows] == [([], None)] * 2
     assert callers.refused == [], "the socket is always there"
+    assert callers.cut <= 1, "and who was accepted is answered, unless netd was killed"
 
 
 def test_the_group_administers_the_network_and_no_one_else(machine):
