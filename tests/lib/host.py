@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("NETD_BUILD", ROOT / "build")).resolve()
 NETD = BUILD / "daemon" / "netd"
 NETD_CTL = BUILD / "cli" / "netd-ctl"
+SANITIZED = NETD.exists() and b"__asan_init" in NETD.read_bytes()
 AGENT = Path(__file__).with_name("agent.py")
 START_DEADLINE = 10.0
 COMMAND_DEADLINE = 30.0
