@@ -55,7 +55,7 @@ class Asking:
     """Someone else's requests, one after the other; each must be answered."""
 
     def __init__(self, host):
-        self.host, self.stopping, self.took, self.problem = host, False, [], None
+        self.host, self.stopping, self.count, self.problem = host, False, 0, None
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -66,10 +66,10 @@ class Asking:
         try:
             while not self.stopping:
                 for method, path, sent in requests:
-                    start = time.monotonic()
                     answer = self.host.http(method, path, sent)
-                    self.took.append(time.monotonic() - start)
+                    self.count += 1
                     assert answer.status in (200, 201), answer
+                    time.sleep(0.03)
         except Exception as error:
             self.problem = error
 
@@ -77,7 +77,7 @@ class Asking:
         self.stopping = True
         self.thread.join()
         assert self.problem is None, f"a request was not answered: {self.problem!r}\n{self.host.log()[-2000:]}"
-        assert len(self.took) > 3
+        assert self.count > 3
 
 
 def ticks(host):
@@ -159,7 +159,7 @@ def test_links_of_a_tenant_are_not_touched(built, out):
     with others_notice_nothing(built, out):
         built.ns("web").run("ip addr flush dev eth0")
         healed(built, out)
-        built.restart_daemon()
+    built.restart_daemon()
     assert not before.diff(built.snapshot(inside=True, without=OWN))
 
 
@@ -168,12 +168,12 @@ def test_a_name_that_the_tenant_took_is_said_and_waited_for(built, out):
     with others_notice_nothing(built, out):
         with built.paused_daemon():
             built.ns("web").shell("ip link del eth0; ip link add eth0 type bridge")
-        wait_for(lambda: "eth0" in built.log() and "tried again" in built.log(), lambda: f"it is said\n{built.log()}")
+        wait_for(lambda: "eth0" in built.log() and "tried again" in built.log(), lambda: f"it is said\n{built.log()[-2000:]}")
         time.sleep(4)  # in which it is tried again
         assert built.ns("web").run("ip link show eth0 type bridge").stdout
         built.ns("web").run("ip link del eth0")
         healed(built, out)
-    assert len(re.findall("tried again", built.log())) == 1, built.log()
+    assert len(re.findall("tried again", built.log())) == 1, built.log()[-2000:]
 
 
 # --- again and again ---
@@ -211,7 +211,7 @@ def test_a_flood_is_the_tenants_own_trouble(built, out, kind):
         built.ns("web").shell("for i in $(seq 0 49); do ip link del mine$i || :; done; ip link set eth0 alias ''; ip addr del 10.9.7.1/32 dev eth0 || :",
                               check=False)
         healed(built, out)
-    assert len(re.findall("does not watch", built.log())) <= 1, built.log()
+    assert len(re.findall("does not watch", built.log())) <= 1, built.log()[-2000:]
 
 
 def test_a_flood_hides_nothing_that_happens_to_others(built, out):
