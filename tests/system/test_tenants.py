@@ -102,7 +102,6 @@ def others_notice_nothing(host, out):
         stream.wait(deadline=30)
         assert (beside.missing(), away.missing()) == ([], [])
     share = (ticks(host) - used) / (time.monotonic() - start)
-    print(f"share {share:.2f} resident {resident(host) >> 20} MB")
     said = [line for line in host.log().splitlines()[lines:] if "publish" not in line]
     assert len(said) < 40, "\n".join(said)
     assert share < CPU_MAX, said
@@ -252,3 +251,38 @@ def test_thousands_of_things_are_the_tenants_own_trouble(built, out, kind):
     assert "changes to the kernel: 2" in built.log(), "nothing but the claims"
     if not SANITIZED:
         assert resident(built) < RESIDENT_MAX
+
+
+def test_a_start_during_a_flood_repairs_the_others(built, out):
+    """The list of a tenant's addresses changes while it is read."""
+    built.ns("web").run("ip", "-force", "-batch", "-", deadline=120,
+                        stdin="".join(f"addr add 10.100.{i // 250}.{i % 250}/32 dev eth0\n" for i in range(3000)))
+    with flood(built, FLOODS["addresses"]):
+        built.stop_daemon()
+        built.shell(f"ip link set {built.outer['far']} nomaster; ip -n far addr flush dev eth0")
+        built.start_daemon(deadline=30)
+        wait_for(lambda: (answer := out.ask("tcp", "192.0.2.1", 9090, timeout=1.0)) and answer.tag == "far",
+                 lambda: f"the other namespace is healed\n{built.log()[-2000:]}", HEALS)
+    built.ns("web").run("ip addr flush dev eth0")
+    healed(built, out)
+
+
+def test_a_namespace_of_another_user_is_healed_too(built, out):
+    """Its links on the host, and what is inside as far as netd may."""
+    built.shell("""
+        touch /run/netns/theirs
+        unshare --user --map-root-user --net sleep 60 & pid=$!
+        while [ "$(readlink /proc/$pid/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do :; done
+        mount --bind /proc/$pid/ns/net /run/netns/theirs
+        kill $pid
+    """)
+    built.ctl("connect", "other", "theirs", "--ip", "10.78.0.9")
+    built.ctl("publish", "9191:80", "theirs")
+    built.ns("theirs").serve(80)
+    outer = next(item["host_interface"] for item in built.ctl_json("network", "inspect", "other")[0]["endpoints"] if item["namespace"] == "theirs")
+    built.quiet = built.snapshot(inside=True, without=OWN)
+    for harm in (f"ip link set {outer} nomaster", f"ip link del {outer}", "ip -n theirs addr flush dev eth0",
+                 "ip -n theirs link set eth0 down"):
+        built.shell(harm)
+        wait_same(built.quiet, lambda: built.snapshot(inside=True, without=OWN), f"{harm} is healed", HEALS)
+        assert out.ask("tcp", "192.0.2.1", 9191).tag == "theirs"
