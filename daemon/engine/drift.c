@@ -5,7 +5,8 @@
  *
  * Each object has a budget: looks that follow closely on one another wait longer and longer, so
  * that someone who removes the same thing again and again, or a tenant who plays with an interface,
- * costs a look a minute and not a loop. It is said once, when the waiting begins.
+ * costs a look a minute and not a loop. It is said once, when the waiting begins. Nor is a repair
+ * that fails again for the same reason said again.
  */
 #include "daemon/engine/internal.h"
 
@@ -32,6 +33,7 @@ struct suspect {
 	uint64_t due, looked; /* milliseconds of the monotonic clock */
 	unsigned pid;         /* who was it, where known */
 	char program[16];
+	char failure[128]; /* that was said last; "": it could be healed */
 };
 
 RB_HEAD(suspects, suspect);
@@ -198,7 +200,7 @@ static struct announcement about(enum announcement_kind kind, const struct suspe
 }
 
 /* Who could have been among those who are due, for the one line that says what was healed. */
-static const struct suspect *culprit(struct suspect *const *due, unsigned count)
+static struct suspect *culprit(struct suspect *const *due, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
 		if (due[i]->ailing.drifted && due[i]->pid)
@@ -234,14 +236,31 @@ static void settle(struct drift *drift, struct suspect *const *due, const struct
 		suspect->looked = now;
 		suspect->looks++;
 		suspect->ailing.drifted = ailing[i].drifted;
-		if (ailing[i].drifted)
+		if (ailing[i].drifted && !failed)
 			note_fight(drift, suspect);
+		if (!failed)
+			suspect->failure[0] = '\0';
 		/* What could not be healed is still suspected. */
 		suspect->suspected = failed && ailing[i].drifted;
 		suspect->due = now + (pause_of(suspect) ? pause_of(suspect) : PAUSE_FIRST_MS);
 		if (!suspect->suspected)
 			suspect->ailing.sides = 0;
 	}
+}
+
+/* Says why a repair failed, unless that is what was said last. */
+static void say_failure(struct drift *drift, struct suspect *suspect, const char *what,
+        const char *reason, const struct announcement *announcement)
+{
+	char failure[sizeof(suspect->failure)];
+
+	snprintf(failure, sizeof(failure), "%s", reason);
+	if (strcmp(failure, suspect->failure) == 0)
+		return;
+	memcpy(suspect->failure, failure, sizeof(failure));
+	engine_announce(drift->engine, announcement,
+	        "%s%s%s; tried again, at longer and longer intervals", what ? what : "",
+	        what ? ": repair: " : "look for drift: ", reason);
 }
 
 static void look_at(struct drift *drift, struct suspect *const *due, unsigned count)
@@ -257,14 +276,19 @@ static void look_at(struct drift *drift, struct suspect *const *due, unsigned co
 		ailing[i].drifted = false;
 	}
 	r = engine_heal(drift->engine, ailing, count, &what, &err);
+	/* One that cannot be looked at must not hide the others. */
+	if (r < 0 && !what && count > 1) {
+		for (unsigned i = 0; i < count; i++)
+			look_at(drift, &due[i], 1);
+		return;
+	}
 	/* What could not even be looked at counts as drifted: it is looked at again. */
-	for (unsigned i = 0; r < 0 && !what && i < count; i++)
-		ailing[i].drifted = true;
+	if (r < 0 && !what)
+		ailing[0].drifted = true;
 	settle(drift, due, ailing, count, r < 0);
 	announcement = about(r < 0 ? ANNOUNCE_REPAIR_FAILED : ANNOUNCE_DRIFT, culprit(due, count));
 	if (r < 0)
-		engine_announce(drift->engine, &announcement, "%s%s%s; tried again soon",
-		        what ? what : "", what ? ": repair: " : "look for drift: ", err.text);
+		say_failure(drift, culprit(due, count), what, err.text, &announcement);
 	else if (what)
 		engine_announce(drift->engine, &announcement, "%s: repaired", what);
 	for (unsigned i = 0; i < count; i++)

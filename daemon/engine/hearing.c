@@ -1,7 +1,8 @@
 /*
  * What is heard from inside namespaces. Their tenants may do there what they like, and each thing
  * they do is an event here: so reading is bounded, and who makes too many of them is not listened
- * to for a while. His namespace is then looked at when the time is over, no sooner.
+ * to for a while, and for longer each time that he goes on. His namespace is looked at when the
+ * time is over, no sooner.
  *
  * A namespace is known by the number that the host has for it, which the announcement of an outer
  * end tells. Of the announcements about one interface in one burst the last one counts: netd's own
@@ -16,7 +17,9 @@
 #include <time.h>
 
 #define FLOOD        2000 /* events of one namespace in a second */
-#define DEAF_S       60
+#define DEAF_FIRST_S 2    /* it is not listened to for so long; twice as long when it goes on */
+#define DEAF_MAX_S   60
+#define CALM_S       20  /* without a flood, and the next one is a new one */
 #define REST_MS      100 /* without reading, after a burst that did not end */
 #define SETTLE_BACK  32  /* interfaces that were told of last: whose later state is still awaited */
 #define LOST_FIRST_S 1
@@ -28,6 +31,8 @@ struct heard {
 	time_t second;
 	unsigned count;    /* of events in that second */
 	time_t deaf_until; /* 0: it is listened to */
+	time_t deaf_last;  /* when it was listened to again, after the last flood */
+	unsigned pause;    /* seconds that the last flood was waited out */
 };
 
 struct hearing {
@@ -74,11 +79,28 @@ void hearing_know(struct hearing *hearing, int nsid, const char *name)
 	snprintf(hearing->namespaces[nsid].name, NAME_SIZE, "%s", name);
 }
 
-/* Counts an event. False: it is one too many, or the namespace is none of netd's. */
-static bool listens_to(struct hearing *hearing, struct heard *heard)
+/* One flood is said once, however long it goes on. */
+static void stop_listening(struct hearing *hearing, struct heard *heard, time_t now)
 {
 	const struct announcement unwatched = {
 	        .kind = ANNOUNCE_UNWATCHED, .namespace = heard->name};
+	bool goes_on = heard->pause && now - heard->deaf_last <= CALM_S;
+
+	heard->pause = !goes_on                        ? DEAF_FIRST_S
+	               : heard->pause * 2 < DEAF_MAX_S ? heard->pause * 2
+	                                               : DEAF_MAX_S;
+	heard->deaf_until = now + heard->pause;
+	if (!goes_on)
+		engine_announce(hearing->engine, &unwatched,
+		        "namespace %s: more than %d changes inside it in a second: netd does not "
+		        "watch it for %d seconds, longer while they go on, and then repairs what "
+		        "is amiss",
+		        heard->name, FLOOD, DEAF_FIRST_S);
+}
+
+/* Counts an event. False: it is one too many, or the namespace is none of netd's. */
+static bool listens_to(struct hearing *hearing, struct heard *heard)
+{
 	time_t now = now_s();
 
 	if (!heard->name[0] || heard->deaf_until)
@@ -89,11 +111,7 @@ static bool listens_to(struct hearing *hearing, struct heard *heard)
 	}
 	if (++heard->count <= FLOOD)
 		return true;
-	heard->deaf_until = now + DEAF_S;
-	engine_announce(hearing->engine, &unwatched,
-	        "namespace %s: more than %d changes inside it in a second: netd does not watch it "
-	        "for %d seconds, and then repairs what is amiss",
-	        heard->name, FLOOD, DEAF_S);
+	stop_listening(hearing, heard, now);
 	return false;
 }
 
@@ -179,6 +197,8 @@ void hearing_lost(struct hearing *hearing)
 	hearing->lost_last = now;
 	if (event_pending(hearing->recover, EV_TIMEOUT, NULL))
 		return;
+	log_info("events of namespaces were lost: all of them are looked at in %u s",
+	        hearing->lost_pause);
 	pause = (struct timeval){.tv_sec = hearing->lost_pause};
 	event_add(hearing->recover, &pause);
 	if (hearing->lost_pause < LOST_MAX_S)
@@ -195,6 +215,7 @@ void hearing_look(struct hearing *hearing)
 		if (!heard->deaf_until || heard->deaf_until > now)
 			continue;
 		heard->deaf_until = 0;
+		heard->deaf_last = now;
 		drift_namespace(hearing->engine->drift, heard->name, SIDE_INSIDE);
 	}
 }

@@ -253,7 +253,8 @@ static void lost(struct watch *watch, enum monitor_source source)
 {
 	struct error err = {0};
 
-	log_info("events of the kernel were lost: everything they tell of is looked at");
+	if (source != MONITOR_INSIDE) /* a tenant can lose as many of those as he likes */
+		log_info("events of the kernel were lost: everything they tell of is looked at");
 	switch (source) {
 	case MONITOR_HOST:
 		refresh_soon(watch);
@@ -284,7 +285,7 @@ static void on_source(struct watch *watch, enum monitor_source source)
 	if (r == -ENOBUFS)
 		lost(watch, source);
 	if (source == MONITOR_INSIDE)
-		hearing_settle(watch->hearing, r >= READ_MAX);
+		hearing_settle(watch->hearing, r >= READ_MAX || r == -ENOBUFS);
 }
 
 static void on_host_events(evutil_socket_t fd, short what, void *arg)

@@ -110,8 +110,17 @@ static int steps_add(struct steps *steps, const struct resource *old, const stru
 	return 0;
 }
 
+/* What only waits for its deletion and is not there, is gone: made and removed in one batch, say.
+ */
+static bool is_gone_already(const struct resource *new)
+{
+	return new->kind == RESOURCE_LINK &&new->link.retired;
+}
+
 static int add_create(struct plan *plan, const struct resource *new, struct error *err)
 {
+	if (is_gone_already(new))
+		return 0;
 	return steps_add(&plan->reversible, NULL, new, phase(new, true), err);
 }
 

@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("NETD_BUILD", ROOT / "build")).resolve()
 NETD = BUILD / "daemon" / "netd"
 NETD_CTL = BUILD / "cli" / "netd-ctl"
+SANITIZED = NETD.exists() and b"__asan_init" in NETD.read_bytes()
 AGENT = Path(__file__).with_name("agent.py")
 START_DEADLINE = 10.0
 COMMAND_DEADLINE = 30.0
@@ -319,8 +320,8 @@ class Host(Place):
 
     # --- netd ---
 
-    def start_daemon(self, *args, prefix=(), env=None, deadline=START_DEADLINE, own_tables=True, keep=False):
-        """Starts netd (under `prefix`, as strace is) and waits until it says READY. Fails with its log when it does not.
+    def start_daemon(self, *args, prefix=(), env=None, deadline=START_DEADLINE, own_tables=True, keep=False, program=None):
+        """Starts netd, or this copy of it (under `prefix`, as strace is) and waits until it says READY. Fails with its log when it does not.
         own_tables=False: tests can change its live tables. keep: what it puts into the descriptor store until it is ready
         is handed over to the next one."""
         assert self.daemon is None, "a daemon is running"
@@ -329,7 +330,7 @@ class Host(Place):
         notify_path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(notify_path))
-            self.launch(*args, prefix=prefix, env={"NOTIFY_SOCKET": str(notify_path), **(env or {})})
+            self.launch(*args, prefix=prefix, program=program, env={"NOTIFY_SOCKET": str(notify_path), **(env or {})})
             pidfd = os.pidfd_open(self.daemon.popen.pid)
             end = time.monotonic() + deadline
             try:
@@ -369,14 +370,15 @@ class Host(Place):
             if name in self.kept:
                 os.close(self.kept.pop(name))
 
-    def launch(self, *args, prefix=(), env=None):
+    def launch(self, *args, prefix=(), env=None, program=None):
         """Starts netd and returns at once."""
         log = self.dir / f"netd-{len(self.logs)}.log"
         self.logs.append(log)
-        command, env = [*prefix, self.netd, *args], {"LC_ALL": "C.UTF-8", **(env or {})}
+        program = program or self.netd
+        command, env = [*prefix, program, *args], {"LC_ALL": "C.UTF-8", **(env or {})}
         if self.kept:  # handed over as sd_listen_fds(3) expects it
             numbers = " ".join(f"{3 + place}<&{fd}" for place, fd in enumerate(self.kept.values()))
-            command = [*prefix, "bash", "-c", f'export LISTEN_PID=$$; exec "$@" {numbers}', "bash", self.netd, *args]
+            command = [*prefix, "bash", "-c", f'export LISTEN_PID=$$; exec "$@" {numbers}', "bash", program, *args]
             env |= {"LISTEN_FDS": str(len(self.kept)), "LISTEN_FDNAMES": ":".join(self.kept)}
         with log.open("w") as file:
             self.daemon = Process(self.argv(command), stdin=subprocess.DEVNULL, stdout=file, stderr=file,

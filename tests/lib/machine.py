@@ -4,13 +4,16 @@ systemd-nspawn boots a folder that mmdebstrap fills once (a minute; kept in ~/.c
 is in memory and goes with it, and so is its network, which has nothing but `lo`. It runs on this machine's own kernel and needs root.
 """
 
+import ctypes
 import fcntl
 import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lib.wait import wait_for
@@ -19,6 +22,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "/var/cache") / "netd-tests"
 PACKAGES = """systemd systemd-sysv dbus iproute2 nftables iputils-ping procps curl python3
     libevent-2.1-7 libnl-3-200 libnl-route-3-200 libnftnl11 libmnl0 libjansson4 libsqlite3-0 libcap-ng0 libinih1""".split()
 CGROUPS = Path("/sys/fs/cgroup")
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
 
 # The tree of control groups is mounted anew, since a machine with the old kind shows nspawn nothing it could use. The machine gets a
 # group of its own, which is there before it and is removed after it.
@@ -88,6 +93,24 @@ def fill(suite, folder):
     half.rename(folder)
 
 
+class Inside:
+    """A network namespace of a machine, as a place to make sockets in (lib/traffic.py)."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, protocol=0):
+        """By a thread that enters, and ends."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(self.make, family, kind, protocol).result()
+
+    def make(self, *words):
+        with open(self.path) as namespace:
+            if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), f"enter {self.path}")
+        return socket.socket(*words)
+
+
 class Machine:
     """Boots when it is made; `with` powers it off."""
 
@@ -150,6 +173,17 @@ class Machine:
         """Everything in `folder` to the same place below /."""
         with subprocess.Popen(["tar", "-C", folder, "-c", "."], stdout=subprocess.PIPE) as tar:
             self.run("tar -C / --no-same-owner --no-overwrite-dir -x", stdin=tar.stdout)
+
+    def place(self, netns=None):
+        """The machine, or a namespace of its /run/netns."""
+        return Inside(f"/proc/{self.leader}/root/run/netns/{netns}" if netns else f"/proc/{self.leader}/ns/net")
+
+    def connect(self, path):
+        """A connection to a Unix socket in there."""
+        made = socket.socket(socket.AF_UNIX)
+        made.settimeout(30)
+        made.connect(f"/proc/{self.leader}/root{path}")
+        return made
 
     def close(self):
         if self.leader and self.nspawn.poll() is None:

@@ -1,12 +1,15 @@
 """netd as a service: installed from its own build on a machine that boots, started by its unit, used, and removed again."""
 
 import ast
+import contextlib
 import subprocess
+import threading
 
 import pytest
 
 from lib.host import BUILD, ROOT
 from lib.machine import Machine
+from lib.traffic import Datagrams, Server, Stream
 from lib.wait import wait_for
 
 # Clients without a pause until there is a file `stop`. A line for each answer: exit status, seconds, what was asked, what it said.
@@ -237,6 +240,66 @@ def test_only_changes_that_were_under_way_do_not_outlive_a_kill(machine):
     assert len(lost) <= 4
     for status, words, said in lost:
         assert status == "4" and "the change may be done or not" in said and words.startswith("ns ")
+
+
+class Callers:
+    """Clients of netd's socket, one after the other, as fast as they are answered."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.answered = self.cut = 0  # cut: netd was killed before it had answered
+        self.refused = []
+        self.stopping = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.stopping:
+            try:
+                made = self.machine.connect("/run/netd/netd.sock")
+            except OSError as error:
+                self.refused.append(error)
+                continue
+            with made, contextlib.suppress(ConnectionError):
+                made.sendall(b"GET /v1/networks HTTP/1.1\r\nHost: netd\r\nConnection: close\r\n\r\n")
+                if made.recv(12) == b"HTTP/1.1 200":
+                    self.answered += 1
+                    continue
+            self.cut += 1
+
+    def wait(self, count=5):
+        goal = self.answered + count
+        wait_for(lambda: self.answered >= goal, "clients are answered", deadline=60)
+
+    def close(self):
+        self.stopping = True
+        self.thread.join()
+
+
+def test_traffic_and_clients_notice_no_restart(web):
+    """Whatever systemd does with netd: datagrams, a thousand a second, connections, and clients that only wait."""
+    inside, out = web.place("web"), web.place("out")
+    web.run("netd-ctl publish 5000:5000/udp && netd-ctl publish 8000:8000")
+    paths = [(out, "192.0.2.1", 8000, inside, 5000), (inside, "192.0.2.2", 8000, out, 5001)]
+    with contextlib.ExitStack() as stack:
+        for place in (inside, out):
+            stack.enter_context(Server(place, 8000))
+        flows = [(stack.enter_context(Stream(source, "tcp", address, tcp, timeout=30.0)),
+                  stack.enter_context(Datagrams(source, address, udp, to, udp))) for source, address, tcp, to, udp in paths]
+        callers = stack.enter_context(contextlib.closing(Callers(web)))
+        for step, ends in (("systemctl restart netd", True), ("systemctl daemon-reexec", False),
+                           ("kill -KILL $(systemctl show --value --property=MainPID netd)", True), ("systemctl restart netd", True),
+                           ("systemctl daemon-reload", False)):
+            daemon = shown(web, "netd", "MainPID")
+            web.run(step)
+            callers.wait()
+            assert (shown(web, "netd", "MainPID") != daemon) == ends, step
+            for stream, datagrams in flows:
+                datagrams.wait(150)
+                stream.wait(deadline=60)
+        assert [(datagrams.missing(), stream.error) for stream, datagrams in flows] == [([], None)] * 2
+    assert callers.refused == [], "the socket is always there"
+    assert callers.cut <= 1, "and who was accepted is answered, unless netd was killed"
 
 
 def test_the_group_administers_the_network_and_no_one_else(machine):
