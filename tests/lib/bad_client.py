@@ -59,6 +59,20 @@ def deaf(path):
     held(path, 200, READ * 100)
 
 
+def deaf_to_long_lists(path):
+    held(path, 200, b"GET /v1/publications HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def deaf_and_pipelining(path):
+    """As much as the daemon takes, from many."""
+    clients = [dial(path) for _ in range(100)]
+    for client in clients:
+        client.setblocking(False)
+        send(client, READ * 10000)
+    ready()
+    select.select([], [], [])
+
+
 def crowd(path):
     held(path, 1000, b"")
 
@@ -130,7 +144,8 @@ def churn(path):
         dial(path).close()
 
 
-KINDS = {made.__name__: made for made in (silent, half, chunk, deaf, crowd, crowd_at_work, slow, endless_head, endless_line, endless_chunk, endless_body,
+KINDS = {made.__name__: made for made in (silent, half, chunk, deaf, deaf_to_long_lists,
+                                          deaf_and_pipelining, crowd, crowd_at_work, slow, endless_head, endless_line, endless_chunk, endless_body,
                                           garbage, pipelining, churn)}
 
 if __name__ == "__main__":
