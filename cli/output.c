@@ -71,13 +71,37 @@ void output_line(const char *format, ...)
 		keep_loss(errno);
 }
 
+/* DEL is printable to JSON, and not to a terminal. It can stand in a string only. */
+static int write_piece(const char *bytes, size_t size, void *arg)
+{
+	for (size_t i = 0; i < size; i++)
+		if ((bytes[i] == 127 ? fputs("\\u007f", stdout) : fputc(bytes[i], stdout)) == EOF)
+			return -1;
+	return 0;
+}
+
 void output_json(const json_t *value)
 {
 	if (!value)
 		output_memory();
-	else if (json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) < 0 ||
+	else if (json_dump_callback(value, write_piece, NULL, JSON_INDENT(2) | JSON_ENSURE_ASCII) <
+	                 0 ||
 	         fputc('\n', stdout) == EOF)
 		keep_loss(errno);
+}
+
+void output_json_line(const json_t *value)
+{
+	if (json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 ||
+	        fputc('\n', stdout) == EOF)
+		keep_loss(errno);
+}
+
+bool output_flush(void)
+{
+	if (fflush(stdout) == EOF || ferror(stdout))
+		keep_loss(errno);
+	return !lost;
 }
 
 size_t output_width(void)
@@ -105,6 +129,7 @@ static int exit_status(enum error_code code)
 {
 	switch (code) {
 	case ERROR_INVALID:
+	case ERROR_UNKNOWN:
 	case ERROR_TOO_LARGE:
 		return EXIT_USAGE;
 	case ERROR_NOT_FOUND:
@@ -136,9 +161,7 @@ int output_error(const struct error *err)
 
 int output_finish(int status)
 {
-	if (fflush(stdout) == EOF || ferror(stdout))
-		keep_loss(errno);
-	if (!lost)
+	if (output_flush())
 		return status;
 	fprintf(stderr, "netd-ctl: the output is not complete: %s\n", strerror(lost));
 	return first_status(status, EXIT_FAILED);

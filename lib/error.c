@@ -1,6 +1,7 @@
 /*
  * Makes the sentences. The text is bounded: what does not fit is cut at the end, never in front,
- * since callers put their context in front of it.
+ * since callers put their context in front of it. It is one line without a byte that a terminal
+ * obeys, whatever of the input is repeated in it: sentences go to terminals, logs and JSON.
  */
 #include "lib/error.h"
 
@@ -18,6 +19,7 @@ static const char *const code_names[] = {
         [ERROR_PERMISSION] = "permission",
         [ERROR_KERNEL] = "kernel",
         [ERROR_STORE] = "store",
+        [ERROR_UNKNOWN] = "unknown",
         [ERROR_TOO_LARGE] = "too-large",
         [ERROR_UNREACHABLE] = "unreachable",
 };
@@ -25,6 +27,13 @@ static const char *const code_names[] = {
 static int result(const struct error *err)
 {
 	return err->errnum ? -err->errnum : -EINVAL;
+}
+
+static void clean(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 127)
+			*text = '?';
 }
 
 int error_set(struct error *err, enum error_code code, int errnum, const char *format, ...)
@@ -42,20 +51,42 @@ int error_set(struct error *err, enum error_code code, int errnum, const char *f
 		snprintf(err->text, sizeof(err->text), "%.900s: %s", text, strerror(errnum));
 	else
 		memcpy(err->text, text, sizeof(text));
+	clean(err->text);
+	return result(err);
+}
+
+static int set_field(struct error *err, enum error_code code, const char *field, const char *format,
+        va_list args)
+{
+	err->code = code;
+	err->errnum = 0;
+	snprintf(err->field, sizeof(err->field), "%s", field);
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	clean(err->field);
+	clean(err->text);
 	return result(err);
 }
 
 int error_field(struct error *err, const char *field, const char *format, ...)
 {
 	va_list args;
+	int r;
 
-	err->code = ERROR_INVALID;
-	err->errnum = 0;
-	snprintf(err->field, sizeof(err->field), "%s", field);
 	va_start(args, format);
-	vsnprintf(err->text, sizeof(err->text), format, args);
+	r = set_field(err, ERROR_INVALID, field, format, args);
 	va_end(args);
-	return result(err);
+	return r;
+}
+
+int error_unknown(struct error *err, const char *field, const char *format, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = set_field(err, ERROR_UNKNOWN, field, format, args);
+	va_end(args);
+	return r;
 }
 
 int error_context(struct error *err, const char *format, ...)
@@ -68,6 +99,7 @@ int error_context(struct error *err, const char *format, ...)
 	va_start(args, format);
 	length = vsnprintf(err->text, sizeof(err->text), format, args);
 	va_end(args);
+	clean(err->text);
 	if (length < 0 || (size_t)length + 3 > sizeof(err->text))
 		return result(err);
 	err->text[length++] = ':';

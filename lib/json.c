@@ -16,16 +16,18 @@
 
 #define NAMES_MAX (sizeof(((struct json_reader *)0)->names) / sizeof(const char *))
 
-/* A piece of the input, fit to be printed. */
+/* A piece of the input, fit to be printed; "" shows itself. */
 struct clean {
 	char text[JSON_ERROR_TEXT_LENGTH];
 };
 
 static struct clean clean(const char *text)
 {
-	struct clean result;
+	struct clean result = {"\"\""};
 	size_t n = 0;
 
+	if (!*text)
+		return result;
 	for (; text[n] && n < sizeof(result.text) - 1; n++)
 		result.text[n] = isprint((unsigned char)text[n]) ? text[n] : '?';
 	result.text[n] = '\0';
@@ -174,7 +176,7 @@ int json_reader_end(struct json_reader *reader)
 		if (!asked_for(reader, name)) {
 			struct clean unknown = clean(name);
 
-			reader->result = error_field(reader->err, unknown.text,
+			reader->result = error_unknown(reader->err, unknown.text,
 			        "%s: there is no such field here", unknown.text);
 			break;
 		}

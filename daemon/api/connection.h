@@ -38,6 +38,12 @@ struct api {
 	struct connection *newest; /* not adopted yet */
 	struct event *adopt;
 	struct event *squeeze; /* after something was received */
+	struct events *events;
+	struct event *drain; /* NULL: clients are welcome */
+	uint64_t drain_since;
+	bool socket_stays;
+	void (*drained)(void *arg);
+	void *drained_arg;
 };
 
 /* --- page.c: libevent's own pages --- */

@@ -64,10 +64,13 @@ static void call_abandon(struct call *call)
 static void connection_free(struct connection *connection)
 {
 	struct api *api = connection->api;
+	struct call *call = connection->call;
 
-	if (connection->call) {
-		call_abandon(connection->call);
+	if (call) {
+		call_abandon(call);
 		set_call(connection, NULL);
+		if (call->left)
+			call->left(call);
 	}
 	if (connection->deadline)
 		event_free(connection->deadline);
@@ -247,9 +250,23 @@ static void requested(struct evhttp_request *http, void *arg)
 	connection->received = 0;
 	set_call(connection, call);
 	call->engine = api->engine;
+	call->events = api->events;
 	call->connection = connection;
 	call->http = http;
 	route_call(call);
+}
+
+/* The call has got all that it was owed: its client may ask again. */
+static void forget_client(struct call *call)
+{
+	struct connection *connection = call->connection;
+
+	set_call(connection, NULL);
+	call->connection = NULL;
+	call->http = NULL;
+	connection->since = room_now();
+	TAILQ_REMOVE(&connection->api->connections, connection, next);
+	TAILQ_INSERT_TAIL(&connection->api->connections, connection, next);
 }
 
 void server_send(struct call *call, int status, const char *type, struct evbuffer *body)
@@ -262,11 +279,7 @@ void server_send(struct call *call, int status, const char *type, struct evbuffe
 	if (!connection)
 		return;
 	room_squeeze(connection->api); /* not this one, while it has a call */
-	set_call(connection, NULL);
-	call->connection = NULL;
-	call->http = NULL;
-	TAILQ_REMOVE(&connection->api->connections, connection, next);
-	TAILQ_INSERT_TAIL(&connection->api->connections, connection, next);
+	forget_client(call);
 	if (!body) {
 		evhttp_connection_free(connection->http);
 		return;
@@ -278,30 +291,98 @@ void server_send(struct call *call, int status, const char *type, struct evbuffe
 	        headers, "Content-Length", length); /* libevent leaves it out for HTTP/1.0 */
 	if (status == 405)
 		evhttp_add_header(headers, "Allow", "GET, POST, DELETE");
-	connection->since = room_now();
+	if (connection->api->drain)
+		evhttp_add_header(headers, "Connection", "close");
 	connection->answering = true;
 	evhttp_send_reply(http, status, status_title(status), body);
 	connection->answering = false;
 }
 
+void server_stream(struct call *call, const char *type, void (*left)(struct call *call))
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(call->http);
+
+	call->left = left;
+	/* HTTP/1.0 knows no chunks: libevent would promise "keep-alive" no bytes at all. */
+	evhttp_remove_header(evhttp_request_get_input_headers(call->http), "Connection");
+	evhttp_add_header(headers, "Content-Type", type);
+	evhttp_add_header(headers, "Connection", "close");
+	call->connection->answering = true;
+	evhttp_send_reply_start(call->http, 200, status_title(200));
+	call->connection->answering = false;
+}
+
+size_t server_stream_send(struct call *call, struct evbuffer *bytes)
+{
+	struct connection *connection = call->connection;
+
+	connection->answering = true;
+	evhttp_send_reply_chunk(call->http, bytes);
+	connection->answering = false;
+	return evbuffer_get_length(bufferevent_get_output(connection->stream));
+}
+
+void server_stream_end(struct call *call)
+{
+	struct connection *connection = call->connection;
+	struct evhttp_request *http = call->http;
+
+	forget_client(call);
+	connection->answering = true;
+	evhttp_send_reply_end(http); /* the connection may be gone now */
+}
+
+void server_drop(struct call *call)
+{
+	evhttp_connection_free(call->connection->http);
+}
+
 /* --- opening --- */
 
-static int start(struct api *api, int listen_fd, struct error *err)
+static int start(struct api *api, struct error *err)
 {
-	struct evconnlistener *listener;
-
 	api->http = evhttp_new(api->base);
 	api->accept_again = evtimer_new(api->base, accept_again, api);
 	api->adopt = event_new(api->base, -1, 0, adopt_event, api);
 	api->squeeze = event_new(api->base, -1, 0, squeeze, api);
-	if (!api->http || !api->accept_again || !api->adopt || !api->squeeze ||
-	        evutil_make_socket_nonblocking(listen_fd) < 0 ||
-	        evutil_make_socket_closeonexec(listen_fd) < 0) {
-		close(listen_fd);
+	if (!api->http || !api->accept_again || !api->adopt || !api->squeeze)
 		return error_memory(err);
+	evhttp_set_bevcb(api->http, accepted, api);
+	evhttp_set_gencb(api->http, requested, api);
+	evhttp_set_allowed_methods(api->http, METHODS);
+	evhttp_set_max_headers_size(api->http, HEADERS_MAX);
+	evhttp_set_max_body_size(api->http, BODY_MAX);
+	evhttp_set_flags(api->http, EVHTTP_SERVER_LINGERING_CLOSE);
+	return events_open(&api->events, api->base, api->engine, err);
+}
+
+int api_open(struct api **ret, struct event_base *base, struct engine *engine, struct error *err)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	int r;
+
+	if (!api)
+		return error_memory(err);
+	TAILQ_INIT(&api->connections);
+	api->base = base;
+	api->engine = engine;
+	r = start(api, err);
+	if (r < 0) {
+		api_close(api);
+		return r;
 	}
-	listener = evconnlistener_new(
-	        api->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
+	*ret = api;
+	return 0;
+}
+
+int api_serve(struct api *api, int listen_fd, struct error *err)
+{
+	struct evconnlistener *listener = NULL;
+
+	if (evutil_make_socket_nonblocking(listen_fd) == 0 &&
+	        evutil_make_socket_closeonexec(listen_fd) == 0)
+		listener = evconnlistener_new(api->base, NULL, NULL,
+		        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
 	if (!listener) {
 		close(listen_fd);
 		return error_memory(err);
@@ -312,34 +393,6 @@ static int start(struct api *api, int listen_fd, struct error *err)
 	}
 	api->listener = listener;
 	evconnlistener_set_error_cb(listener, accept_failed);
-	evhttp_set_bevcb(api->http, accepted, api);
-	evhttp_set_gencb(api->http, requested, api);
-	evhttp_set_allowed_methods(api->http, METHODS);
-	evhttp_set_max_headers_size(api->http, HEADERS_MAX);
-	evhttp_set_max_body_size(api->http, BODY_MAX);
-	evhttp_set_flags(api->http, EVHTTP_SERVER_LINGERING_CLOSE);
-	return 0;
-}
-
-int api_open(struct api **ret, struct event_base *base, struct engine *engine, int listen_fd,
-        struct error *err)
-{
-	struct api *api = calloc(1, sizeof(*api));
-	int r;
-
-	if (!api) {
-		close(listen_fd);
-		return error_memory(err);
-	}
-	TAILQ_INIT(&api->connections);
-	api->base = base;
-	api->engine = engine;
-	r = start(api, listen_fd, err);
-	if (r < 0) {
-		api_close(api);
-		return r;
-	}
-	*ret = api;
 	return 0;
 }
 
@@ -358,6 +411,9 @@ struct api *api_close(struct api *api)
 		event_free(api->adopt);
 	if (api->squeeze)
 		event_free(api->squeeze);
+	if (api->drain)
+		event_free(api->drain);
+	events_close(api->events);
 	free(api);
 	return NULL;
 }

@@ -74,14 +74,18 @@ void engine_announce(
 
 static void describe_removed(const struct request *request, const struct answer *answer, char *text)
 {
-	char what[256], *end;
+	const char *line = answer->removed;
+	char what[256];
+	int length;
 
 	request_describe(request, what, sizeof(what));
-	snprintf(text, ANNOUNCEMENT_SIZE, "%s%s (removed: %s", what,
-	        request->force ? " by force" : "", answer->removed);
-	/* One sentence in each line, the last line ended, too. */
-	while ((end = strchr(text, '\n')))
-		*end = end[1] ? ',' : ')';
+	length = snprintf(
+	        text, ANNOUNCEMENT_SIZE, "%s%s (removed", what, request->force ? " by force" : "");
+	for (; *line && length < ANNOUNCEMENT_SIZE; line += strcspn(line, "\n") + 1)
+		length += snprintf(text + length, ANNOUNCEMENT_SIZE - (size_t)length, "%s %.*s",
+		        line == answer->removed ? ":" : ",", (int)strcspn(line, "\n"), line);
+	if (length < ANNOUNCEMENT_SIZE)
+		snprintf(text + length, ANNOUNCEMENT_SIZE - (size_t)length, ")");
 }
 
 static void describe_change(const struct engine *engine, const struct request *request,

@@ -70,7 +70,7 @@ static struct model *gather(struct engine *engine, struct pendings *batch, unsig
 	struct error err;
 
 	*granted = 0;
-	if (!fork || engine_bury(engine, fork, &err) < 0)
+	if (!fork || (!engine_refused(engine) && engine_bury(engine, fork, &err) < 0))
 		return model_free(fork);
 	TAILQ_FOREACH (pending, batch, entry) {
 		pending->result = try(engine, fork, pending);
@@ -150,11 +150,24 @@ static void run(struct engine *engine, struct pendings *batch)
 	answer_all(batch);
 }
 
+/* Whether someone waits for a change. */
+static bool is_asked_for(const struct pendings *queue)
+{
+	const struct pending *pending;
+
+	TAILQ_FOREACH (pending, queue, entry)
+		if (pending->answered && !pending->request.dry_run)
+			return true;
+	return false;
+}
+
 void engine_turn(struct engine *engine)
 {
 	struct pendings batch = TAILQ_HEAD_INITIALIZER(batch);
 	struct pending *pending;
 
+	if (is_asked_for(&engine->queue))
+		engine_recover(engine);
 	for (unsigned i = 0; i < BATCH_MAX && (pending = TAILQ_FIRST(&engine->queue)); i++) {
 		TAILQ_REMOVE(&engine->queue, pending, entry);
 		TAILQ_INSERT_TAIL(&batch, pending, entry);

@@ -15,6 +15,7 @@ struct kernel;
 struct engine_config {
 	const char *state_dir;
 	const char *runtime_dir;
+	bool own_tables; /* let no one else change netd's nf_tables tables */
 	struct event_base *base;
 };
 
@@ -24,6 +25,8 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 /* Takes over a socket that holds a published port, as the service manager kept it through a
  * restart. Before the start. */
 int engine_adopt_hold(struct engine *engine, int fd, struct error *err);
+/* Takes over the socket that owns netd's tables in the same way. */
+int engine_adopt_owner(struct engine *engine, int fd, struct error *err);
 /* Makes the kernel what the database says, then watches the host. */
 int engine_start(struct engine *engine, struct error *err);
 struct engine *engine_close(struct engine *engine);
@@ -78,6 +81,8 @@ void engine_listen(struct engine *engine, engine_hears *hears, void *arg);
 /* For lists and inspection. */
 const struct model *engine_model(const struct engine *engine);
 struct kernel *engine_kernel(struct engine *engine);
+/* Why no change is taken at present; NULL where changes are taken. */
+const struct error *engine_refused(const struct engine *engine);
 
 /* `netd --cleanup`: removes all that any netd ever made on this host, without a database. With
  * `out`, writes the commands that would do it instead. Goes on after a failure; *err has the first.

@@ -314,7 +314,8 @@ void engine_reap_later(struct engine *engine)
 		work_off(engine, tombstones, count, NULL);
 	else if (engine->held.count && now() >= engine->reap_due)
 		try_held(engine);
-	if (engine->gone.count && engine_submit(engine, &bury, NULL, NULL, &err) < 0)
+	if (engine->gone.count && !engine_refused(engine) &&
+	        engine_submit(engine, &bury, NULL, NULL, &err) < 0)
 		log_error("bury tombstones: %s", err.text);
 	plan_next(engine);
 }

@@ -22,6 +22,8 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#define HOLD_NAME_SIZE 80 /* "hold-tcp-0.0.0.0-8080": its name in the descriptor store */
+
 struct held {
 	RB_ENTRY(held) entry;
 	uint8_t protocol;
@@ -258,23 +260,6 @@ int holds_adopt(struct kernel *kernel, int fd, struct error *err)
 		return 0;
 	}
 	return add(kernel, protocol, &ip, port, fd, &held, err);
-}
-
-int holds_each(
-        const struct kernel *kernel, int (*each)(int fd, const char *name, void *arg), void *arg)
-{
-	struct held *held;
-
-	RB_FOREACH (held, held_tree, &kernel->holds->tree) {
-		char name[HOLD_NAME_SIZE];
-		int r;
-
-		store_name(held, name);
-		r = each(held->fd, name, arg);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 bool holds_inode(const struct kernel *kernel, uint8_t protocol, const struct ip *ip, uint16_t port,

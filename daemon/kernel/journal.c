@@ -50,6 +50,12 @@ static int file_name(const char *runtime_dir, const char *suffix, char **ret, st
 	return asprintf(ret, "%s/sysctls%s", runtime_dir, suffix) < 0 ? error_memory(err) : 0;
 }
 
+/* netd changes what is below /proc/sys/net only, so it restores nothing else. */
+static bool is_own(const char *path)
+{
+	return strncmp(path, "net/", 4) == 0 && !strstr(path, "/../");
+}
+
 static int read_lines(FILE *file, const char *boot, struct journal *journal, struct error *err)
 {
 	char text[256];
@@ -60,7 +66,7 @@ static int read_lines(FILE *file, const char *boot, struct journal *journal, str
 		struct journal_line *line;
 
 		if (sscanf(text, "%36s %95s %15s %15s", line_boot, path, old, new) != 4 ||
-		        strcmp(line_boot, boot) || journal_find(journal, path))
+		        strcmp(line_boot, boot) || !is_own(path) || journal_find(journal, path))
 			continue;
 		line = append(journal);
 		if (!line)

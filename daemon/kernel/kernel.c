@@ -45,7 +45,7 @@ int kernel_open(struct kernel **ret, const struct kernel_config *config, struct 
 	r = kernel->runtime_dir ? rtnl_open(&kernel->rtnl, &kernel->changes, err)
 	                        : error_memory(err);
 	if (r == 0)
-		r = nft_open(&kernel->nft, err);
+		r = nft_open(&kernel->nft, config->own_tables, err);
 	if (r == 0)
 		r = holds_open(&kernel->holds, err);
 	if (r == 0)
@@ -70,6 +70,21 @@ struct kernel *kernel_close(struct kernel *kernel)
 	free(kernel->runtime_dir);
 	free(kernel);
 	return NULL;
+}
+
+int kernel_adopt_owner(struct kernel *kernel, int fd, struct error *err)
+{
+	return nft_adopt(kernel->nft, fd, err);
+}
+
+void kernel_keep_owner(struct kernel *kernel)
+{
+	nft_keep(kernel->nft);
+}
+
+bool kernel_owns_tables(const struct kernel *kernel)
+{
+	return nft_owns(kernel->nft);
 }
 
 static const struct kind *kind_of(const struct step *step)

@@ -16,11 +16,21 @@ struct kernel;
 struct kernel_config {
 	const char *runtime_dir; /* records of namespaces and sysctls; exists, mode 0755 */
 	const char *instance;    /* thirty-two hex digits: the id in every mark */
+	bool own_tables;         /* let no one else change netd's tables, where the kernel can */
 };
 
 /* Opens the sockets. The host is the network namespace that the caller is in. */
 int kernel_open(struct kernel **ret, const struct kernel_config *config, struct error *err);
 struct kernel *kernel_close(struct kernel *kernel);
+
+/* Takes over the socket that owns the tables from the descriptor store. What is none is closed: a
+ * sentence, and the tables are claimed with a fresh one. Before the first application. */
+#define OWNER_FD_NAME "nft-owner" /* its name there */
+int kernel_adopt_owner(struct kernel *kernel, int fd, struct error *err);
+/* Leaves the socket that owns the tables with the service manager, or takes it away from there. */
+void kernel_keep_owner(struct kernel *kernel);
+/* Whether the tables are to be netd's alone: as configured, and as this kernel can. */
+bool kernel_owns_tables(const struct kernel *kernel);
 
 /*
  * Applies steps in their order and marks each that was done. Stops at the first failure, leaving

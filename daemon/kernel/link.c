@@ -240,6 +240,26 @@ static int put_difference(struct nl_msg *msg, const struct difference *differenc
 	return 0;
 }
 
+/* Gives a link that someone renamed its name back. */
+static int rename_back(struct kernel *kernel, const struct resource *old,
+        const struct resource *new, struct error *err)
+{
+	char what[160];
+	int r = rtnl_flush(kernel->rtnl, err);
+
+	sentence("rename", new, what, sizeof(what));
+	if (r < 0)
+		return r;
+	return link_rename(kernel, "", rtnl_ifindex(kernel->rtnl, "", old->link.ifname), new->name,
+	        old->link.up, what, err);
+}
+
+static bool is_nothing(const struct difference *difference)
+{
+	return !difference->mtu && !difference->mac && !difference->alias && !difference->master &&
+	       !difference->up && !difference->group;
+}
+
 static int change(struct kernel *kernel, struct step *step, struct error *err)
 {
 	const struct difference difference = compare(step->old, step->new);
@@ -250,8 +270,14 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
 	char what[160];
 	uint32_t master = 0;
-	int r = difference.master ? find_master(kernel, step->new, &master, err) : 0;
+	int r = step->old->link.ifname[0] ? rename_back(kernel, step->old, step->new, err) : 0;
 
+	if (r == 0 && step->old->link.ifname[0] && is_nothing(&difference)) {
+		step->done = true;
+		return 0;
+	}
+	if (r == 0 && difference.master)
+		r = find_master(kernel, step->new, &master, err);
 	if (r < 0)
 		return r;
 	msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
@@ -296,23 +322,20 @@ static int add_observed(const struct survey *survey, const struct link_seen *lin
 }
 
 /* The pairs that end in one namespace, with the name and the MAC that the inner end has now. */
-static int observe_pairs(struct observation *observation, const struct survey *survey, unsigned ns,
-        struct resources *ret, struct error *err)
+static int observe_pairs(const struct observation *observation, unsigned ns, struct resources *ret,
+        struct error *err)
 {
-	const struct inside *inside = NULL;
+	const struct survey *survey = &observation->survey;
 	unsigned count;
 	const struct pair *pairs = survey_pairs(survey, ns, &count);
-	int r = count ? observation_inside(observation, ns, &inside, err) : 0;
 
-	if (r < 0)
-		return r;
 	for (unsigned i = 0; i < count; i++) {
 		const struct link_seen *inner =
-		        links_find(&inside->links, pairs[i].outer->peer_index);
+		        links_find(&observation->insides[ns].links, pairs[i].outer->peer_index);
 		struct resource *resource;
-
-		r = add_observed(
+		int r = add_observed(
 		        survey, pairs[i].outer, observation->look->namespaces[ns], ret, err);
+
 		if (r < 0)
 			return r;
 		resource = &ret->items[ret->count - 1];
@@ -327,20 +350,20 @@ static int observe_pairs(struct observation *observation, const struct survey *s
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
 	unsigned count = (unsigned)observation->look->namespace_count, strays;
-	const struct survey *survey;
+	const struct survey *survey = &observation->survey;
 	const struct pair *stray;
-	int r = observation_survey(observation, &survey, err);
+	int r = observation_read(observation, err);
 
-	if (r < 0)
-		return r;
 	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
 		const struct link_seen *link = &survey->host.items[i];
 
-		if (strcmp(link->kind, "bridge") == 0 && survey_owns(survey, link))
+		if (survey_owns_bridge(survey, link))
 			r = add_observed(survey, link, "", ret, err);
 	}
 	for (unsigned ns = 0; r == 0 && ns < count; ns++)
-		r = observe_pairs(observation, survey, ns, ret, err);
+		r = observe_pairs(observation, ns, ret, err);
+	if (r < 0)
+		return r;
 	stray = survey_pairs(survey, count, &strays);
 	for (unsigned i = 0; r == 0 && i < strays; i++)
 		r = add_observed(survey, stray[i].outer, "", ret, err);
@@ -414,6 +437,14 @@ static void tell_change(const struct resource *old, const struct resource *new, 
 {
 	const struct difference difference = compare(old, new);
 
+	if (old->link.ifname[0]) {
+		fputs("ip link set", out);
+		tell_attribute(out, "dev", old->link.ifname);
+		tell_attribute(out, "name", new->name);
+		fputc('\n', out);
+	}
+	if (old->link.ifname[0] && is_nothing(&difference))
+		return;
 	fputs("ip link set", out);
 	tell_attribute(out, "dev", new->name);
 	if (difference.mtu)

@@ -54,8 +54,8 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	const struct survey *survey;
-	int r = observation_survey(observation, &survey, err);
+	const struct survey *survey = &observation->survey;
+	int r = observation_read(observation, err);
 
 	for (unsigned i = 0; r == 0 && i < survey->pair_count; i++) {
 		const struct link_seen *link = survey->pairs[i].outer;

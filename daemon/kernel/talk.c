@@ -45,6 +45,21 @@ static int end(const struct nlmsghdr *header, void *arg)
 	return MNL_CB_ERROR;
 }
 
+bool talk_is_whole(const void *bytes, size_t size)
+{
+	while (size >= sizeof(struct nlmsghdr)) {
+		const struct nlmsghdr *header = bytes;
+		size_t length = header->nlmsg_len;
+
+		if (length < sizeof(*header) || length > size)
+			return false;
+		length = NLMSG_ALIGN(length) < size ? NLMSG_ALIGN(length) : size;
+		bytes = (const char *)bytes + length;
+		size -= length;
+	}
+	return true;
+}
+
 int talk(int fd, const struct nlmsghdr *request, mnl_cb_t each, void *arg)
 {
 	mnl_cb_t control[NLMSG_MIN_TYPE] = {[NLMSG_ERROR] = end, [NLMSG_DONE] = end};
@@ -73,6 +88,8 @@ int talk(int fd, const struct nlmsghdr *request, mnl_cb_t each, void *arg)
 			return -EMSGSIZE;
 		if (from.nl_pid != 0) /* another process's, not the kernel's */
 			continue;
+		if (!talk_is_whole(answer, (size_t)size))
+			return -EBADMSG;
 		r = mnl_cb_run2(answer, (size_t)size, request->nlmsg_seq, 0, each ? each : ignore,
 		        arg, control, NLMSG_MIN_TYPE);
 		if (r == MNL_CB_ERROR)

@@ -1,6 +1,7 @@
 /*
- * Reads every object back into a model. What was written by netd fits its structs; what does not
- * fit was damaged or edited, and is refused with its place instead of being cut to size.
+ * Reads every object back into a model. What was written by netd fits its structs, and passed the
+ * parsers on its way in; what does not was damaged or edited, and is refused with its place: the
+ * layers below trust a model, and make file names and commands of what is in it.
  *
  * SQLite's rows go one table at a time; children (subnets, endpoints, addresses) are looked up per
  * parent by key, so loading grows with the number of rows only.
@@ -72,6 +73,41 @@ static void rows_text(struct rows *rows, char *ret, size_t size)
 		memcpy(ret, text, strlen(text) + 1);
 }
 
+/* A name as parse_name() takes it; "" only where it may be missing. */
+static void rows_name(struct rows *rows, bool optional, char ret[NAME_SIZE])
+{
+	struct error ignored;
+
+	rows_text(rows, ret, NAME_SIZE);
+	if (!(optional && !ret[0]) && parse_name(ret, "", ret, &ignored) < 0)
+		rows_damaged(rows, "it is no name");
+}
+
+static void rows_ifname(struct rows *rows, char ret[IFNAMSIZ])
+{
+	struct error ignored;
+
+	rows_text(rows, ret, IFNAMSIZ);
+	if (parse_ifname(ret, "", ret, &ignored) < 0)
+		rows_damaged(rows, "it is no name of an interface");
+}
+
+/* `length` hex digits, as in an id, or dashes, as in a boot's. */
+static void rows_digits(struct rows *rows, size_t length, char *ret)
+{
+	rows_text(rows, ret, length + 1);
+	if (strlen(ret) != length || strspn(ret, "0123456789abcdef-") != length)
+		rows_damaged(rows, "it is no id");
+}
+
+/* "" where no boot is meant. */
+static void rows_boot(struct rows *rows, char ret[BOOT_ID_SIZE])
+{
+	rows_text(rows, ret, BOOT_ID_SIZE);
+	if (strspn(ret, "0123456789abcdef-") != strlen(ret))
+		rows_damaged(rows, "it is no id of a boot");
+}
+
 static uint64_t rows_number(struct rows *rows, uint64_t max)
 {
 	uint64_t number = (uint64_t)sqlite3_column_int64(rows->statement, rows->column++);
@@ -87,14 +123,33 @@ static void rows_ip(struct rows *rows, struct ip *ret)
 	const char *text = (const char *)sqlite3_column_text(rows->statement, rows->column++);
 	struct error ignored;
 
-	if (text && parse_ip(text, "", ret, &ignored) < 0)
-		rows_damaged(rows, "it is no IP address");
+	if (text && (parse_ip(text, "", ret, &ignored) < 0 || ret->family != AF_INET))
+		rows_damaged(rows, "it is no IPv4 address");
 }
 
 static void rows_cidr(struct rows *rows, struct cidr *ret)
 {
 	rows_ip(rows, &ret->ip);
 	ret->prefix = (uint8_t)rows_number(rows, ip_size(ret->ip.family) * 8);
+}
+
+static uint16_t rows_port(struct rows *rows)
+{
+	uint16_t port = (uint16_t)rows_number(rows, UINT16_MAX);
+
+	if (port == 0)
+		rows_damaged(rows, "it is no port");
+	return port;
+}
+
+/* 0: every one, where that may be meant. */
+static uint8_t rows_protocol(struct rows *rows, bool optional)
+{
+	uint8_t protocol = (uint8_t)rows_number(rows, UINT8_MAX);
+
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && !(optional && protocol == 0))
+		rows_damaged(rows, "it is no protocol");
+	return protocol;
 }
 
 static void rows_mac(struct rows *rows, uint8_t ret[MAC_SIZE])
@@ -132,9 +187,9 @@ static int load_host(struct store *store, struct model *model, struct error *err
 	struct host host = {0};
 
 	if (rows_next(&rows)) {
-		rows_text(&rows, host.instance, sizeof(host.instance));
+		rows_digits(&rows, INSTANCE_SIZE - 1, host.instance);
 		host.next_id = rows_number(&rows, INT64_MAX);
-		rows_text(&rows, host.boot_id, sizeof(host.boot_id));
+		rows_boot(&rows, host.boot_id);
 		if (rows.result == 0 && model_put_host(model, &host) < 0)
 			rows.result = error_memory(err);
 	}
@@ -151,11 +206,15 @@ static int load_subnets(struct store *store, struct network *network, struct err
 
 		rows_cidr(&rows, &subnet.cidr);
 		rows_ip(&rows, &subnet.gateway);
+		if (rows.result == 0 && !cidr_contains(&subnet.cidr, &subnet.gateway))
+			rows_damaged(&rows, "it is not in the subnet");
 		if (network->subnet_count == SUBNETS_MAX)
 			rows_damaged(&rows, "there are too many rows");
 		else
 			network->subnets[network->subnet_count++] = subnet;
 	}
+	if (network->subnet_count == 0)
+		rows_damaged(&rows, "a network has none");
 	return rows_end(&rows);
 }
 
@@ -166,10 +225,10 @@ static int load_networks(struct store *store, struct model *model, struct error 
 	while (rows_next(&rows)) {
 		struct network network = {0};
 
-		rows_text(&rows, network.name, sizeof(network.name));
-		rows_text(&rows, network.id, sizeof(network.id));
+		rows_name(&rows, false, network.name);
+		rows_digits(&rows, ID_SIZE - 1, network.id);
 		rows_text(&rows, network.driver, sizeof(network.driver));
-		rows_text(&rows, network.bridge, sizeof(network.bridge));
+		rows_ifname(&rows, network.bridge);
 		rows_mac(&rows, network.mac);
 		network.mtu = (uint32_t)rows_number(&rows, UINT32_MAX);
 		network.internal = rows_number(&rows, 1);
@@ -199,11 +258,14 @@ static int load_addresses(struct store *store, const char *ns, uint64_t position
 		else
 			endpoint->addresses[endpoint->address_count++] = address;
 	}
+	if (endpoint->address_count == 0)
+		rows_damaged(&rows, "an endpoint has none");
 	return rows_end(&rows);
 }
 
 /* ns->endpoints has room for NAMESPACE_ENDPOINTS_MAX. */
-static int load_endpoints(struct store *store, struct namespace *ns, struct error *err)
+static int load_endpoints(
+        struct store *store, const struct model *model, struct namespace *ns, struct error *err)
 {
 	struct rows rows = rows_start(store, STATEMENT_LOAD_ENDPOINTS, "endpoints", err);
 
@@ -212,10 +274,12 @@ static int load_endpoints(struct store *store, struct namespace *ns, struct erro
 		struct endpoint endpoint = {0};
 		uint64_t position;
 
-		rows_text(&rows, endpoint.id, sizeof(endpoint.id));
-		rows_text(&rows, endpoint.network, sizeof(endpoint.network));
-		rows_text(&rows, endpoint.ifname, sizeof(endpoint.ifname));
-		rows_text(&rows, endpoint.host_ifname, sizeof(endpoint.host_ifname));
+		rows_digits(&rows, ID_SIZE - 1, endpoint.id);
+		rows_name(&rows, false, endpoint.network);
+		if (rows.result == 0 && !model_network(model, endpoint.network))
+			rows_damaged(&rows, "there is no such network");
+		rows_ifname(&rows, endpoint.ifname);
+		rows_ifname(&rows, endpoint.host_ifname);
 		rows_mac(&rows, endpoint.mac);
 		position = rows_number(&rows, INT64_MAX);
 		if (ns->endpoint_count == NAMESPACE_ENDPOINTS_MAX)
@@ -240,13 +304,13 @@ static int load_namespaces(struct store *store, struct model *model, struct erro
 	while (rows_next(&rows)) {
 		struct namespace ns = {.endpoints = endpoints};
 
-		rows_text(&rows, ns.name, sizeof(ns.name));
+		rows_name(&rows, false, ns.name);
 		ns.origin = (enum namespace_origin)rows_word(&rows, &store_origins);
 		ns.cookie = rows_number(&rows, UINT64_MAX);
-		rows_text(&rows, ns.boot_id, sizeof(ns.boot_id));
+		rows_boot(&rows, ns.boot_id);
 		ns.own_route = rows_number(&rows, 1);
 		if (rows.result == 0)
-			rows.result = load_endpoints(store, &ns, err);
+			rows.result = load_endpoints(store, model, &ns, err);
 		if (rows.result == 0 && model_put_namespace(model, &ns) < 0)
 			rows.result = error_memory(err);
 	}
@@ -260,18 +324,37 @@ static int load_publications(struct store *store, struct model *model, struct er
 	while (rows_next(&rows)) {
 		struct publication publication = {0};
 
-		rows_text(&rows, publication.id, sizeof(publication.id));
-		publication.protocol = (uint8_t)rows_number(&rows, UINT8_MAX);
+		rows_digits(&rows, ID_SIZE - 1, publication.id);
+		publication.protocol = rows_protocol(&rows, false);
 		rows_ip(&rows, &publication.host_ip);
-		publication.host_port = (uint16_t)rows_number(&rows, UINT16_MAX);
-		publication.host_port_end = (uint16_t)rows_number(&rows, UINT16_MAX);
-		publication.port = (uint16_t)rows_number(&rows, UINT16_MAX);
-		rows_text(&rows, publication.namespace, sizeof(publication.namespace));
-		rows_text(&rows, publication.network, sizeof(publication.network));
+		publication.host_port = rows_port(&rows);
+		publication.host_port_end = rows_port(&rows);
+		if (publication.host_port_end < publication.host_port)
+			rows_damaged(&rows, "it ends before it begins");
+		publication.port = rows_port(&rows);
+		rows_name(&rows, false, publication.namespace);
+		rows_name(&rows, true, publication.network);
 		if (rows.result == 0 && model_put_publication(model, &publication) < 0)
 			rows.result = error_memory(err);
 	}
 	return rows_end(&rows);
+}
+
+/* What its kind needs. */
+static bool tombstone_complete(const struct tombstone *tombstone)
+{
+	struct error ignored;
+	char name[NAME_SIZE];
+
+	switch (tombstone->kind) {
+	case TOMBSTONE_LINK:
+		return parse_ifname(tombstone->name, "", name, &ignored) == 0;
+	case TOMBSTONE_NETNS:
+		return parse_name(tombstone->name, "", name, &ignored) == 0;
+	case TOMBSTONE_FLOWS:
+		return tombstone->ip.family;
+	}
+	return false;
 }
 
 static int load_tombstones(struct store *store, struct model *model, struct error *err)
@@ -281,18 +364,20 @@ static int load_tombstones(struct store *store, struct model *model, struct erro
 	while (rows_next(&rows)) {
 		struct tombstone tombstone = {0};
 
-		rows_text(&rows, tombstone.id, sizeof(tombstone.id));
+		rows_digits(&rows, ID_SIZE - 1, tombstone.id);
 		tombstone.kind = (enum tombstone_kind)rows_word(&rows, &store_kinds);
 		rows_text(&rows, tombstone.name, sizeof(tombstone.name));
-		rows_text(&rows, tombstone.namespace, sizeof(tombstone.namespace));
+		rows_name(&rows, true, tombstone.namespace);
 		tombstone.origin = (enum namespace_origin)rows_word(&rows, &store_origins);
-		rows_text(&rows, tombstone.network, sizeof(tombstone.network));
+		rows_name(&rows, true, tombstone.network);
 		tombstone.cookie = rows_number(&rows, UINT64_MAX);
-		tombstone.protocol = (uint8_t)rows_number(&rows, UINT8_MAX);
+		tombstone.protocol = rows_protocol(&rows, true);
 		rows_ip(&rows, &tombstone.ip);
 		tombstone.port = (uint16_t)rows_number(&rows, UINT16_MAX);
 		tombstone.through = (uint16_t)rows_number(&rows, UINT16_MAX);
 		tombstone.match = (enum flows_match)rows_word(&rows, &store_flows_match);
+		if (!tombstone_complete(&tombstone))
+			rows_damaged(&rows, "what its kind needs is missing");
 		if (rows.result == 0 && model_put_tombstone(model, &tombstone) < 0)
 			rows.result = error_memory(err);
 	}

@@ -43,7 +43,7 @@ static inline struct store *open_store(void)
 	struct store *store = NULL;
 	struct error err = {0};
 
-	ck_assert_msg(store_open(&store, directory, &err) == 0, "%s", err.text);
+	ck_assert_msg(store_open(&store, directory, directory, &err) == 0, "%s", err.text);
 	return store;
 }
 
@@ -71,7 +71,7 @@ static inline struct network a_network(const char *name)
 	        .mtu = 1400,
 	        .internal = true,
 	        .subnets = {{{ip4(0x0a010000), 24}, ip4(0x0a010001)},
-	                {{{AF_INET6, {0xfd}}, 64}, {AF_INET6, {0xfd, [15] = 1}}}},
+	                {{ip4(0x0a030000), 24}, ip4(0x0a030001)}},
 	        .subnet_count = 2};
 
 	snprintf(network.name, sizeof(network.name), "%s", name);
@@ -85,7 +85,7 @@ static inline struct endpoint an_endpoint(const char *network, uint32_t address)
 	        .ifname = "eth0",
 	        .host_ifname = "nvabcdef0123",
 	        .mac = {2, 0, 0, 0, 0, 2},
-	        .addresses = {{ip4(address), 24}, {{AF_INET6, {0xfd, [15] = 2}}, 64}},
+	        .addresses = {{ip4(address), 24}, {ip4(0x0a030002), 24}},
 	        .address_count = 2};
 
 	snprintf(endpoint.network, sizeof(endpoint.network), "%s", network);

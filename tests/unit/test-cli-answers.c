@@ -202,6 +202,14 @@ START_TEST(terminals_get_nothing_to_obey)
 }
 END_TEST
 
+START_TEST(json_for_programs_is_escaped_for_terminals)
+{
+	fake_answer(&fake, 200, "{\"publications\": [{\"namespace\": \"a\x7f\\u001bb\xc2\x9b\"}]}");
+	run("ports --json");
+	check_contains(out, "a\\u007f\\u001Bb\\u009B");
+}
+END_TEST
+
 START_TEST(table_gives_way_to_a_narrow_terminal)
 {
 	static const struct column columns[] = {{"NAME", "name"}, {"PATH", "path"}, {NULL}};
@@ -239,6 +247,7 @@ int main(void)
 	tcase_add_test(tests, rm_of_several_goes_on_and_keeps_the_first_status);
 	tcase_add_test(tests, dry_run_prints_the_plan_only);
 	tcase_add_test(tests, terminals_get_nothing_to_obey);
+	tcase_add_test(tests, json_for_programs_is_escaped_for_terminals);
 	tcase_add_test(tests, table_gives_way_to_a_narrow_terminal);
 	return SUITE_CASES(tests);
 }

@@ -157,11 +157,24 @@ START_TEST(context_reads_as_a_path)
 }
 END_TEST
 
+START_TEST(sentences_are_one_line_of_printable_text)
+{
+	error_set(&err, ERROR_INVALID, 0, "a\nb%s", "\x1b[2J\x7f");
+	ck_assert_str_eq(err.text, "a?b?[2J?");
+	error_context(&err, "in\r");
+	ck_assert_str_eq(err.text, "in?: a?b?[2J?");
+	error_field(&err, "x\ty", "\xc3\xa4 \b");
+	ck_assert_str_eq(err.field, "x?y");
+	ck_assert_str_eq(err.text, "\xc3\xa4 ?");
+}
+END_TEST
+
 int main(void)
 {
 	return SUITE_RUN("parse", names_are_file_names_of_letters_digits_and_dots,
 	        names_that_others_gave_may_be_looked_at, subnets_have_a_prefix_and_no_host_bits,
 	        macs_belong_to_one_interface, port_specs_are_read_whole,
 	        port_keys_may_leave_out_what_is_clear, interface_names_are_the_kernels,
-	        prefixes_know_their_bounds, context_reads_as_a_path);
+	        prefixes_know_their_bounds, context_reads_as_a_path,
+	        sentences_are_one_line_of_printable_text);
 }

@@ -136,16 +136,41 @@ static int fill_table(struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
+/* libnftnl compares the names of expressions without asking whether they have one. */
+static bool expressions_have_names(const struct nlmsghdr *header)
+{
+	const struct nlattr *attr, *expression, *part;
+
+	mnl_attr_for_each(attr, header, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) != NFTA_RULE_EXPRESSIONS)
+			continue;
+		mnl_attr_for_each_nested(expression, attr)
+		{
+			bool named = false;
+
+			mnl_attr_for_each_nested(part, expression) named |=
+			        mnl_attr_get_type(part) == NFTA_EXPR_NAME &&
+			        mnl_attr_validate(part, MNL_TYPE_NUL_STRING) == 0;
+			if (!named)
+				return false;
+		}
+	}
+	return true;
+}
+
 static int read_rule(const struct nlmsghdr *header, void *arg)
 {
 	struct nftnl_rule *rule = nftnl_rule_alloc();
+	bool good = rule && expressions_have_names(header) &&
+	            nftnl_rule_nlmsg_parse(header, rule) == 0 &&
+	            nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
 
-	if (rule && nftnl_rule_nlmsg_parse(header, rule) == 0 &&
-	        nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN) && add_rule(arg, rule) == 0)
+	if (good && add_rule(arg, rule) == 0)
 		return MNL_CB_OK;
+	errno = rule && !good ? EBADMSG : ENOMEM;
 	if (rule)
 		nftnl_rule_free(rule);
-	errno = ENOMEM;
 	return MNL_CB_ERROR;
 }
 

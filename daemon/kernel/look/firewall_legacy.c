@@ -16,8 +16,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define STEPS_MAX 100000
-#define DEPTH_MAX 16
+#define TABLE_SIZE_MAX (64u << 20) /* bytes: some 400,000 rules */
+#define ALIGNMENT      _Alignof(struct xt_entry_target)
+#define STEPS_MAX      100000
+#define DEPTH_MAX      16
 
 struct table {
 	struct ipt_get_entries *entries;
@@ -60,7 +62,7 @@ static bool has_matches(const struct ipt_entry *entry)
 
 		if (strncmp(match->u.user.name, "comment", sizeof(match->u.user.name)) != 0)
 			return true;
-		if (match->u.match_size < sizeof(*match))
+		if (match->u.match_size < sizeof(*match) || match->u.match_size % ALIGNMENT)
 			return true;
 		at += match->u.match_size;
 	}
@@ -93,10 +95,11 @@ static const struct ipt_entry *entry_at(const struct table *table, unsigned offs
 {
 	const struct ipt_entry *entry;
 
-	if (offset > table->size || table->size - offset < sizeof(*entry))
+	if (offset > table->size || table->size - offset < sizeof(*entry) || offset % ALIGNMENT)
 		return NULL;
 	entry = (const struct ipt_entry *)((const char *)table->entries->entrytable + offset);
 	if (entry->next_offset > table->size - offset || entry->target_offset < sizeof(*entry) ||
+	        entry->target_offset % ALIGNMENT ||
 	        entry->target_offset + sizeof(struct xt_entry_target) > entry->next_offset)
 		return NULL;
 	return entry;
@@ -117,7 +120,7 @@ static enum firewall_verdict target_of(const struct ipt_entry *entry, unsigned *
 		*jump = (unsigned)target->verdict;
 		return entry->ip.flags & IPT_F_GOTO ? FIREWALL_GOTO : FIREWALL_JUMP;
 	}
-	switch (-target->verdict - 1) {
+	switch (-(target->verdict + 1)) {
 	case NF_DROP:
 		return FIREWALL_DROP;
 	case NF_ACCEPT:
@@ -171,6 +174,9 @@ static int read_table(struct table *ret, struct error *err)
 	if (fd < 0 || getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &size) < 0)
 		return error_set(
 		        err, ERROR_KERNEL, errno, "ask for iptables-legacy's table filter");
+	if (info.size > TABLE_SIZE_MAX)
+		return error_set(
+		        err, ERROR_KERNEL, EMSGSIZE, "read iptables-legacy's table filter");
 	size = (socklen_t)(sizeof(*ret->entries) + info.size);
 	ret->entries = calloc(1, size);
 	if (!ret->entries)

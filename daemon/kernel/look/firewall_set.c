@@ -68,26 +68,13 @@ static const uint8_t *value_of(const struct nlattr *nest, size_t *size)
 static struct firewall_action verdict_of(const struct nlattr *data)
 {
 	struct firewall_action action = {FIREWALL_NONE, ""};
-	const struct nlattr *nest, *attr;
+	const char *chain;
+	int code;
 
-	if (!data)
+	if (!data || !nft_verdict_read(data, &code, &chain))
 		return action;
-	mnl_attr_for_each_nested(nest, data)
-	{
-		if (mnl_attr_get_type(nest) != NFTA_DATA_VERDICT)
-			continue;
-		mnl_attr_for_each_nested(attr, nest)
-		{
-			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CODE &&
-			        mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
-				action.verdict =
-				        firewall_verdict_of((int)ntohl(mnl_attr_get_u32(attr)));
-			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CHAIN &&
-			        mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
-				snprintf(action.chain, sizeof(action.chain), "%s",
-				        mnl_attr_get_str(attr));
-		}
-	}
+	action.verdict = firewall_verdict_of(code);
+	snprintf(action.chain, sizeof(action.chain), "%s", chain);
 	return action;
 }
 

@@ -1,0 +1,150 @@
+/*
+ * rtnetlink's answers: to each question of netd's, and to what it changes. The first byte says
+ * which; behind it stand records (outside.h).
+ *
+ * What is observed is a list that plans can be made of; what is applied is done, or has a sentence.
+ */
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/holds.h"
+#include "tests/fuzz/outside.h"
+
+#include "daemon/kernel/internal.h"
+#include "daemon/kernel/look.h"
+#include "lib/cleanup.h"
+
+static const char *const namespaces[] = {"db", "web"};
+static const enum resource_kind links[] = {RESOURCE_LINK, RESOURCE_END, RESOURCE_PORT,
+        RESOURCE_ADDRESS, RESOURCE_ROUTE, RESOURCE_KINDS};
+
+static void observe(struct kernel *kernel, enum resource_kind kind)
+{
+	const struct kernel_look look = {.scope = SCOPE_INSTANCE,
+	        .kinds = 1u << kind,
+	        .namespaces = namespaces,
+	        .namespace_count = 2};
+	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
+	struct error err = {0};
+
+	if (kernel_observe(kernel, &look, &there, &err) < 0) {
+		holds_error(&err);
+		return;
+	}
+	resources_sort(&there);
+	holds_resources(&there);
+	fuzz_resources(&wanted, links);
+	holds_difference(&there, &wanted);
+}
+
+/* --- changes --- */
+
+static void hold_applied(int r, const struct steps *steps, const struct error *err)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < steps->count; i++) {
+		done += steps->items[i].done;
+		REQUIRE(!steps->items[i].done || !steps->items[i].failed, "done, and failed");
+	}
+	REQUIRE(r < 0 || done == steps->count, "%zu of %zu steps are done", done, steps->count);
+	if (r < 0)
+		holds_error(err);
+}
+
+static void apply(struct kernel *kernel, bool create)
+{
+	_cleanup_(resources_done) struct resources none = {0}, list = {0};
+	_cleanup_(plan_done) struct plan plan = {0};
+	struct error err = {0};
+	int r;
+
+	fuzz_resources(&list, links);
+	REQUIRE(plan_difference(create ? &none : &list, create ? &list : &none, &plan, &err) == 0,
+	        "%s", err.text);
+	r = kernel_apply(kernel, &plan.reversible, &err);
+	hold_applied(r, &plan.reversible, &err);
+	r = kernel_apply_all(kernel, &plan.final, &err);
+	hold_applied(r, &plan.final, &err);
+}
+
+/* --- questions --- */
+
+static void look_at_prefixes(struct kernel *kernel)
+{
+	_cleanup_(freep) struct look_prefix *prefixes = NULL;
+	struct error err = {0};
+	unsigned count = 0;
+	uint32_t mtu = 0;
+
+	if (look_prefixes(kernel, &prefixes, &count, &err) < 0)
+		holds_error(&err);
+	for (unsigned i = 0; i < count; i++)
+		REQUIRE(prefixes[i].cidr.prefix <= 8 * ip_size(prefixes[i].cidr.ip.family), "%u",
+		        prefixes[i].cidr.prefix);
+	if (look_default_mtu(kernel, &mtu, &err) < 0)
+		holds_error(&err);
+	look_default_route(kernel, "web");
+}
+
+static void look_at_links(struct kernel *kernel)
+{
+	_cleanup_(freep) struct look_link *list = NULL;
+	char instance[33] = "";
+	struct error err = {0};
+	unsigned count;
+
+	if (look_links(kernel, "web", &list, &count, &err) < 0)
+		holds_error(&err);
+	look_link_ours(kernel, "netd0");
+	if (look_other_instance(kernel, instance, &err) < 0)
+		holds_error(&err);
+}
+
+static void ask(struct kernel *kernel, char what)
+{
+	switch (what) {
+	case 'l':
+		observe(kernel, RESOURCE_LINK);
+		break;
+	case 'e':
+		observe(kernel, RESOURCE_END);
+		break;
+	case 'p':
+		observe(kernel, RESOURCE_PORT);
+		break;
+	case 'a':
+		observe(kernel, RESOURCE_ADDRESS);
+		break;
+	case 'r':
+		observe(kernel, RESOURCE_ROUTE);
+		break;
+	case 'c':
+		apply(kernel, true);
+		break;
+	case 'd':
+		apply(kernel, false);
+		break;
+	case 'x':
+		look_at_prefixes(kernel);
+		break;
+	case 'i':
+		look_at_links(kernel);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct kernel_config config = {
+	        .runtime_dir = "/nonexistent", .instance = outside_instance()};
+	struct kernel *kernel;
+	struct error err;
+
+	if (size == 0)
+		return 0;
+	outside_begin(data + 1, size - 1);
+	REQUIRE(kernel_open(&kernel, &config, &err) == 0, "%s", err.text);
+	ask(kernel, (char)data[0]);
+	kernel_close(kernel);
+	outside_end();
+	return 0;
+}
