@@ -131,6 +131,7 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	if (!engine)
 		return error_memory(err);
 	TAILQ_INIT(&engine->queue);
+	TAILQ_INIT(&engine->parked);
 	engine->base = config->base;
 	engine->reap_pause = 1000;
 	engine->runtime_dir = strdup(config->runtime_dir);
@@ -214,8 +215,10 @@ struct engine *engine_close(struct engine *engine)
 		return NULL;
 	watch_close(engine->watch);
 	drift_close(engine->drift);
-	while (!TAILQ_EMPTY(&engine->queue))
+	while (!TAILQ_EMPTY(&engine->queue) || engine_walks(engine)) {
 		engine_turn(engine);
+		engine_walk_end(engine);
+	}
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])
 			event_free(events[i]);
