@@ -58,6 +58,17 @@ static bool is_heard(const struct connection *connection)
 	return ioctl(bufferevent_getfd(connection->stream), FIONREAD, &size) < 0 || size == 0;
 }
 
+/* libevent frees what it has for a connection in a later turn of the loop: too late for the bytes.
+ */
+static void drop(struct connection *connection)
+{
+	struct evbuffer *output = bufferevent_get_output(connection->stream);
+
+	evbuffer_unfreeze(output, 1);
+	evbuffer_drain(output, evbuffer_get_length(output));
+	evhttp_connection_free(connection->http);
+}
+
 bool room_drop_silent(struct api *api)
 {
 	struct connection *connection;
@@ -66,7 +77,7 @@ bool room_drop_silent(struct api *api)
 		bool done = connection->asked && unread(connection) == 0;
 
 		if (may_drop(connection) && (done || is_older(connection, GRACE_MS))) {
-			evhttp_connection_free(connection->http);
+			drop(connection);
 			return true;
 		}
 	}
@@ -111,7 +122,7 @@ static bool drop_of_crowd(struct api *api)
 	TAILQ_FOREACH (connection, &api->connections, next)
 		if (is_same_peer(connection, peer) && may_drop(connection) &&
 		        is_older(connection, CROWD_GRACE_MS) && is_heard(connection)) {
-			evhttp_connection_free(connection->http);
+			drop(connection);
 			return true;
 		}
 	return false;
@@ -154,6 +165,6 @@ void room_squeeze(struct api *api)
 				heaviest = connection;
 		if (!heaviest)
 			return;
-		evhttp_connection_free(heaviest->http);
+		drop(heaviest);
 	}
 }

@@ -23,7 +23,7 @@ static void answer(struct pending *pending)
 	free(pending);
 }
 
-static void answer_all(struct pendings *batch)
+void engine_answer(struct pendings *batch)
 {
 	struct pending *pending;
 
@@ -171,7 +171,7 @@ static void run(struct engine *engine, struct pendings *batch)
 		announce_granted(engine, batch);
 		finish(engine, batch);
 	}
-	answer_all(batch);
+	engine_answer(batch);
 }
 
 /* Whether someone waits for a change. */

@@ -113,6 +113,7 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	if (!engine)
 		return error_memory(err);
 	TAILQ_INIT(&engine->queue);
+	TAILQ_INIT(&engine->parked);
 	engine->base = config->base;
 	engine->take_over = config->take_over;
 	engine->reap_pause = 1000;
@@ -198,8 +199,10 @@ struct engine *engine_close(struct engine *engine)
 		return NULL;
 	engine->watch = watch_close(engine->watch);
 	engine->drift = drift_close(engine->drift);
-	while (!TAILQ_EMPTY(&engine->queue))
+	while (!TAILQ_EMPTY(&engine->queue) || engine_walks(engine)) {
 		engine_turn(engine);
+		engine_walk_end(engine);
+	}
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])
 			event_free(events[i]);

@@ -60,7 +60,9 @@ struct engine {
 	bool landed;             /* a commit that was reported as failed reached the disk */
 	struct error refused;
 	struct gone gone;
-	struct gone held; /* tombstones that failed, and were announced so */
+	struct gone held;       /* tombstones that failed, and were announced so */
+	struct walk *walk;      /* NULL: none; walk.c */
+	struct pendings parked; /* who waits for the next one */
 	engine_hears *hears;
 	void *hears_arg;
 	struct drift *drift;
@@ -122,6 +124,8 @@ void engine_announce_released(struct engine *engine, const char *namespace);
 
 /* --- batch.c --- */
 void engine_turn(struct engine *engine);
+/* Answers all of these, and forgets them. */
+void engine_answer(struct pendings *answers);
 
 /* --- facts.c --- */
 int facts_gather(
@@ -170,6 +174,13 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
 void engine_reap(struct engine *engine, struct pendings *answers);
 /* The timer: up to one group of what is new, or else of what is held. */
 void engine_reap_later(struct engine *engine);
+/* What came of one tombstone: gone (`reason` NULL), or held. */
+void engine_reaped(
+        struct engine *engine, const char *id, const char *reason, struct pendings *answers);
+/* Whether nothing has been tried about it yet. */
+bool engine_is_new(const struct engine *engine, const struct tombstone *tombstone);
+/* Whether the answer to this request waits until flows have ended. */
+bool engine_leaves_flows(const struct request *request);
 /* Takes what is gone out of the fork. */
 int engine_bury(struct engine *engine, struct model *fork, struct error *err);
 
@@ -247,6 +258,16 @@ void hearing_settle(struct hearing *hearing, bool more);
 void hearing_lost(struct hearing *hearing);
 /* Twice a second: floods that are over. */
 void hearing_look(struct hearing *hearing);
+
+/* --- walk.c --- */
+
+/* Whether flows are ended on a thread now. */
+bool engine_walks(const struct engine *engine);
+/* Ends the flows of new tombstones on a thread, and takes out of `answers` (NULL: nobody's) those
+ * who wait for that. False: it cannot be done on a thread. */
+bool engine_walk(struct engine *engine, struct pendings *answers);
+/* Waits until it is over. */
+void engine_walk_end(struct engine *engine);
 
 /* --- watch.c --- */
 

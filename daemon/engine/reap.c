@@ -11,6 +11,7 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/kernel/flows_walk.h"
 #include "daemon/kernel/link.h"
 #include "daemon/render/render.h"
 #include "lib/cleanup.h"
@@ -147,6 +148,13 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	return false;
 }
 
+bool engine_leaves_flows(const struct request *request)
+{
+	const struct tombstone flows = {.kind = TOMBSTONE_FLOWS};
+
+	return !request->dry_run && concerns(request, &flows);
+}
+
 /* What a person would call it. */
 static void announce(struct engine *engine, const struct tombstone *tombstone,
         enum announcement_kind kind, const char *reason)
@@ -188,6 +196,24 @@ static void warn(struct engine *engine, struct pendings *answers, const struct t
 			        "removed, but still held: %s; netd goes on trying", reason);
 }
 
+static void bury_later(struct engine *engine, const struct tombstone *tombstone)
+{
+	add_gone(&engine->gone, tombstone->id);
+	if (remove_gone(&engine->held, tombstone->id))
+		announce(engine, tombstone, ANNOUNCE_GONE, NULL);
+}
+
+void engine_reaped(
+        struct engine *engine, const char *id, const char *reason, struct pendings *answers)
+{
+	const struct tombstone *tombstone = model_object(engine->model, TABLE_TOMBSTONES, id);
+
+	if (tombstone && reason)
+		warn(engine, answers, tombstone, reason);
+	else if (tombstone)
+		bury_later(engine, tombstone);
+}
+
 /* All in one go, and if that fails one by one, to learn which are held. False: some are. */
 static bool work_off(struct engine *engine, const struct tombstone *const *tombstones,
         unsigned count, struct pendings *answers)
@@ -198,11 +224,8 @@ static bool work_off(struct engine *engine, const struct tombstone *const *tombs
 
 	if (!all && count == 1)
 		warn(engine, answers, tombstones[0], err.text);
-	for (unsigned i = 0; all && i < count; i++) {
-		add_gone(&engine->gone, tombstones[i]->id);
-		if (remove_gone(&engine->held, tombstones[i]->id))
-			announce(engine, tombstones[i], ANNOUNCE_GONE, NULL);
-	}
+	for (unsigned i = 0; all && i < count; i++)
+		bury_later(engine, tombstones[i]);
 	if (!all && count > 1) {
 		good = true;
 		for (unsigned i = 0; i < count; i++)
@@ -216,8 +239,14 @@ static bool is_veth(const struct tombstone *tombstone)
 	return tombstone->kind == TOMBSTONE_LINK && tombstone->namespace[0];
 }
 
+bool engine_is_new(const struct engine *engine, const struct tombstone *tombstone)
+{
+	return !is_gone(&engine->gone, tombstone->id) && !is_gone(&engine->held, tombstone->id);
+}
+
 enum sort {
 	AT_ONCE, /* new, and no veth pair */
+	AT_ONCE_BUT_FLOWS,
 	NEW,
 	HELD,
 };
@@ -225,11 +254,23 @@ enum sort {
 static bool is_of_sort(
         const struct engine *engine, const struct tombstone *tombstone, enum sort sort)
 {
-	if (is_gone(&engine->gone, tombstone->id))
+	bool flows = tombstone->kind == TOMBSTONE_FLOWS;
+
+	if (is_gone(&engine->gone, tombstone->id) || (flows && engine_walks(engine)))
 		return false;
 	if (is_gone(&engine->held, tombstone->id))
 		return sort == HELD;
-	return sort == NEW || (sort == AT_ONCE && !is_veth(tombstone));
+	switch (sort) {
+	case AT_ONCE:
+		return !is_veth(tombstone);
+	case AT_ONCE_BUT_FLOWS:
+		return !is_veth(tombstone) && !flows;
+	case NEW:
+		return true;
+	case HELD:
+		return false;
+	}
+	return false;
 }
 
 /* The next tombstones of one sort, up to as many as go together. */
@@ -278,15 +319,34 @@ static void plan_next(struct engine *engine)
 		again_in(engine, engine->reap_due > time ? (unsigned)(engine->reap_due - time) : 0);
 }
 
-void engine_reap(struct engine *engine, struct pendings *answers)
+static void work_off_all(struct engine *engine, enum sort sort, struct pendings *answers)
 {
 	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
 	char key[KEY_SIZE] = "";
 	unsigned count;
 
-	forget_buried(engine);
-	while ((count = collect(engine, AT_ONCE, tombstones, key)))
+	while ((count = collect(engine, sort, tombstones, key)))
 		work_off(engine, tombstones, count, answers);
+}
+
+/* Whether flows are ended on a thread, and those who wait for that are taken out of `answers`. */
+static bool walk(struct engine *engine, struct pendings *answers)
+{
+	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
+	char key[KEY_SIZE] = "";
+
+	if (!engine_walks(engine) &&
+	        (collect(engine, AT_ONCE, tombstones, key) == 0 || !flows_walk_is_long()))
+		return false;
+	return engine_walk(engine, answers);
+}
+
+void engine_reap(struct engine *engine, struct pendings *answers)
+{
+	forget_buried(engine);
+	work_off_all(engine, AT_ONCE_BUT_FLOWS, answers);
+	if (!walk(engine, answers))
+		work_off_all(engine, AT_ONCE, answers);
 	/* A change may be what lets go of something. */
 	engine->reap_pause = PAUSE_FIRST_MS;
 	if (engine->reap_due > now() + PAUSE_FIRST_MS)

@@ -59,6 +59,20 @@ def deaf(path):
     held(path, 200, READ * 100)
 
 
+def deaf_to_long_lists(path):
+    held(path, 200, b"GET /v1/publications HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def deaf_and_pipelining(path):
+    """As much as the daemon takes, from many."""
+    clients = [dial(path) for _ in range(100)]
+    for client in clients:
+        client.setblocking(False)
+        send(client, READ * 10000)
+    ready()
+    select.select([], [], [])
+
+
 def crowd(path):
     held(path, 1000, b"")
 
@@ -130,8 +144,20 @@ def churn(path):
         dial(path).close()
 
 
-KINDS = {made.__name__: made for made in (silent, half, chunk, deaf, crowd, crowd_at_work, slow, endless_head, endless_line, endless_chunk, endless_body,
+def restless(path):
+    """No bad one, but it never rests: it publishes and unpublishes."""
+    client = dial(path)
+    ready()
+    body = b'{"host_port": 9001, "port": 80, "namespace": "web"}'
+    publish = b"POST /v1/publications HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    while send(client, publish) and client.recv(65536):
+        send(client, b"DELETE /v1/publications?host_port=9001 HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.recv(65536)
+
+
+KINDS = {made.__name__: made for made in (silent, half, chunk, deaf, deaf_to_long_lists,
+                                          deaf_and_pipelining, crowd, crowd_at_work, slow, endless_head, endless_line, endless_chunk, endless_body,
                                           garbage, pipelining, churn)}
 
 if __name__ == "__main__":
-    KINDS[sys.argv[2]](sys.argv[1])
+    {**KINDS, "restless": restless}[sys.argv[2]](sys.argv[1])

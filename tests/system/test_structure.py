@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     "cli": {"lib", "cli"},
 }
 # The changing functions of kernel/, and the one layer that calls them.
-CHANGING = ("kernel_apply", "kernel_apply_all")
+CHANGING = ("kernel_apply", "kernel_apply_all", "flows_walk_start")
 
 
 def sources(*suffixes):
