@@ -25,6 +25,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* What the linker puts in place of a function is declared nowhere. */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+
 #define HEAD_SIZE 4 /* of a record */
 #define SEND_MAX  4096
 
@@ -258,8 +261,6 @@ static void keep(const void *bytes, ssize_t size)
 ssize_t __real_sendto(int fd, const void *bytes, size_t size, int flags,
         const struct sockaddr *address, socklen_t address_size);
 ssize_t __wrap_sendto(int fd, const void *bytes, size_t size, int flags,
-        const struct sockaddr *address, socklen_t address_size);
-ssize_t __wrap_sendto(int fd, const void *bytes, size_t size, int flags,
         const struct sockaddr *address, socklen_t address_size)
 {
 	if (outside.playing || outside.recording)
@@ -269,7 +270,6 @@ ssize_t __wrap_sendto(int fd, const void *bytes, size_t size, int flags,
 }
 
 ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
-ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
 {
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
@@ -287,8 +287,6 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
 ssize_t __real_recvfrom(int fd, void *bytes, size_t size, int flags, struct sockaddr *address,
         socklen_t *address_size);
 ssize_t __wrap_recvfrom(int fd, void *bytes, size_t size, int flags, struct sockaddr *address,
-        socklen_t *address_size);
-ssize_t __wrap_recvfrom(int fd, void *bytes, size_t size, int flags, struct sockaddr *address,
         socklen_t *address_size)
 {
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
@@ -304,7 +302,6 @@ ssize_t __wrap_recvfrom(int fd, void *bytes, size_t size, int flags, struct sock
 }
 
 int __real_getsockopt(int fd, int level, int option, void *value, socklen_t *size);
-int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *size);
 int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *size)
 {
 	const uint8_t *record;
@@ -329,7 +326,6 @@ int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *siz
 }
 
 int __real_setsockopt(int fd, int level, int option, const void *value, socklen_t size);
-int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t size);
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t size)
 {
 	return outside.playing ? 0 : __real_setsockopt(fd, level, option, value, size);
@@ -337,7 +333,6 @@ int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_
 
 /* Any descriptor will do that can be closed. */
 int __real_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol);
 int __wrap_socket(int domain, int type, int protocol)
 {
 	return outside.playing ? __real_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)
@@ -345,7 +340,6 @@ int __wrap_socket(int domain, int type, int protocol)
 }
 
 struct mnl_socket *__real_mnl_socket_open2(int bus, int flags);
-struct mnl_socket *__wrap_mnl_socket_open2(int bus, int flags);
 struct mnl_socket *__wrap_mnl_socket_open2(int bus, int flags)
 {
 	return outside.playing ? mnl_socket_fdopen(__wrap_socket(AF_UNIX, SOCK_DGRAM, 0))
@@ -353,7 +347,6 @@ struct mnl_socket *__wrap_mnl_socket_open2(int bus, int flags)
 }
 
 int __real_mnl_socket_bind(struct mnl_socket *socket, unsigned groups, pid_t pid);
-int __wrap_mnl_socket_bind(struct mnl_socket *socket, unsigned groups, pid_t pid);
 int __wrap_mnl_socket_bind(struct mnl_socket *socket, unsigned groups, pid_t pid)
 {
 	return outside.playing ? 0 : __real_mnl_socket_bind(socket, groups, pid);
@@ -370,14 +363,12 @@ static unsigned index_of(const char *name)
 }
 
 unsigned __real_if_nametoindex(const char *name);
-unsigned __wrap_if_nametoindex(const char *name);
 unsigned __wrap_if_nametoindex(const char *name)
 {
 	return outside.playing ? index_of(name) : __real_if_nametoindex(name);
 }
 
 int __real_ioctl(int fd, unsigned long request, void *argument);
-int __wrap_ioctl(int fd, unsigned long request, void *argument);
 int __wrap_ioctl(int fd, unsigned long request, void *argument)
 {
 	struct ifreq *interface = argument;
@@ -393,8 +384,6 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument)
 int __real_netns_socket(
         const char *ns, int domain, int type, int protocol, int *ret, struct error *err);
 int __wrap_netns_socket(
-        const char *ns, int domain, int type, int protocol, int *ret, struct error *err);
-int __wrap_netns_socket(
         const char *ns, int domain, int type, int protocol, int *ret, struct error *err)
 {
 	if (!outside.playing)
@@ -404,7 +393,6 @@ int __wrap_netns_socket(
 }
 
 int __real_netns_open(const char *ns, int *ret, struct error *err);
-int __wrap_netns_open(const char *ns, int *ret, struct error *err);
 int __wrap_netns_open(const char *ns, int *ret, struct error *err)
 {
 	if (!outside.playing)
@@ -414,8 +402,6 @@ int __wrap_netns_open(const char *ns, int *ret, struct error *err)
 }
 
 int __real_netns_inside(
-        const char *ns, int (*work)(void *arg, struct error *err), void *arg, struct error *err);
-int __wrap_netns_inside(
         const char *ns, int (*work)(void *arg, struct error *err), void *arg, struct error *err);
 int __wrap_netns_inside(
         const char *ns, int (*work)(void *arg, struct error *err), void *arg, struct error *err)
@@ -461,7 +447,6 @@ static void record_file(const char *path)
 	}
 }
 
-FILE *__wrap_fopen64(const char *path, const char *mode);
 FILE *__wrap_fopen64(const char *path, const char *mode)
 {
 	const uint8_t *bytes;
@@ -479,7 +464,6 @@ FILE *__wrap_fopen64(const char *path, const char *mode)
 }
 
 int __real_open64(const char *path, int flags, ...);
-int __wrap_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...)
 {
 	const uint8_t *bytes;
