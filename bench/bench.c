@@ -5,6 +5,7 @@
 #include "bench/rounds.h"
 
 #include "bench/fatal.h"
+#include "bench/restart.h"
 #include "tests/lib/host.h"
 
 #include <getopt.h>
@@ -18,7 +19,12 @@
 #define RUN_SECONDS_MAX 300
 #define DESCRIPTORS     400 /* that are no held ports */
 
+#define RESTART_ENDPOINTS    1000
+#define RESTART_PUBLICATIONS 100
+#define RESTART_ROUNDS       10
+
 struct options {
+	bool restart;
 	const char *build, *directory;
 	unsigned rounds, endpoints, publications;
 };
@@ -37,9 +43,12 @@ void fatal(const char *format, ...)
 
 static void help(void)
 {
-	puts("Usage: bench/run [OPTION...]\n"
+	puts("Usage: bench/run [restart] [OPTION...]\n"
 	     "\n"
-	     "Measures netd beside the bare kernel, in a private host. Prints one table.\n"
+	     "Measures netd beside the bare kernel, in a private host. Prints one table: of single "
+	     "requests, or of a\n"
+	     "start with nothing to repair (`restart`: 10 rounds, 1000 endpoints, 100 published "
+	     "ports).\n"
 	     "\n"
 	     "  --rounds N        how often each thing is done (default 100, at most 1000)\n"
 	     "  --endpoints N     how many are \"many endpoints\" (default 500, at most 900)\n"
@@ -59,6 +68,18 @@ static unsigned number(const char *text, unsigned max)
 	return (unsigned)value;
 }
 
+/* What is no option names the measure. */
+static void take_measure(struct options *options, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		options->restart |= strcmp(argv[i], "restart") == 0;
+	if (!options->restart)
+		return;
+	options->rounds = RESTART_ROUNDS;
+	options->endpoints = RESTART_ENDPOINTS;
+	options->publications = RESTART_PUBLICATIONS;
+}
+
 static struct options read_options(int argc, char **argv)
 {
 	static const struct option names[] = {{"rounds", required_argument, NULL, 'r'},
@@ -66,14 +87,16 @@ static struct options read_options(int argc, char **argv)
 	        {"publications", required_argument, NULL, 'p'},
 	        {"directory", required_argument, NULL, 'd'},
 	        {"build", required_argument, NULL, 'b'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct options options = {"build", "/var/tmp", 100, 500, 10000};
+	struct options options = {false, "build", "/var/tmp", 100, 500, 10000};
 	int option;
+
+	take_measure(&options, argc, argv);
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {
 		if (option == 'r')
 			options.rounds = number(optarg, SAMPLES_MAX);
 		else if (option == 'e')
-			options.endpoints = number(optarg, 900);
+			options.endpoints = number(optarg, options.restart ? RESTART_MAX : 900);
 		else if (option == 'p')
 			options.publications = number(optarg, 20000);
 		else if (option == 'd')
@@ -168,33 +191,54 @@ static void print_host(const struct options *options)
 	        sysconf(_SC_NPROCESSORS_ONLN), options->directory, options->rounds);
 }
 
+static void measure_requests(struct bench *bench, const struct options *options)
+{
+	double idle, endpoints, publications;
+
+	bench_open(bench, options->build, options->directory);
+	idle = netd_pss(&bench->netd);
+	rows_head(stdout);
+	measure_rest(bench);
+	measure_endpoints(bench, 0);
+	measure_publications(bench, 0);
+	fill_endpoints(bench, options->endpoints);
+	endpoints = netd_pss(&bench->netd);
+	measure_endpoints(bench, options->endpoints);
+	fill_publications(bench, options->publications);
+	publications = netd_pss(&bench->netd);
+	measure_publications(bench, options->publications);
+	printf("Pss of netd: %.1f MB idle, %.1f MB with %u endpoints, %.1f MB with %u published "
+	       "ports "
+	       "more\n",
+	        idle, endpoints, options->endpoints, publications, options->publications);
+	bench_close(bench);
+}
+
+static void measure_restart(struct bench *bench, const struct options *options)
+{
+	struct row *row = new_row("restart", options->endpoints, "endpoints");
+	unsigned long changes;
+
+	netd_start(&bench->netd, options->build, options->directory);
+	restart_fill(bench, options->endpoints, options->publications);
+	rows_head(stdout);
+	changes = rounds_restart(bench, options->endpoints, row);
+	print_row(row);
+	printf("Changing messages in the last start: %lu. Pss of netd: %.1f MB\n", changes,
+	        netd_pss(&bench->netd));
+	netd_stop(&bench->netd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = read_options(argc, argv);
 	static struct bench bench;
-	double idle, endpoints, publications;
 
 	alarm(RUN_SECONDS_MAX);
 	options.publications = raise_limit(options.publications);
 	host_enter();
 	bench.rounds = options.rounds;
 	print_host(&options);
-	bench_open(&bench, options.build, options.directory);
-	idle = netd_pss(&bench.netd);
-	rows_head(stdout);
-	measure_rest(&bench);
-	measure_endpoints(&bench, 0);
-	measure_publications(&bench, 0);
-	fill_endpoints(&bench, options.endpoints);
-	endpoints = netd_pss(&bench.netd);
-	measure_endpoints(&bench, options.endpoints);
-	fill_publications(&bench, options.publications);
-	publications = netd_pss(&bench.netd);
-	measure_publications(&bench, options.publications);
-	printf("Pss of netd: %.1f MB idle, %.1f MB with %u endpoints, %.1f MB with %u published "
-	       "ports "
-	       "more\n",
-	        idle, endpoints, options.endpoints, publications, options.publications);
-	bench_close(&bench);
+	(options.restart ? measure_restart : measure_requests)(&bench, &options);
 	return 0;
 }

@@ -80,6 +80,14 @@ void messages_send(struct messages *messages, int fd, const char *what)
 	messages->acks = 0;
 }
 
+void messages_ask(struct messages *messages, int fd, const char *what)
+{
+	unsigned acks = 0;
+
+	write_all(messages, fd, what);
+	read_one(fd, what, &acks);
+}
+
 void messages_dump(struct messages *messages, int fd, const char *what)
 {
 	unsigned acks = 0;

@@ -21,6 +21,8 @@ struct nlmsghdr *messages_add(
 void messages_end(struct messages *messages, const struct nlmsghdr *header);
 /* Sends all of them and waits for the acks. `what` is for the sentence if one is refused. */
 void messages_send(struct messages *messages, int fd, const char *what);
+/* One question with one answer, which is dropped. */
+void messages_ask(struct messages *messages, int fd, const char *what);
 /* A dump that is read to its end, and what it says is dropped. */
 void messages_dump(struct messages *messages, int fd, const char *what);
 /* A netlink socket of this protocol, in the calling thread's network namespace. */

@@ -5,10 +5,12 @@
 #include "bench/netd.h"
 
 #include "bench/fatal.h"
+#include "bench/samples.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +31,7 @@ static int open_notify(void)
 	const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = NOTIFY};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+	unlink(NOTIFY);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		fatal("bind %s: %s", NOTIFY, strerror(errno));
 	return fd;
@@ -55,30 +58,43 @@ static void wait_ready(const struct netd *netd, int notify)
 			fatal("netd is not ready after %d s", READY_MS / 1000);
 		text[size] = '\0';
 	}
-	close(notify);
 }
 
-static void exec_netd(const struct netd *netd, const char *program)
+static void exec_netd(const struct netd *netd)
 {
 	char log[128];
 
 	snprintf(log, sizeof(log), "%s/log", netd->directory);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	dup2(open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), STDERR_FILENO);
+	dup2(open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), STDERR_FILENO);
 	setenv("NOTIFY_SOCKET", NOTIFY, 1);
-	execl(program, program, "--socket", netd->socket, "--state-dir", netd->directory,
-	        "--runtime-dir", "/run/netd", (char *)NULL);
+	execl(netd->program, netd->program, "--socket", netd->socket, "--state-dir",
+	        netd->directory, "--runtime-dir", "/run/netd", (char *)NULL);
 	_exit(127);
+}
+
+/* Returns what netd_restart() returns. */
+static double launch(struct netd *netd)
+{
+	int notify = open_notify();
+	double start = now_ms(), taken;
+
+	netd->pid = fork();
+	if (netd->pid == 0)
+		exec_netd(netd);
+	if (netd->pid < 0)
+		fatal("fork: %s", strerror(errno));
+	wait_ready(netd, notify);
+	taken = now_ms() - start;
+	close(notify);
+	return taken;
 }
 
 void netd_start(struct netd *netd, const char *build, const char *parent)
 {
-	int notify = open_notify();
-	char program[4096];
-
-	snprintf(program, sizeof(program), "%s/daemon/netd", build);
-	if (access(program, X_OK) < 0)
-		fatal("%s: %s", program, strerror(errno));
+	snprintf(netd->program, sizeof(netd->program), "%s/daemon/netd", build);
+	if (access(netd->program, X_OK) < 0)
+		fatal("%s: %s", netd->program, strerror(errno));
 	snprintf(netd->directory, sizeof(netd->directory), "%s/netd-bench-XXXXXX", parent);
 	snprintf(netd->socket, sizeof(netd->socket), "/run/netd/netd.sock");
 	snprintf(netd->ctl, sizeof(netd->ctl), "%s/cli/netd-ctl", build);
@@ -88,14 +104,35 @@ void netd_start(struct netd *netd, const char *build, const char *parent)
 		fatal("make /run/netd: %s", strerror(errno));
 	setenv("NETD_SOCKET", netd->socket, 1);
 	fflush(stdout);
-	netd->pid = fork();
-	if (netd->pid == 0)
-		exec_netd(netd, program);
-	if (netd->pid < 0)
-		fatal("fork: %s", strerror(errno));
 	running = netd;
 	atexit(stop_running);
-	wait_ready(netd, notify);
+	launch(netd);
+}
+
+double netd_restart(struct netd *netd)
+{
+	kill(netd->pid, SIGTERM);
+	waitpid(netd->pid, NULL, 0);
+	return launch(netd);
+}
+
+unsigned long netd_start_changes(const struct netd *netd)
+{
+	static const char words[] = "changes to the kernel: ";
+	char path[128], line[1024], *found;
+	unsigned long changes = ULONG_MAX;
+	FILE *log;
+
+	snprintf(path, sizeof(path), "%s/log", netd->directory);
+	log = fopen(path, "re");
+	while (log && fgets(line, sizeof(line), log))
+		if ((found = strstr(line, words)))
+			changes = strtoul(found + strlen(words), NULL, 10);
+	if (log)
+		fclose(log);
+	if (changes == ULONG_MAX)
+		fatal("%s does not say how many changes there were", path);
+	return changes;
 }
 
 void netd_stop(struct netd *netd)

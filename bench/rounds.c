@@ -279,9 +279,7 @@ void rounds_transport(struct bench *bench, struct row *kept, struct row *new)
 
 /* --- filling --- */
 
-/* Many clients at once, each with one request under way: what waits together is one batch of
- * netd's. */
-static void fill(struct bench *bench, unsigned first, unsigned count,
+void fill(struct bench *bench, unsigned first, unsigned count,
         void (*request)(struct connection *connection, unsigned number))
 {
 	struct connection *clients = calloc(CLIENTS, sizeof(*clients));

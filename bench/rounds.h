@@ -44,6 +44,10 @@ void rounds_programs(struct bench *bench, struct row *connect);
 /* One request that changes nothing, over a kept connection and over a new one each. */
 void rounds_transport(struct bench *bench, struct row *kept, struct row *new);
 
+/* Many clients at once, each with one request under way: what waits together is one batch of
+ * netd's. */
+void fill(struct bench *bench, unsigned first, unsigned count,
+        void (*request)(struct connection *connection, unsigned number));
 /* Makes so many more, for netd and for the floor. */
 void fill_endpoints(struct bench *bench, unsigned count);
 void fill_publications(struct bench *bench, unsigned count);

@@ -17,10 +17,15 @@ double now_ms(void)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-void samples_add(struct samples *samples, double start)
+void samples_put(struct samples *samples, double ms)
 {
 	if (samples->count < SAMPLES_MAX)
-		samples->ms[samples->count++] = now_ms() - start;
+		samples->ms[samples->count++] = ms;
+}
+
+void samples_add(struct samples *samples, double start)
+{
+	samples_put(samples, now_ms() - start);
 }
 
 static int compare(const void *a, const void *b)

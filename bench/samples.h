@@ -12,6 +12,7 @@ struct samples {
 
 /* Milliseconds of a clock that only goes forward. */
 double now_ms(void);
+void samples_put(struct samples *samples, double ms);
 /* Adds what has passed since `start` (now_ms()). What does not fit any more is dropped. */
 void samples_add(struct samples *samples, double start);
 

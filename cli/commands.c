@@ -68,6 +68,7 @@ static const struct command table[] = {
         {{"ports"}, {{0}}, NULL, 0, "list the published ports", noun_ls, &publication_noun},
         {{"exec"}, {NETNS}, "CMD...", 0,
                 "run a command (a shell) in a namespace, with your own rights", exec_run},
+        {{"events"}, {{0}}, NULL, OPTION(RECENT), "show what happens, as it happens", events_show},
         {{"version"}, {{0}}, NULL, 0, "show the versions of netd-ctl and netd", version_show},
         {{"help"}, {{"COMMAND", "command", .optional = true, .repeated = true}}, NULL, 0,
                 "say how netd-ctl is used", help_show},

@@ -19,6 +19,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_QUIET] = {"--quiet", 'q', NULL, "print names only"},
         [OPTION_DRY_RUN] = {"--dry-run", 0, NULL,
                 "change nothing; print the commands that would do the same"},
+        [OPTION_RECENT] = {"--recent", 0, NULL, "show the last 100, and end"},
         [OPTION_EXIST_OK] = {"--exist-ok", 0, NULL,
                 "what is there already with equal settings is a success"},
         [OPTION_FORCE] = {"--force", 'f', NULL, "remove also what uses it"},

@@ -90,6 +90,20 @@ void output_json(const json_t *value)
 		keep_loss(errno);
 }
 
+void output_json_line(const json_t *value)
+{
+	if (json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 ||
+	        fputc('\n', stdout) == EOF)
+		keep_loss(errno);
+}
+
+bool output_flush(void)
+{
+	if (fflush(stdout) == EOF || ferror(stdout))
+		keep_loss(errno);
+	return !lost;
+}
+
 size_t output_width(void)
 {
 	struct winsize size;
@@ -115,6 +129,7 @@ static int exit_status(enum error_code code)
 {
 	switch (code) {
 	case ERROR_INVALID:
+	case ERROR_UNKNOWN:
 	case ERROR_TOO_LARGE:
 		return EXIT_USAGE;
 	case ERROR_NOT_FOUND:
@@ -146,9 +161,7 @@ int output_error(const struct error *err)
 
 int output_finish(int status)
 {
-	if (fflush(stdout) == EOF || ferror(stdout))
-		keep_loss(errno);
-	if (!lost)
+	if (output_flush())
 		return status;
 	fprintf(stderr, "netd-ctl: the output is not complete: %s\n", strerror(lost));
 	return first_status(status, EXIT_FAILED);

@@ -5,6 +5,7 @@
 #include "lib/error.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum exit_status {
@@ -25,6 +26,10 @@ void output_restore_signals(void);
  * names and the like come from namespaces, and a terminal obeys what it is sent. */
 void output_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void output_json(const json_t *value);
+/* The same in one line. */
+void output_json_line(const json_t *value);
+/* Writes out what is buffered. False: some of the output was lost, which the end reports. */
+bool output_flush(void);
 /* The terminal's columns; 0 where standard output is none and lines may be of any length. */
 size_t output_width(void);
 /* Out of memory while something was made for output: the end reports it. */

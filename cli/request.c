@@ -7,7 +7,7 @@
 #include "cli/listener.h"
 #include "cli/output.h"
 #include "lib/cleanup.h"
-#include "lib/client.h"
+#include "lib/version.h"
 
 #include <string.h>
 
@@ -57,6 +57,54 @@ static void name_listener(const json_t *problem, struct error *err)
 	        (int)listener.pid, listener.program);
 }
 
+/* An end that is older than the other explains what the daemon does not know. */
+static int explain_unknown(
+        const struct call *call, const char *method, const char *path, struct error *err)
+{
+	_cleanup_(client_answer_done) struct client_answer answer = {0};
+	const char *version = NULL;
+	struct error none;
+	char what[256];
+	int order = 0;
+
+	if (client_call(request_socket(call), "GET", "/v1/version", NULL, &answer, &none) == 0)
+		version = json_string_value(json_object_get(answer.body, "version"));
+	if (version)
+		order = strverscmp(version, netd_version);
+	snprintf(what, sizeof(what), "%s%s%s %.*s", err->field, err->field[0] ? " of " : "", method,
+	        (int)strcspn(path, "?"), path);
+	if (order < 0)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "this netd (%s) is older than netd-ctl (%s) and does not know %s: restart "
+		        "it with 'systemctl restart netd'",
+		        version, netd_version, what);
+	if (order > 0)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "this netd-ctl (%s) is older than netd (%s), which does not know %s any "
+		        "more: install the netd-ctl that belongs to it",
+		        netd_version, version, what);
+	return -EINVAL;
+}
+
+/* The sentence for what the daemon did not do. */
+static int explain(const struct call *call, const char *method, const char *path,
+        const struct client_answer *answer, int result, struct error *err)
+{
+	if (err->code == ERROR_UNKNOWN || answer->status == 405)
+		return explain_unknown(call, method, path, err);
+	name_listener(answer->body, err);
+	return result;
+}
+
+int request_stream(
+        const struct call *call, const char *path, client_line *take, void *arg, struct error *err)
+{
+	_cleanup_(client_answer_done) struct client_answer answer = {0};
+	int r = client_stream(request_socket(call), path, take, arg, &answer, err);
+
+	return r < 0 ? explain(call, "GET", path, &answer, r, err) : 0;
+}
+
 int request_send(const struct call *call, const char *method, const char *path, json_t *body,
         json_t **ret, struct error *err)
 {
@@ -71,10 +119,8 @@ int request_send(const struct call *call, const char *method, const char *path, 
 		return error_memory(err);
 	}
 	r = client_call(request_socket(call), method, whole ? whole : path, sent, &answer, err);
-	if (r < 0) {
-		name_listener(answer.body, err);
-		return r;
-	}
+	if (r < 0)
+		return explain(call, method, path, &answer, r, err);
 	if (!answer.body)
 		return error_set(err, ERROR_UNREACHABLE, 0, "%s: an answer came without content",
 		        request_socket(call));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cli/grammar.h"
+#include "lib/client.h"
 
 #include <jansson.h>
 
@@ -19,6 +20,10 @@ char *request_path(const char *collection, const char *part, const char *after);
  */
 int request_send(const struct call *call, const char *method, const char *path, json_t *body,
         json_t **ret, struct error *err);
+
+/* Each line of an answer that may not end; see client_stream(). */
+int request_stream(
+        const struct call *call, const char *path, client_line *take, void *arg, struct error *err);
 
 /* As request_send() with GET, and the array that stands under `key` in the answer. */
 int request_list(const struct call *call, const char *path, const char *key, json_t **ret,

@@ -5,10 +5,12 @@
  */
 #include "daemon/api/server.h"
 #include "daemon/engine/engine.h"
+#include "daemon/kernel/kernel.h"
 #include "daemon/options.h"
 #include "daemon/rights.h"
 #include "daemon/sandbox.h"
 #include "lib/cleanup.h"
+#include "lib/version.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -51,8 +53,8 @@ static int make_runtime_dir(const char *path, struct error *err)
 
 /* --- the service manager --- */
 
-/* Sorts what systemd passed: sockets that hold ports go to the engine, the other one is the API's
- * (-1: none). */
+/* Sorts what systemd passed: the sockets that hold ports and that own the tables go to the engine,
+ * the other one is the API's (-1: none). */
 static int take_descriptors(struct engine *engine, int *ret, struct error *err)
 {
 	char **names = NULL;
@@ -64,13 +66,15 @@ static int take_descriptors(struct engine *engine, int *ret, struct error *err)
 		        err, ERROR_KERNEL, -count, "take descriptors from the service manager");
 	for (int i = 0; i < count; i++) {
 		int fd = SD_LISTEN_FDS_START + i;
+		struct error adopt_err;
 
 		if (strncmp(names[i], HOLD_PREFIX, strlen(HOLD_PREFIX)) == 0) {
-			struct error adopt_err;
-
 			if (engine_adopt_hold(engine, fd, &adopt_err) < 0)
 				log_warning(
 				        "take over the held port %s: %s", names[i], adopt_err.text);
+		} else if (strcmp(names[i], OWNER_FD_NAME) == 0) {
+			if (engine_adopt_owner(engine, fd, &adopt_err) < 0)
+				log_warning("%s; the tables are claimed anew", adopt_err.text);
 		} else if (*ret < 0) {
 			*ret = fd;
 		} else {
@@ -105,45 +109,83 @@ static struct event *start_watchdog(struct event_base *base)
 
 /* --- running --- */
 
+struct service {
+	struct event_base *base;
+	struct api *api;
+	const char *socket; /* its path; NULL: the service manager's */
+	struct event *signals[2];
+	bool stopping;
+};
+
+static void stopped(void *arg)
+{
+	const struct service *service = arg;
+
+	event_base_loopexit(service->base, NULL);
+}
+
+/* The first signal lets everyone be answered, the second one does not wait. */
 static void on_stop(evutil_socket_t number, short what, void *arg)
 {
+	struct service *service = arg;
+	struct error err;
+
+	if (service->stopping) {
+		stopped(service);
+		return;
+	}
 	log_info("%s: netd stops; networks, namespaces and published ports stay as they are",
 	        strsignal(number));
 	sd_notify(0, "STOPPING=1");
-	event_base_loopexit(arg, NULL);
+	service->stopping = true;
+	if (service->socket)
+		unlink(service->socket);
+	if (api_drain(service->api, !service->socket, stopped, service, &err) < 0)
+		stopped(service);
+}
+
+/* From the start to the stop. `listener` is the service manager's socket; -1: there is none. */
+static int serve_on(struct service *service, struct engine *engine, int listener, struct error *err)
+{
+	int r = api_open(&service->api, service->base, engine, err);
+
+	if (r == 0)
+		r = engine_start(engine, err);
+	if (r == 0 && service->socket)
+		r = api_listen(service->socket, &listener, err);
+	if (r < 0) {
+		closep(&listener);
+		return r;
+	}
+	r = api_serve(service->api, listener, err);
+	if (r < 0)
+		return r;
+	event_add(service->signals[0], NULL);
+	event_add(service->signals[1], NULL);
+	sd_notify(0, "READY=1");
+	event_base_dispatch(service->base);
+	return 0;
 }
 
 static int serve(struct event_base *base, struct engine *engine, const struct options *options,
         struct error *err)
 {
-	struct event *stops[] = {evsignal_new(base, SIGTERM, on_stop, base),
-	        evsignal_new(base, SIGINT, on_stop, base)};
-	struct event *watchdog = NULL;
-	struct api *api = NULL;
+	struct service service = {.base = base};
+	struct event **signals = service.signals, *watchdog = start_watchdog(base);
 	int listener = -1, r = take_descriptors(engine, &listener, err);
-	bool passed = listener >= 0;
 
-	if (r == 0)
-		r = engine_start(engine, err);
-	if (r == 0 && !passed)
-		r = api_listen(options->socket, &listener, err);
-	if (r == 0)
-		r = api_open(&api, base, engine, listener, err);
-	if (r == 0 && (!stops[0] || !stops[1]))
+	if (listener < 0)
+		service.socket = options->socket;
+	signals[0] = evsignal_new(base, SIGTERM, on_stop, &service);
+	signals[1] = evsignal_new(base, SIGINT, on_stop, &service);
+	if (r == 0 && (!signals[0] || !signals[1]))
 		r = error_memory(err);
-	if (r == 0) {
-		event_add(stops[0], NULL);
-		event_add(stops[1], NULL);
-		watchdog = start_watchdog(base);
-		sd_notify(0, "READY=1");
-		event_base_dispatch(base);
-		if (!passed)
-			unlink(options->socket);
-	}
-	api_close(api);
+	if (r == 0)
+		r = serve_on(&service, engine, listener, err);
+	api_close(service.api);
 	for (int i = 0; i < 2; i++)
-		if (stops[i])
-			event_free(stops[i]);
+		if (signals[i])
+			event_free(signals[i]);
 	if (watchdog)
 		event_free(watchdog);
 	return r;
@@ -151,8 +193,9 @@ static int serve(struct event_base *base, struct engine *engine, const struct op
 
 static int run(const struct options *options, struct error *err)
 {
-	struct engine_config config = {
-	        .state_dir = options->state_dir, .runtime_dir = options->runtime_dir};
+	struct engine_config config = {.state_dir = options->state_dir,
+	        .runtime_dir = options->runtime_dir,
+	        .own_tables = options->own_tables};
 	_cleanup_(closep) int lock = -1;
 	struct engine *engine = NULL;
 	int r = rights_check(err);
@@ -240,7 +283,7 @@ int main(int argc, char **argv)
 		options_help();
 		break;
 	case MODE_VERSION:
-		puts("netd " NETD_VERSION);
+		printf("netd %s\n", netd_version);
 		break;
 	}
 	options_done(&options);

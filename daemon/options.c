@@ -22,6 +22,7 @@ static const struct option long_options[] = {
         {"state-dir", required_argument, NULL, 'd'},
         {"runtime-dir", required_argument, NULL, 'r'},
         {"log-level", required_argument, NULL, 'l'},
+        {"own-tables", required_argument, NULL, 'o'},
         {"cleanup", no_argument, NULL, 'C'},
         {"purge", no_argument, NULL, 'P'},
         {"dry-run", no_argument, NULL, 'n'},
@@ -46,6 +47,9 @@ void options_help(void)
 	     "  --state-dir DIR     keep the database here (default /var/lib/netd)\n"
 	     "  --runtime-dir DIR   keep the records of this boot here (default /run/netd)\n"
 	     "  --log-level LEVEL   error, warning, info or debug (default info)\n"
+	     "  --own-tables yes|no whether no one else can change netd's nf_tables tables, where "
+	     "the kernel can\n"
+	     "                      do that (default yes)\n"
 	     "  --cleanup           remove all that netd ever made on this host, and restore what "
 	     "it changed\n"
 	     "    --purge           ... the database too\n"
@@ -68,6 +72,14 @@ static int set_string(char **target, const char *value, struct error *err)
 	return 0;
 }
 
+static int set_switch(bool *target, const char *value, struct error *err)
+{
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return error_set(err, ERROR_INVALID, 0, "'%.40s' is neither yes nor no", value);
+	*target = strcmp(value, "yes") == 0;
+	return 0;
+}
+
 /* A setting that the file may have, too. */
 static int set(struct options *options, const char *name, const char *value, struct error *err)
 {
@@ -77,10 +89,12 @@ static int set(struct options *options, const char *name, const char *value, str
 		return set_string(&options->state_dir, value, err);
 	if (strcmp(name, "runtime-dir") == 0)
 		return set_string(&options->runtime_dir, value, err);
+	if (strcmp(name, "own-tables") == 0)
+		return set_switch(&options->own_tables, value, err);
 	if (strcmp(name, "log-level") != 0)
 		return error_set(err, ERROR_INVALID, 0,
-		        "netd has no such setting; there are socket, state-dir, runtime-dir and "
-		        "log-level");
+		        "netd has no such setting; there are socket, state-dir, runtime-dir, "
+		        "log-level and own-tables");
 	if (log_level_parse(value, &options->log_level) < 0)
 		return error_set(err, ERROR_INVALID, 0,
 		        "'%.40s' is no level; it is error, warning, info or debug", value);
@@ -195,6 +209,7 @@ static int check(const struct options *options, int argc, char **argv, struct er
 static int set_defaults(struct options *options, struct error *err)
 {
 	options->log_level = LOG_LEVEL_INFO;
+	options->own_tables = true;
 	if (set_string(&options->socket, NETD_SOCKET_DEFAULT, err) < 0 ||
 	        set_string(&options->state_dir, "/var/lib/netd", err) < 0)
 		return error_memory(err);

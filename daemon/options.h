@@ -10,7 +10,7 @@ enum mode { MODE_RUN, MODE_CLEANUP, MODE_SANDBOX, MODE_HELP, MODE_VERSION };
 
 struct options {
 	enum mode mode;
-	bool dry_run, purge;
+	bool dry_run, purge, own_tables;
 	char *config, *socket, *state_dir, *runtime_dir; /* owned */
 	enum log_level log_level;
 	char **command; /* sandbox: borrowed from argv, ends with NULL */

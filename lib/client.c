@@ -17,8 +17,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define HEAD_MAX ((size_t)64 * 1024)
-#define BODY_MAX ((size_t)64 * 1024 * 1024)
+#define HEAD_MAX      ((size_t)64 * 1024)
+#define BODY_MAX      ((size_t)64 * 1024 * 1024)
+#define LINE_MAX_SIZE ((size_t)64 * 1024)
 
 struct reply {
 	char *bytes; /* always with a zero byte behind `size` */
@@ -63,6 +64,20 @@ static int broken(const char *socket_path, const char *what, struct error *err)
 	        socket_path, what);
 }
 
+/* Whether a change was made then, no one can know from here. */
+static int unanswered(const char *socket_path, const char *method, struct error *err)
+{
+	error_set(err, ERROR_UNREACHABLE, 0,
+	        "%s: the connection was closed without an answer; %s ('systemctl status netd' says "
+	        "how the daemon is)",
+	        socket_path,
+	        strcmp(method, "GET") == 0
+	                ? "is it netd's socket?"
+	                : "if the daemon ended just then, the change may be done or not: look with "
+	                  "'netd-ctl ns ls', 'network ls' or 'ports'");
+	return -ECONNRESET;
+}
+
 static int open_socket(const char *path, struct error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -96,8 +111,9 @@ static int write_all(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
-static int write_request(
-        int fd, const char *method, const char *path, const json_t *body, struct error *err)
+/* `version` of HTTP: in 1.0 an answer is never in chunks. */
+static int write_request(int fd, const char *version, const char *method, const char *path,
+        const json_t *body, struct error *err)
 {
 	_cleanup_(freep) char *text = NULL, *head = NULL;
 	int length, r;
@@ -108,9 +124,9 @@ static int write_request(
 			return error_memory(err);
 	}
 	length = asprintf(&head,
-	        "%s %s HTTP/1.1\r\nHost: netd\r\nConnection: close\r\nAccept: application/json\r\n"
+	        "%s %s HTTP/%s\r\nHost: netd\r\nConnection: close\r\nAccept: application/json\r\n"
 	        "Content-Length: %zu\r\n\r\n%s",
-	        method, path, text ? strlen(text) : 0, text ? text : "");
+	        method, path, version, text ? strlen(text) : 0, text ? text : "");
 	if (length < 0) {
 		head = NULL;
 		return error_memory(err);
@@ -211,36 +227,49 @@ static int reply_grow(struct reply *reply, struct error *err)
 	return 0;
 }
 
-static int reply_read(int fd, const char *socket_path, struct reply *reply, struct error *err)
+/* Some more bytes. Returns how many, 0 at the end. */
+static ssize_t reply_receive(
+        int fd, const char *socket_path, struct reply *reply, struct error *err)
 {
-	const char *wrong;
-	int r;
+	ssize_t n;
+	int r = reply_grow(reply, err);
 
-	while (!reply_whole(reply)) {
-		ssize_t n;
-
-		r = reply_grow(reply, err);
-		if (r < 0)
-			return r;
+	if (r < 0)
+		return r;
+	do
 		n = recv(fd, reply->bytes + reply->size, reply->capacity - reply->size - 1, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != ECONNRESET)
-			return error_set(err, ERROR_UNREACHABLE, errno, "read the answer of %s",
-			        socket_path);
-		if (n <= 0)
-			break;
-		reply->size += (size_t)n;
-		reply->bytes[reply->size] = '\0';
-		wrong = reply_look(reply);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == ECONNRESET)
+		return 0;
+	if (n < 0)
+		return error_set(
+		        err, ERROR_UNREACHABLE, errno, "read the answer of %s", socket_path);
+	reply->size += (size_t)n;
+	reply->bytes[reply->size] = '\0';
+	return n;
+}
+
+/* The answer as far as its head, or `whole`. */
+static int reply_read(
+        int fd, const char *socket_path, bool whole, struct reply *reply, struct error *err)
+{
+	ssize_t n = 1;
+
+	while (n > 0 && (whole ? !reply_whole(reply) : !reply->head)) {
+		const char *wrong;
+
+		n = reply_receive(fd, socket_path, reply, err);
+		if (n < 0)
+			return (int)n;
+		wrong = n > 0 ? reply_look(reply) : NULL;
 		if (!wrong && reply->size > HEAD_MAX + BODY_MAX)
 			wrong = "the answer does not end";
 		if (wrong)
 			return broken(socket_path, wrong, err);
 	}
 	if (reply->size == 0)
-		return broken(socket_path, "the connection was closed without an answer", err);
-	if (!reply->head || (reply->has_length && !reply_whole(reply)))
+		return -ECONNRESET;
+	if (!reply->head || (whole && reply->has_length && !reply_whole(reply)))
 		return broken(socket_path, "the answer ended in the middle", err);
 	if (!reply->has_length)
 		reply->body = reply->size - reply->head;
@@ -263,7 +292,87 @@ static int problem(const char *socket_path, const struct client_answer *answer, 
 	return r;
 }
 
+static int read_object(const char *socket_path, const struct reply *reply,
+        struct client_answer *ret, struct error *err)
+{
+	if (reply->body > 0) {
+		ret->body = json_loadb(
+		        reply->bytes + reply->head, reply->body, JSON_REJECT_DUPLICATES, NULL);
+		if (!json_is_object(ret->body)) {
+			client_answer_done(ret);
+			return broken(socket_path, "the answer is no JSON object", err);
+		}
+	}
+	ret->status = reply->status;
+	return ret->status >= 400 ? problem(socket_path, ret, err) : 0;
+}
+
+static int call_once(const char *socket_path, const char *method, const char *path,
+        const json_t *body, struct client_answer *ret, struct error *err)
+{
+	_cleanup_(reply_done) struct reply reply = {0};
+	_cleanup_(closep) int fd = -1;
+	int r;
+
+	fd = open_socket(socket_path, err);
+	if (fd < 0)
+		return fd;
+	r = write_request(fd, "1.1", method, path, body, err);
+	if (r == 0)
+		r = reply_read(fd, socket_path, true, &reply, err);
+	if (r == -ECONNRESET)
+		return unanswered(socket_path, method, err);
+	return r < 0 ? r : read_object(socket_path, &reply, ret, err);
+}
+
 int client_call(const char *socket_path, const char *method, const char *path, const json_t *body,
+        struct client_answer *ret, struct error *err)
+{
+	int r;
+
+	*ret = (struct client_answer){0};
+	r = call_once(socket_path, method, path, body, ret, err);
+	/* The daemon ended in the middle of it. To ask again changes nothing. */
+	if (r == -ECONNRESET && strcmp(method, "GET") == 0)
+		r = call_once(socket_path, method, path, body, ret, err);
+	return r;
+}
+
+/* Hands out the whole lines from *start on, and moves it behind them. False: that was enough. */
+static bool take_lines(const struct reply *reply, size_t *start, client_line *take, void *arg)
+{
+	const char *end;
+
+	while ((end = memchr(reply->bytes + *start, '\n', reply->size - *start))) {
+		const char *line = reply->bytes + *start;
+
+		*start = (size_t)(end - reply->bytes) + 1;
+		if (!take(line, (size_t)(end - line), arg))
+			return false;
+	}
+	return true;
+}
+
+static int read_lines(int fd, const char *socket_path, struct reply *reply, client_line *take,
+        void *arg, struct error *err)
+{
+	size_t start = reply->head;
+	ssize_t n;
+
+	do {
+		if (!take_lines(reply, &start, take, arg))
+			return 0;
+		memmove(reply->bytes, reply->bytes + start, reply->size - start);
+		reply->size -= start;
+		start = 0;
+		if (reply->size > LINE_MAX_SIZE)
+			return broken(socket_path, "a line of the answer does not end", err);
+		n = reply_receive(fd, socket_path, reply, err);
+	} while (n > 0);
+	return (int)n;
+}
+
+int client_stream(const char *socket_path, const char *path, client_line *take, void *arg,
         struct client_answer *ret, struct error *err)
 {
 	_cleanup_(reply_done) struct reply reply = {0};
@@ -274,21 +383,16 @@ int client_call(const char *socket_path, const char *method, const char *path, c
 	fd = open_socket(socket_path, err);
 	if (fd < 0)
 		return fd;
-	r = write_request(fd, method, path, body, err);
+	r = write_request(fd, "1.0", "GET", path, NULL, err);
 	if (r == 0)
-		r = reply_read(fd, socket_path, &reply, err);
-	if (r < 0)
-		return r;
-	if (reply.body > 0) {
-		ret->body = json_loadb(
-		        reply.bytes + reply.head, reply.body, JSON_REJECT_DUPLICATES, NULL);
-		if (!json_is_object(ret->body)) {
-			client_answer_done(ret);
-			return broken(socket_path, "the answer is no JSON object", err);
-		}
-	}
-	ret->status = reply.status;
-	return ret->status >= 400 ? problem(socket_path, ret, err) : 0;
+		r = reply_read(fd, socket_path, false, &reply, err);
+	if (r == 0 && reply.status < 400)
+		return read_lines(fd, socket_path, &reply, take, arg, err);
+	if (r == 0)
+		r = reply_read(fd, socket_path, true, &reply, err);
+	if (r == -ECONNRESET)
+		return unanswered(socket_path, "GET", err);
+	return r < 0 ? r : read_object(socket_path, &reply, ret, err);
 }
 
 void client_answer_done(struct client_answer *answer)

@@ -19,6 +19,7 @@ static const char *const code_names[] = {
         [ERROR_PERMISSION] = "permission",
         [ERROR_KERNEL] = "kernel",
         [ERROR_STORE] = "store",
+        [ERROR_UNKNOWN] = "unknown",
         [ERROR_TOO_LARGE] = "too-large",
         [ERROR_UNREACHABLE] = "unreachable",
 };
@@ -54,19 +55,38 @@ int error_set(struct error *err, enum error_code code, int errnum, const char *f
 	return result(err);
 }
 
-int error_field(struct error *err, const char *field, const char *format, ...)
+static int set_field(struct error *err, enum error_code code, const char *field, const char *format,
+        va_list args)
 {
-	va_list args;
-
-	err->code = ERROR_INVALID;
+	err->code = code;
 	err->errnum = 0;
 	snprintf(err->field, sizeof(err->field), "%s", field);
-	va_start(args, format);
 	vsnprintf(err->text, sizeof(err->text), format, args);
-	va_end(args);
 	clean(err->field);
 	clean(err->text);
 	return result(err);
+}
+
+int error_field(struct error *err, const char *field, const char *format, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = set_field(err, ERROR_INVALID, field, format, args);
+	va_end(args);
+	return r;
+}
+
+int error_unknown(struct error *err, const char *field, const char *format, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = set_field(err, ERROR_UNKNOWN, field, format, args);
+	va_end(args);
+	return r;
 }
 
 int error_context(struct error *err, const char *format, ...)

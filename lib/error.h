@@ -14,13 +14,15 @@
 
 enum error_code {
 	ERROR_NONE = 0,
-	ERROR_INVALID,     /* bad input; `field` names it. HTTP 400, exit 2 */
-	ERROR_NOT_FOUND,   /* no such network, namespace, ... HTTP 404, exit 3 */
-	ERROR_EXISTS,      /* it is there already, or taken by another. HTTP 409, exit 5 */
-	ERROR_REFUSED,     /* a rule forbids it now (in use, busy, reserved). HTTP 409, exit 1 */
-	ERROR_PERMISSION,  /* the caller or the daemon lacks a right. HTTP 403, exit 1 */
-	ERROR_KERNEL,      /* a kernel call failed; errnum says why. HTTP 500, exit 1 */
-	ERROR_STORE,       /* the database failed. HTTP 503, exit 1 */
+	ERROR_INVALID,    /* bad input; `field` names it. HTTP 400, exit 2 */
+	ERROR_NOT_FOUND,  /* no such network, namespace, ... HTTP 404, exit 3 */
+	ERROR_EXISTS,     /* it is there already, or taken by another. HTTP 409, exit 5 */
+	ERROR_REFUSED,    /* a rule forbids it now (in use, busy, reserved). HTTP 409, exit 1 */
+	ERROR_PERMISSION, /* the caller or the daemon lacks a right. HTTP 403, exit 1 */
+	ERROR_KERNEL,     /* a kernel call failed; errnum says why. HTTP 500, exit 1 */
+	ERROR_STORE,      /* the database failed. HTTP 503, exit 1 */
+	ERROR_UNKNOWN, /* a path, parameter or field that this version does not have; `field` names
+	                  the latter two. HTTP 400, a path 404; exit 2 */
 	ERROR_TOO_LARGE,   /* body or list over its limit. HTTP 413, exit 2 */
 	ERROR_UNREACHABLE, /* no daemon answers. exit 4 */
 };
@@ -39,6 +41,10 @@ int error_set(struct error *err, enum error_code code, int errnum, const char *f
 
 /* error_set(ERROR_INVALID) for one field of the input, named by its JSON path. */
 int error_field(struct error *err, const char *field, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* The same for one that this version does not have. */
+int error_unknown(struct error *err, const char *field, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
 /* Puts "what: " in front of the sentence. Returns the value error_set() returned for this error. */

@@ -176,7 +176,7 @@ int json_reader_end(struct json_reader *reader)
 		if (!asked_for(reader, name)) {
 			struct clean unknown = clean(name);
 
-			reader->result = error_field(reader->err, unknown.text,
+			reader->result = error_unknown(reader->err, unknown.text,
 			        "%s: there is no such field here", unknown.text);
 			break;
 		}

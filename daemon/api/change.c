@@ -1,7 +1,7 @@
 /*
- * Changing requests: handed to the engine, logged once with who asked and what came of it, and
- * answered, if the client is still there. The change goes on without its client: a closed
- * connection is no undo.
+ * Changing requests: handed to the engine, logged once with who asked and what came of it (by the
+ * engine where something was changed), and answered, if the client is still there. The change goes
+ * on without its client: a closed connection is no undo.
  */
 #include "daemon/api/internal.h"
 
@@ -21,56 +21,6 @@ static void read_caller(struct call *call)
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &caller, &size);
 	call->request.caller_uid = caller.uid;
 	call->request.caller_pid = caller.pid;
-}
-
-static void describe_ports(const struct request *request, char *text, size_t size)
-{
-	char ip[IP_TEXT_SIZE] = "*";
-
-	if (request->ports.host_ip.family)
-		ip_format(&request->ports.host_ip, ip);
-	if (request->kind == REQUEST_PUBLISH)
-		snprintf(text, size, "publish %s:%u:%u/%s%s%s", ip, request->ports.host_port,
-		        request->ports.port, protocol_name(request->ports.protocol),
-		        request->namespace[0] ? " " : "", request->namespace);
-	else if (request->publication[0])
-		snprintf(text, size, "unpublish %s", request->publication);
-	else
-		snprintf(text, size, "unpublish %s:%u/%s", ip, request->ports.host_port,
-		        request->ports.protocol ? protocol_name(request->ports.protocol) : "*");
-}
-
-static void describe(const struct request *request, char *text, size_t size)
-{
-	switch (request->kind) {
-	case REQUEST_NETWORK_CREATE:
-		snprintf(text, size, "network create %s", request->network);
-		break;
-	case REQUEST_NETWORK_REMOVE:
-		snprintf(text, size, "network rm %s", request->network);
-		break;
-	case REQUEST_NS_CREATE:
-		snprintf(text, size, "ns create %s", request->namespace);
-		break;
-	case REQUEST_NS_REMOVE:
-		snprintf(text, size, "ns rm %s", request->namespace);
-		break;
-	case REQUEST_CONNECT:
-		snprintf(text, size, "connect %s %s", request->network, request->namespace);
-		break;
-	case REQUEST_DISCONNECT:
-		snprintf(text, size, "disconnect %s %s", request->network, request->namespace);
-		break;
-	case REQUEST_PUBLISH:
-	case REQUEST_UNPUBLISH:
-		describe_ports(request, text, size);
-		break;
-	case REQUEST_NS_RELEASE:
-	case REQUEST_HOST:
-	case REQUEST_REAP:
-		snprintf(text, size, "internal request");
-		break;
-	}
 }
 
 static void log_outcome(const struct call *call, const char *what, const char *outcome)
@@ -125,8 +75,13 @@ static void answered(const struct answer *answer, const struct error *err, void 
 	struct call *call = arg;
 	char what[256];
 
-	describe(&call->request, what, sizeof(what));
-	log_outcome(call, what, err ? err->text : answer->existed ? "it was there" : "done");
+	/* What was done is announced by the engine. */
+	request_describe(&call->request, what, sizeof(what));
+	if (err || answer->existed || call->request.dry_run)
+		log_outcome(call, what,
+		        err               ? err->text
+		        : answer->existed ? "it was there"
+		                          : "done");
 	/* Without a client the engine may be on its way out: it is not asked any more. */
 	if (call->http && err)
 		reply_error(call, err, answer ? &answer->listener : NULL);
@@ -151,7 +106,7 @@ void change_start(struct call *call)
 	if (r == 0)
 		r = call->route->parse(call, request, &err);
 	if (r == 0) {
-		describe(request, what, sizeof(what));
+		request_describe(request, what, sizeof(what));
 		r = engine_submit(call->engine, request, answered, call, &err);
 	}
 	if (r == 0)

@@ -15,6 +15,8 @@
 #define QUERY_MAX   8            /* parameters behind it */
 
 struct connection; /* server.c */
+struct events;     /* events.c */
+struct stream;
 struct call;
 
 struct route {
@@ -23,6 +25,8 @@ struct route {
 	const char *parameters[6]; /* what may stand behind '?' */
 	/* A question: makes the whole answer. */
 	int (*read)(const struct call *call, json_t **ret, struct error *err);
+	/* Or one that answers by itself, which takes the call over unless it fails. */
+	int (*stream)(struct call *call, struct error *err);
 	/* Or a change: makes the request of path, parameters and body, ... */
 	int (*parse)(const struct call *call, struct request *request, struct error *err);
 	/* ... and puts what came of it into the answer. NULL: what was removed. */
@@ -45,6 +49,10 @@ struct call {
 	unsigned parameter_count;
 	json_t *body; /* an object */
 	struct request request;
+	struct events *events;
+	struct stream *stream;
+	/* The client of an answer without an end is gone: ends the call. */
+	void (*left)(struct call *call);
 };
 
 /* --- server.c: connections --- */
@@ -53,6 +61,14 @@ extern struct timeval server_silence;
 /* Sends the answer and forgets the client. The buffer is emptied. Without a client it does nothing.
  */
 void server_send(struct call *call, int status, const char *type, struct evbuffer *body);
+/* Begins an answer without an end. Its client has no deadline. */
+void server_stream(struct call *call, const char *type, void (*left)(struct call *call));
+/* Takes the bytes out of the buffer; returns how many wait to be read. */
+size_t server_stream_send(struct call *call, struct evbuffer *bytes);
+/* Ends it after all. The client is forgotten: `left` is not called. */
+void server_stream_end(struct call *call);
+/* Closes the connection. */
+void server_drop(struct call *call);
 void call_free(struct call *call);
 
 /* --- route.c: from bytes to a route --- */
@@ -65,7 +81,21 @@ int call_flag(const struct call *call, const char *name, bool *ret, struct error
 /* --- change.c: changing requests --- */
 void change_start(struct call *call);
 
+/* --- events.c --- */
+/* How long a stream may be silent. Tests shorten it. */
+extern struct timeval events_heartbeat;
+/* Listens to the engine from here on. */
+int events_open(
+        struct events **ret, struct event_base *base, struct engine *engine, struct error *err);
+/* Ends all streams. */
+void events_end(struct events *events);
+/* After the last connection. NULL is allowed; returns NULL. */
+struct events *events_close(struct events *events);
+int events_read(struct call *call, struct error *err);
+
 /* --- reply.c: answers --- */
+/* Any text as a JSON string; what is no UTF-8 becomes '?'. */
+json_t *text_json(const char *text);
 /* The body is taken over; NULL is out of memory. */
 void reply_json(struct call *call, int status, json_t *body);
 void reply_error(struct call *call, const struct error *err, const struct listener_info *listener);

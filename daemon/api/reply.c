@@ -45,6 +45,7 @@ static int status_of(enum error_code code)
 {
 	switch (code) {
 	case ERROR_INVALID:
+	case ERROR_UNKNOWN:
 		return 400;
 	case ERROR_NOT_FOUND:
 		return 404;
@@ -91,7 +92,7 @@ static void write_no_memory(struct evbuffer *out)
 }
 
 /* JSON takes nothing but UTF-8, and a sentence may have been cut in the middle of a letter. */
-static json_t *text_json(const char *text)
+json_t *text_json(const char *text)
 {
 	json_t *value = json_string(text);
 	_cleanup_(freep) char *copy = NULL;

@@ -8,6 +8,7 @@
 #include "daemon/api/internal.h"
 
 #include "lib/json.h"
+#include "lib/version.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 /* clang-format off */
 static const struct route routes[] = {
 	{EVHTTP_REQ_GET, "/v1/version", .read = version_read},
+	{EVHTTP_REQ_GET, "/v1/events", {"kind", "network", "namespace", "recent", "follow"}, .stream = events_read},
 
 	{EVHTTP_REQ_GET, "/v1/networks", .read = network_list},
 	{EVHTTP_REQ_GET, "/v1/networks/NAME", .read = network_inspect},
@@ -43,8 +45,12 @@ static const struct route routes[] = {
 int version_read(const struct call *call, json_t **ret, struct error *err)
 {
 	const struct host *host = model_host(engine_model(call->engine));
-	json_t *body = json_pack("{s:s, s:i, s:s}", "version", NETD_VERSION, "api", 1, "instance",
+	const struct error *refused = engine_refused(call->engine);
+	json_t *body = json_pack("{s:s, s:i, s:s}", "version", netd_version, "api", 1, "instance",
 	        host ? host->instance : "");
+
+	if (body && refused)
+		json_object_set_new(body, "refuses_changes", text_json(refused->text));
 
 	if (!body)
 		return error_memory(err);
@@ -188,7 +194,7 @@ static int check_parameters(const struct call *call, struct error *err)
 		while (*known && strcmp(*known, name) != 0)
 			known++;
 		if (!*known)
-			return error_field(
+			return error_unknown(
 			        err, name, "%.40s: there is no such parameter here", name);
 	}
 	return 0;
@@ -277,13 +283,18 @@ void route_call(struct call *call)
 			reply_problem(call, 405, "method-not-allowed",
 			        "this path takes another method; doc/api.md lists them");
 		else
-			reply_problem(call, 404, "not-found",
+			reply_problem(call, 404, "unknown",
 			        "there is nothing at this path; doc/api.md lists them");
 		call_free(call);
 		return;
 	}
 	if (r == 0)
 		r = prepare(call, &err);
+	if (r == 0 && call->route->stream) {
+		r = call->route->stream(call, &err);
+		if (r == 0)
+			return;
+	}
 	if (r < 0) {
 		reply_error(call, &err, NULL);
 		call_free(call);

@@ -1,63 +1,28 @@
 /*
- * The connections, and the limits that keep a bad client from the others: how many there are, how
- * long one may take, how much it may send, and how much may wait for it. A client that has to go is
- * the one that has been silent for longest.
+ * The connections, and the limits that keep a bad client from the others: how long one may take,
+ * and how much it may send. How many there may be, and how much may wait for all of them, is in
+ * room.c.
  *
- * libevent's HTTP server has no way to see a connection before its first request, and answers what
- * it cannot read with a page in HTML. Both are reached through the bufferevent that it lets us
- * make: its callbacks' argument is the connection, and what is put into its output while we are not
- * answering is such a page.
+ * libevent's HTTP server has no way to see a connection before its first request. It is reached
+ * through the bufferevent that it lets us make: its callbacks' argument is the connection.
  */
-#include "daemon/api/internal.h"
+#include "daemon/api/connection.h"
 
 #include "lib/log.h"
 
-#include <bsd/sys/queue.h>
 #include <errno.h>
 #include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 256
-#define WAITING_MAX     (64 * 1024 * 1024) /* bytes of answers that are not read yet, all clients */
-#define GRACE_MS        500 /* in which a client keeps its place that has something to send or to read */
+#define ACCEPTED_MAX 32 /* clients in one go; then those are heard who are there already */
 #define METHODS                                                                                    \
 	(EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | \
 	        EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
 
-struct connection {
-	TAILQ_ENTRY(connection) next;
-	struct api *api;
-	struct bufferevent *stream;
-	struct evhttp_connection *http; /* NULL until libevent has made it */
-	struct event *deadline;
-	struct event *page; /* replaces libevent's page */
-	size_t page_start;  /* where it begins in the output */
-	bool page_pending;
-	bool answering;    /* what goes out now is ours */
-	bool asked;        /* at least once */
-	uint64_t since;    /* milliseconds of CLOCK_MONOTONIC: accepted, or answered */
-	struct call *call; /* the request that is worked on */
-};
-
-TAILQ_HEAD(connections, connection);
-
-struct api {
-	struct event_base *base;
-	struct engine *engine;
-	struct evhttp *http;
-	struct evconnlistener *listener; /* belongs to `http` */
-	struct event *accept_again;
-	struct connections connections; /* the one that is silent for longest first */
-	unsigned count;
-	struct connection *newest; /* not adopted yet */
-	struct event *adopt;
-};
-
 struct timeval server_silence = {.tv_sec = 30};
-static const struct timeval accept_pause = {.tv_usec = 100000};
+static const struct timeval accept_pause = {.tv_usec = 10000};
 
 /* --- calls --- */
 
@@ -96,15 +61,16 @@ static void call_abandon(struct call *call)
 
 /* --- connections --- */
 
-static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg);
-
 static void connection_free(struct connection *connection)
 {
 	struct api *api = connection->api;
+	struct call *call = connection->call;
 
-	if (connection->call) {
-		call_abandon(connection->call);
+	if (call) {
+		call_abandon(call);
 		set_call(connection, NULL);
+		if (call->left)
+			call->left(call);
 	}
 	if (connection->deadline)
 		event_free(connection->deadline);
@@ -117,12 +83,28 @@ static void connection_free(struct connection *connection)
 	free(connection);
 }
 
+static void received(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct connection *connection = arg;
+
+	if (!info->n_added)
+		return;
+	connection->received += info->n_added;
+	event_active(connection->api->squeeze, 0, 0);
+}
+
+static void squeeze(int fd, short events, void *arg)
+{
+	room_squeeze(arg);
+}
+
 /* libevent is about to free the connection. */
 static void closed(struct evhttp_connection *http, void *arg)
 {
 	struct connection *connection = arg;
 
-	evbuffer_remove_cb(bufferevent_get_output(connection->stream), output_changed, connection);
+	evbuffer_remove_cb(bufferevent_get_output(connection->stream), page_look, connection);
+	evbuffer_remove_cb(bufferevent_get_input(connection->stream), received, connection);
 	connection_free(connection);
 }
 
@@ -131,38 +113,6 @@ static void deadline_passed(int fd, short events, void *arg)
 	const struct connection *connection = arg;
 
 	evhttp_connection_free(connection->http);
-}
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-/* Whether the client may lose its place to another: nothing is owed to it, or it took its time. */
-static bool may_drop(const struct connection *connection)
-{
-	bool read = evbuffer_get_length(bufferevent_get_output(connection->stream)) == 0;
-
-	if (connection->call || !connection->http)
-		return false;
-	return (connection->asked && read) || now() - connection->since > GRACE_MS;
-}
-
-/* Closes the connection that has been silent for longest. False: there is none that may be. */
-static bool drop_silent(struct api *api)
-{
-	struct connection *connection;
-
-	TAILQ_FOREACH (connection, &api->connections, next) {
-		if (may_drop(connection)) {
-			evhttp_connection_free(connection->http);
-			return true;
-		}
-	}
-	return false;
 }
 
 /* libevent has made a connection around our bufferevent by now, or has failed to. */
@@ -178,6 +128,7 @@ static void adopt(struct api *api)
 	if (http) {
 		connection->http = http;
 		evhttp_connection_set_closecb(http, closed, connection);
+		room_identify(connection);
 		event_add(connection->deadline, &server_silence);
 		bufferevent_decref(connection->stream);
 	} else {
@@ -191,82 +142,6 @@ static void adopt_event(int fd, short events, void *arg)
 	adopt(arg);
 }
 
-/* --- libevent's own pages --- */
-
-static const struct {
-	int status; /* libevent's */
-	int answer; /* ours */
-	const char *code;
-	const char *detail;
-} pages[] = {
-        {413, 413, "too-large", "the request is too large: a body has at most 256 KiB"},
-        {417, 417, "invalid", "Expect takes nothing but 100-continue"},
-        {501, 405, "method-not-allowed", "netd knows the methods GET, POST and DELETE"},
-        {400, 400, "invalid",
-                "this is no HTTP request that netd understands, or its head is larger than 16 KiB"},
-};
-
-static int status_at(struct evbuffer *output, size_t start)
-{
-	struct evbuffer_ptr at;
-	char head[sizeof("HTTP/1.1 400")] = "";
-
-	if (evbuffer_ptr_set(output, &at, start, EVBUFFER_PTR_SET) < 0 ||
-	        evbuffer_copyout_from(output, &at, head, sizeof(head) - 1) <
-	                (ev_ssize_t)sizeof(head) - 1)
-		return 0;
-	return atoi(head + sizeof("HTTP/1.1"));
-}
-
-/* Cuts the output off at `start`. */
-static void cut_output(struct evbuffer *output, size_t start)
-{
-	struct evbuffer *kept = evbuffer_new();
-
-	if (!kept)
-		return;
-	evbuffer_remove_buffer(output, kept, start);
-	evbuffer_drain(output, evbuffer_get_length(output));
-	evbuffer_add_buffer(output, kept);
-	evbuffer_free(kept);
-}
-
-/* Runs in the turn of the loop in which the page was made, before anything of it is written. */
-static void replace_page(int fd, short events, void *arg)
-{
-	struct connection *connection = arg;
-	struct evbuffer *output = bufferevent_get_output(connection->stream);
-	size_t start = connection->page_start, i = 0;
-	int status = status_at(output, start);
-
-	connection->page_pending = false;
-	if (status == 100) { /* no page: "go on" */
-		struct evbuffer_ptr end = evbuffer_search(output, "\r\n\r\n", 4, NULL);
-
-		start = end.pos < 0 ? start : (size_t)end.pos + 4;
-		status = status_at(output, start);
-	}
-	if (status < 400)
-		return;
-	while (i < sizeof(pages) / sizeof(pages[0]) - 1 && pages[i].status != status)
-		i++;
-	connection->answering = true;
-	cut_output(output, start);
-	problem_write(output, pages[i].answer, pages[i].code, pages[i].detail);
-	connection->answering = false;
-}
-
-static void output_changed(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
-{
-	struct connection *connection = arg;
-
-	if (!info->n_added || connection->answering || connection->page_pending)
-		return;
-	connection->page_pending = true;
-	connection->page_start = info->orig_size;
-	event_active(connection->page, 0, 0);
-}
-
 /* --- accepting --- */
 
 static struct connection *connection_new(struct api *api)
@@ -276,15 +151,16 @@ static struct connection *connection_new(struct api *api)
 	if (!connection)
 		return NULL;
 	connection->api = api;
-	connection->since = now();
+	connection->since = room_now();
 	TAILQ_INSERT_TAIL(&api->connections, connection, next);
 	api->count++;
 	connection->deadline = evtimer_new(api->base, deadline_passed, connection);
-	connection->page = event_new(api->base, -1, 0, replace_page, connection);
+	connection->page = event_new(api->base, -1, 0, page_replace, connection);
 	connection->stream = bufferevent_socket_new(api->base, -1, 0);
 	if (connection->deadline && connection->page && connection->stream &&
 	        evbuffer_add_cb(
-	                bufferevent_get_output(connection->stream), output_changed, connection))
+	                bufferevent_get_output(connection->stream), page_look, connection) &&
+	        evbuffer_add_cb(bufferevent_get_input(connection->stream), received, connection))
 		return connection;
 	if (connection->stream)
 		bufferevent_free(connection->stream);
@@ -302,10 +178,11 @@ static void accept_again(int fd, short events, void *arg)
 {
 	struct api *api = arg;
 
-	if (api->count >= CONNECTIONS_MAX && !drop_silent(api))
-		pause_accepting(api);
-	else
+	api->accepted = 0;
+	if (room_make(api))
 		evconnlistener_enable(api->listener);
+	else
+		pause_accepting(api);
 }
 
 /* Mostly for want of descriptors: without a pause the loop would do nothing but fail. */
@@ -314,7 +191,7 @@ static void accept_failed(struct evconnlistener *listener, void *arg)
 	struct api *api = arg;
 
 	log_warning("accept a client: %s", strerror(errno));
-	drop_silent(api);
+	room_drop_silent(api);
 	pause_accepting(api);
 }
 
@@ -325,8 +202,12 @@ static struct bufferevent *accepted(struct event_base *base, void *arg)
 	struct connection *connection;
 
 	adopt(api);
-	if (api->count >= CONNECTIONS_MAX && !drop_silent(api))
+	if (!room_make(api)) {
 		pause_accepting(api); /* after this one */
+	} else if (++api->accepted >= ACCEPTED_MAX) {
+		evconnlistener_disable(api->listener);
+		event_active(api->accept_again, 0, 0);
+	}
 	connection = connection_new(api);
 	if (!connection)
 		return NULL; /* libevent makes one that `find` does not know: its requests are
@@ -366,21 +247,26 @@ static void requested(struct evhttp_request *http, void *arg)
 		return;
 	}
 	connection->asked = true;
+	connection->received = 0;
 	set_call(connection, call);
 	call->engine = api->engine;
+	call->events = api->events;
 	call->connection = connection;
 	call->http = http;
 	route_call(call);
 }
 
-static size_t waiting_bytes(const struct api *api)
+/* The call has got all that it was owed: its client may ask again. */
+static void forget_client(struct call *call)
 {
-	const struct connection *connection;
-	size_t sum = 0;
+	struct connection *connection = call->connection;
 
-	TAILQ_FOREACH (connection, &api->connections, next)
-		sum += evbuffer_get_length(bufferevent_get_output(connection->stream));
-	return sum;
+	set_call(connection, NULL);
+	call->connection = NULL;
+	call->http = NULL;
+	connection->since = room_now();
+	TAILQ_REMOVE(&connection->api->connections, connection, next);
+	TAILQ_INSERT_TAIL(&connection->api->connections, connection, next);
 }
 
 void server_send(struct call *call, int status, const char *type, struct evbuffer *body)
@@ -392,12 +278,9 @@ void server_send(struct call *call, int status, const char *type, struct evbuffe
 
 	if (!connection)
 		return;
-	set_call(connection, NULL);
-	call->connection = NULL;
-	call->http = NULL;
-	TAILQ_REMOVE(&connection->api->connections, connection, next);
-	TAILQ_INSERT_TAIL(&connection->api->connections, connection, next);
-	if (!body || waiting_bytes(connection->api) + evbuffer_get_length(body) > WAITING_MAX) {
+	room_squeeze(connection->api); /* not this one, while it has a call */
+	forget_client(call);
+	if (!body) {
 		evhttp_connection_free(connection->http);
 		return;
 	}
@@ -408,29 +291,98 @@ void server_send(struct call *call, int status, const char *type, struct evbuffe
 	        headers, "Content-Length", length); /* libevent leaves it out for HTTP/1.0 */
 	if (status == 405)
 		evhttp_add_header(headers, "Allow", "GET, POST, DELETE");
-	connection->since = now();
+	if (connection->api->drain)
+		evhttp_add_header(headers, "Connection", "close");
 	connection->answering = true;
 	evhttp_send_reply(http, status, status_title(status), body);
 	connection->answering = false;
 }
 
+void server_stream(struct call *call, const char *type, void (*left)(struct call *call))
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(call->http);
+
+	call->left = left;
+	/* HTTP/1.0 knows no chunks: libevent would promise "keep-alive" no bytes at all. */
+	evhttp_remove_header(evhttp_request_get_input_headers(call->http), "Connection");
+	evhttp_add_header(headers, "Content-Type", type);
+	evhttp_add_header(headers, "Connection", "close");
+	call->connection->answering = true;
+	evhttp_send_reply_start(call->http, 200, status_title(200));
+	call->connection->answering = false;
+}
+
+size_t server_stream_send(struct call *call, struct evbuffer *bytes)
+{
+	struct connection *connection = call->connection;
+
+	connection->answering = true;
+	evhttp_send_reply_chunk(call->http, bytes);
+	connection->answering = false;
+	return evbuffer_get_length(bufferevent_get_output(connection->stream));
+}
+
+void server_stream_end(struct call *call)
+{
+	struct connection *connection = call->connection;
+	struct evhttp_request *http = call->http;
+
+	forget_client(call);
+	connection->answering = true;
+	evhttp_send_reply_end(http); /* the connection may be gone now */
+}
+
+void server_drop(struct call *call)
+{
+	evhttp_connection_free(call->connection->http);
+}
+
 /* --- opening --- */
 
-static int start(struct api *api, int listen_fd, struct error *err)
+static int start(struct api *api, struct error *err)
 {
-	struct evconnlistener *listener;
-
 	api->http = evhttp_new(api->base);
 	api->accept_again = evtimer_new(api->base, accept_again, api);
 	api->adopt = event_new(api->base, -1, 0, adopt_event, api);
-	if (!api->http || !api->accept_again || !api->adopt ||
-	        evutil_make_socket_nonblocking(listen_fd) < 0 ||
-	        evutil_make_socket_closeonexec(listen_fd) < 0) {
-		close(listen_fd);
+	api->squeeze = event_new(api->base, -1, 0, squeeze, api);
+	if (!api->http || !api->accept_again || !api->adopt || !api->squeeze)
 		return error_memory(err);
+	evhttp_set_bevcb(api->http, accepted, api);
+	evhttp_set_gencb(api->http, requested, api);
+	evhttp_set_allowed_methods(api->http, METHODS);
+	evhttp_set_max_headers_size(api->http, HEADERS_MAX);
+	evhttp_set_max_body_size(api->http, BODY_MAX);
+	evhttp_set_flags(api->http, EVHTTP_SERVER_LINGERING_CLOSE);
+	return events_open(&api->events, api->base, api->engine, err);
+}
+
+int api_open(struct api **ret, struct event_base *base, struct engine *engine, struct error *err)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	int r;
+
+	if (!api)
+		return error_memory(err);
+	TAILQ_INIT(&api->connections);
+	api->base = base;
+	api->engine = engine;
+	r = start(api, err);
+	if (r < 0) {
+		api_close(api);
+		return r;
 	}
-	listener = evconnlistener_new(
-	        api->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
+	*ret = api;
+	return 0;
+}
+
+int api_serve(struct api *api, int listen_fd, struct error *err)
+{
+	struct evconnlistener *listener = NULL;
+
+	if (evutil_make_socket_nonblocking(listen_fd) == 0 &&
+	        evutil_make_socket_closeonexec(listen_fd) == 0)
+		listener = evconnlistener_new(api->base, NULL, NULL,
+		        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
 	if (!listener) {
 		close(listen_fd);
 		return error_memory(err);
@@ -441,34 +393,6 @@ static int start(struct api *api, int listen_fd, struct error *err)
 	}
 	api->listener = listener;
 	evconnlistener_set_error_cb(listener, accept_failed);
-	evhttp_set_bevcb(api->http, accepted, api);
-	evhttp_set_gencb(api->http, requested, api);
-	evhttp_set_allowed_methods(api->http, METHODS);
-	evhttp_set_max_headers_size(api->http, HEADERS_MAX);
-	evhttp_set_max_body_size(api->http, BODY_MAX);
-	evhttp_set_flags(api->http, EVHTTP_SERVER_LINGERING_CLOSE);
-	return 0;
-}
-
-int api_open(struct api **ret, struct event_base *base, struct engine *engine, int listen_fd,
-        struct error *err)
-{
-	struct api *api = calloc(1, sizeof(*api));
-	int r;
-
-	if (!api) {
-		close(listen_fd);
-		return error_memory(err);
-	}
-	TAILQ_INIT(&api->connections);
-	api->base = base;
-	api->engine = engine;
-	r = start(api, listen_fd, err);
-	if (r < 0) {
-		api_close(api);
-		return r;
-	}
-	*ret = api;
 	return 0;
 }
 
@@ -485,6 +409,11 @@ struct api *api_close(struct api *api)
 		event_free(api->accept_again);
 	if (api->adopt)
 		event_free(api->adopt);
+	if (api->squeeze)
+		event_free(api->squeeze);
+	if (api->drain)
+		event_free(api->drain);
+	events_close(api->events);
 	free(api);
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #include "lib/error.h"
 
 #include <event2/event.h>
+#include <stdbool.h>
 
 struct api;
 
@@ -20,9 +21,17 @@ int api_listen(const char *path, int *ret, struct error *err);
 /* Removes the socket of a daemon that died; one on which someone still listens stays. */
 void api_unlink(const char *path);
 
+/* Keeps what the engine announces from here on, for those who ask for events. */
+int api_open(struct api **ret, struct event_base *base, struct engine *engine, struct error *err);
 /* Serves on a socket that listens already; the descriptor is the api's from here on, also on
  * failure. */
-int api_open(struct api **ret, struct event_base *base, struct engine *engine, int listen_fd,
+int api_serve(struct api *api, int listen_fd, struct error *err);
+/*
+ * Ends the service: every client that was accepted, and with a socket that does not stay (its file
+ * is removed already) every one that has connected, is answered; then `drained` is called, once,
+ * from the loop. A client has a few seconds to ask and to read. Streams of events end.
+ */
+int api_drain(struct api *api, bool socket_stays, void (*drained)(void *arg), void *arg,
         struct error *err);
 
 /*

@@ -70,7 +70,7 @@ static struct model *gather(struct engine *engine, struct pendings *batch, unsig
 	struct error err;
 
 	*granted = 0;
-	if (!fork || engine_bury(engine, fork, &err) < 0)
+	if (!fork || (!engine_refused(engine) && engine_bury(engine, fork, &err) < 0))
 		return model_free(fork);
 	TAILQ_FOREACH (pending, batch, entry) {
 		pending->result = try(engine, fork, pending);
@@ -89,6 +89,15 @@ static void fail_granted(struct pendings *batch, int result, const struct error 
 		pending->result = result;
 		pending->err = *err;
 	}
+}
+
+static void announce_granted(struct engine *engine, const struct pendings *batch)
+{
+	const struct pending *pending;
+
+	TAILQ_FOREACH (pending, batch, entry)
+		if (pending->result == 0 && !pending->request.dry_run)
+			engine_announce_change(engine, &pending->request, &pending->answer);
 }
 
 static void run(struct engine *engine, struct pendings *batch);
@@ -132,11 +141,24 @@ static void run(struct engine *engine, struct pendings *batch)
 		run_each(engine, batch);
 		return;
 	}
-	if (r < 0)
+	if (r < 0) {
 		fail_granted(batch, r, &err);
-	else if (granted)
+	} else if (granted) {
+		announce_granted(engine, batch);
 		engine_reap(engine, batch);
+	}
 	answer_all(batch);
+}
+
+/* Whether someone waits for a change. */
+static bool is_asked_for(const struct pendings *queue)
+{
+	const struct pending *pending;
+
+	TAILQ_FOREACH (pending, queue, entry)
+		if (pending->answered && !pending->request.dry_run)
+			return true;
+	return false;
 }
 
 void engine_turn(struct engine *engine)
@@ -144,6 +166,8 @@ void engine_turn(struct engine *engine)
 	struct pendings batch = TAILQ_HEAD_INITIALIZER(batch);
 	struct pending *pending;
 
+	if (is_asked_for(&engine->queue))
+		engine_recover(engine);
 	for (unsigned i = 0; i < BATCH_MAX && (pending = TAILQ_FIRST(&engine->queue)); i++) {
 		TAILQ_REMOVE(&engine->queue, pending, entry);
 		TAILQ_INSERT_TAIL(&batch, pending, entry);

@@ -89,26 +89,13 @@ int engine_identify(struct engine *engine, struct model *fork, struct error *err
 	return result;
 }
 
-int engine_commit(struct engine *engine, const struct model *fork, struct error *err)
-{
-	static const enum model_table stored[] = {
-	        TABLE_NETWORKS, TABLE_NAMESPACES, TABLE_PUBLICATIONS, TABLE_TOMBSTONES, TABLE_HOST};
-	const void *object;
-
-	for (size_t i = 0; i < sizeof(stored) / sizeof(stored[0]); i++) {
-		char key[KEY_SIZE] = "";
-
-		if (model_next_touched(fork, stored[i], key, &object))
-			return store_commit(engine->store, fork, err);
-	}
-	return 0;
-}
-
 int engine_change(struct engine *engine, struct model *fork, struct error *err)
 {
 	_cleanup_(change_done) struct change change = {0};
 	int r = change_make(engine, fork, &change, err);
 
+	if (r == 0)
+		r = engine_can_commit(engine, fork, err);
 	if (r == 0) {
 		r = kernel_apply(engine->kernel, &change.plan.reversible, err);
 		if (r == 0)

@@ -14,6 +14,7 @@ static int observe_all(struct kernel *kernel, struct resources *ret, struct erro
 {
 	_cleanup_(freep) struct look_netns *namespaces = NULL;
 	_cleanup_(freep) const char **names = NULL;
+	struct kernel_look look = {.scope = SCOPE_ALL, .kinds = KERNEL_LOOK_ALL};
 	unsigned count = 0;
 	int r = look_netns_all(kernel, &namespaces, &count, err);
 
@@ -24,7 +25,9 @@ static int observe_all(struct kernel *kernel, struct resources *ret, struct erro
 		return error_memory(err);
 	for (unsigned i = 0; i < count; i++)
 		names[i] = namespaces[i].name;
-	r = kernel_observe(kernel, SCOPE_ALL, names, count, ret, err);
+	look.namespaces = names;
+	look.namespace_count = count;
+	r = kernel_observe(kernel, &look, ret, err);
 	if (r == 0)
 		engine_leave_foreign(ret, &(const struct resources){0});
 	return r;

@@ -48,20 +48,17 @@ static int touch_unidentified(struct model *fork, struct error *err)
 static int repair_again(struct engine *engine, struct error *err)
 {
 	struct model *fork = model_fork(engine->model);
-	struct error commit_err = {0};
-	int r = fork ? touch_unidentified(fork, err) : error_memory(err), committed;
+	int r = fork ? touch_unidentified(fork, err) : error_memory(err);
+	struct error said;
 
 	if (r < 0) {
 		model_free(fork);
 		return r;
 	}
 	r = repair(engine, fork, err);
-	committed = engine_commit(engine, fork, r < 0 ? &commit_err : err);
-	if (committed < 0)
-		model_free(fork);
-	else
-		model_merge(fork, engine->model);
-	return r < 0 ? r : committed;
+	engine_commit(engine, fork, &said); /* else all of this is done again when it works */
+	model_merge(fork, engine->model);
+	return r;
 }
 
 static void on_reconcile(evutil_socket_t fd, short what, void *arg)
@@ -76,9 +73,14 @@ static void on_reconcile(evutil_socket_t fd, short what, void *arg)
 	event_add(engine->reconcile, &later);
 }
 
+static void on_recover(evutil_socket_t fd, short what, void *arg)
+{
+	engine_recover(arg);
+}
+
 static int open_model(struct engine *engine, const char *state_dir, struct error *err)
 {
-	int r = store_open(&engine->store, state_dir, err);
+	int r = store_open(&engine->store, state_dir, engine->runtime_dir, err);
 
 	if (r < 0)
 		return r;
@@ -104,15 +106,21 @@ static int check_other_instance(struct engine *engine, struct error *err)
 	        other, store_instance(engine->store));
 }
 
-static int open_kernel(struct engine *engine, struct error *err)
+static int open_kernel(struct engine *engine, bool own_tables, struct error *err)
 {
-	const struct kernel_config config = {
-	        .runtime_dir = engine->runtime_dir, .instance = store_instance(engine->store)};
+	const struct kernel_config config = {.runtime_dir = engine->runtime_dir,
+	        .instance = store_instance(engine->store),
+	        .own_tables = own_tables};
 	int r = look_boot_id(engine->boot_id, err);
 
 	if (r == 0)
 		r = kernel_open(&engine->kernel, &config, err);
-	return r == 0 ? check_other_instance(engine, err) : r;
+	if (r < 0)
+		return r;
+	if (own_tables && !kernel_owns_tables(engine->kernel))
+		log_info("this kernel has no tables that outlive their owner (Linux 6.9 has): "
+		         "others can change netd's");
+	return check_other_instance(engine, err);
 }
 
 int engine_open(struct engine **ret, const struct engine_config *config, struct error *err)
@@ -129,11 +137,13 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	engine->turn = event_new(config->base, -1, 0, on_turn, engine);
 	engine->reap = event_new(config->base, -1, 0, on_reap, engine);
 	engine->reconcile = event_new(config->base, -1, 0, on_reconcile, engine);
-	r = engine->runtime_dir && engine->turn && engine->reap && engine->reconcile
+	engine->recover = event_new(config->base, -1, 0, on_recover, engine);
+	r = engine->runtime_dir && engine->turn && engine->reap && engine->reconcile &&
+	                    engine->recover
 	            ? open_model(engine, config->state_dir, err)
 	            : error_memory(err);
 	if (r == 0)
-		r = open_kernel(engine, err);
+		r = open_kernel(engine, config->own_tables, err);
 	if (r < 0) {
 		engine_close(engine);
 		return r;
@@ -149,42 +159,61 @@ static int settle_and_repair(struct engine *engine, struct model *fork, struct e
 	struct error repair_err = {0};
 	int r = engine_settle(engine, fork, err);
 
-	if (r < 0)
-		return r;
-	if (repair(engine, fork, &repair_err) < 0) {
+	if (r == 0 && repair(engine, fork, &repair_err) < 0) {
 		log_error("repair: %s; netd runs, and tries again", repair_err.text);
 		event_add(engine->reconcile, &(const struct timeval){.tv_sec = 10});
 	}
-	return engine_commit(engine, fork, err);
+	return r;
 }
 
-int engine_start(struct engine *engine, struct error *err)
+int engine_begin(struct engine *engine, struct error *err)
 {
 	struct model *fork = model_fork(engine->model);
 	int r = fork ? settle_and_repair(engine, fork, err) : error_memory(err);
+	struct error said;
 
 	if (r < 0) {
 		model_free(fork);
 		return r;
 	}
+	/* The next start would find the same, and do the same. */
+	engine_commit(engine, fork, &said);
 	model_merge(fork, engine->model);
-	log_info("networks: %u, namespaces: %u, published ports: %u; changes to the kernel: %lu",
+	return 0;
+}
+
+int engine_start(struct engine *engine, struct error *err)
+{
+	int r = drift_open(&engine->drift, engine, err);
+
+	kernel_keep_owner(engine->kernel);
+	if (r == 0)
+		r = watch_open(&engine->watch, engine, err);
+	if (r < 0)
+		return r;
+	engine_look_at_store(engine);
+	r = engine_begin(engine, err);
+	if (r < 0)
+		return r;
+	engine_announce(engine, &(const struct announcement){.kind = ANNOUNCE_START},
+	        "networks: %u, namespaces: %u, published ports: %u; changes to the kernel: %lu",
 	        model_count(engine->model, TABLE_NETWORKS),
 	        model_count(engine->model, TABLE_NAMESPACES),
 	        model_count(engine->model, TABLE_PUBLICATIONS), kernel_changes(engine->kernel));
 	engine_reap(engine, NULL);
 	facts_warn_at_start(engine);
-	return watch_open(&engine->watch, engine, err);
+	return watch_start(engine->watch, err);
 }
 
 struct engine *engine_close(struct engine *engine)
 {
 	struct event *events[] = {engine ? engine->turn : NULL, engine ? engine->reap : NULL,
-	        engine ? engine->reconcile : NULL};
+	        engine ? engine->reconcile : NULL, engine ? engine->recover : NULL};
 
 	if (!engine)
 		return NULL;
 	watch_close(engine->watch);
+	drift_close(engine->drift);
 	while (!TAILQ_EMPTY(&engine->queue))
 		engine_turn(engine);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
@@ -194,6 +223,7 @@ struct engine *engine_close(struct engine *engine)
 	store_close(engine->store);
 	model_free(engine->model);
 	free(engine->gone.ids);
+	free(engine->held.ids);
 	free(engine->runtime_dir);
 	free(engine);
 	return NULL;
@@ -202,6 +232,11 @@ struct engine *engine_close(struct engine *engine)
 int engine_adopt_hold(struct engine *engine, int fd, struct error *err)
 {
 	return holds_adopt(engine->kernel, fd, err);
+}
+
+int engine_adopt_owner(struct engine *engine, int fd, struct error *err)
+{
+	return kernel_adopt_owner(engine->kernel, fd, err);
 }
 
 const struct model *engine_model(const struct engine *engine)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "daemon/engine/engine.h"
+#include "daemon/kernel/monitor.h"
 #include "daemon/kernel/kernel.h"
 #include "daemon/model/facts.h"
 #include "daemon/store/store.h"
@@ -11,6 +12,8 @@
 
 /* Requests that are tried in one go. More wait for the next turn. */
 #define BATCH_MAX 256
+
+struct look_netns; /* daemon/kernel/look.h */
 
 /* A request on its way. */
 struct pending {
@@ -42,8 +45,19 @@ struct engine {
 	struct event *turn;      /* runs the queue */
 	struct event *reap;      /* works off tombstones */
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
-	unsigned reap_pause;     /* milliseconds until failed tombstones are tried again */
+	unsigned reap_pause;     /* milliseconds until held tombstones are tried again */
+	uint64_t reap_due;       /* when the next of them are tried; of CLOCK_MONOTONIC */
+	char reap_key[KEY_SIZE]; /* the last of them that was tried */
+	struct event *recover;   /* asks the store again, while changes are refused */
+	unsigned recover_pause;  /* seconds */
+	bool refusing;           /* the store takes no commit; `refused` says why */
+	bool landed;             /* a commit that was reported as failed reached the disk */
+	struct error refused;
 	struct gone gone;
+	struct gone held; /* tombstones that failed, and were announced so */
+	engine_hears *hears;
+	void *hears_arg;
+	struct drift *drift;
 	struct watch *watch;
 };
 
@@ -52,14 +66,43 @@ struct engine {
 /* Renders what the fork touches, applies the difference, commits, and merges the fork (which it
  * takes over, also on failure). On failure kernel, database and model are as before. */
 int engine_change(struct engine *engine, struct model *fork, struct error *err);
-/* Commits the fork, unless nothing in it is stored. */
-int engine_commit(struct engine *engine, const struct model *fork, struct error *err);
 /* A created namespace's identity is known once it exists, and is committed with it: fills it in for
  * those that the fork touches. Goes on after a failure; *err has the first. */
 int engine_identify(struct engine *engine, struct model *fork, struct error *err);
 /* The commands that engine_change() would stand for, final steps included; *ret is the caller's to
  * free. */
 int engine_preview(struct engine *engine, const struct model *fork, char **ret, struct error *err);
+
+/* --- engine.c --- */
+
+/* Settles what a start brings, makes the kernel what the model says, and commits. What could not be
+ * repaired is tried again later; what could not be committed is, too, and changes are refused until
+ * then. */
+int engine_begin(struct engine *engine, struct error *err);
+
+/* --- commit.c --- */
+
+/* Commits the fork, unless nothing in it is stored. Once that has failed, changes are refused until
+ * engine_recover() succeeds. */
+int engine_commit(struct engine *engine, const struct model *fork, struct error *err);
+/* Whether engine_commit() refuses it already now, before anything is done. */
+int engine_can_commit(const struct engine *engine, const struct model *fork, struct error *err);
+/* Whether the store was opened for writing; else changes are refused. */
+void engine_look_at_store(struct engine *engine);
+/* While changes are refused: asks the store again, and if it works, begins anew with what it says.
+ * No fork of the model may live meanwhile. */
+void engine_recover(struct engine *engine);
+
+/* --- announce.c --- */
+
+/* Logs one line and tells the listener: `engine_announce(engine, &(struct announcement){.kind =
+ * ANNOUNCE_DRIFT, .network = name}, "table %s was missing", table)`. */
+void engine_announce(struct engine *engine, const struct announcement *about, const char *format,
+        ...) __attribute__((format(printf, 3, 4)));
+/* A request that was committed, unless it changed nothing. */
+void engine_announce_change(
+        struct engine *engine, const struct request *request, const struct answer *answer);
+void engine_announce_released(struct engine *engine, const char *namespace);
 
 /* --- batch.c --- */
 void engine_turn(struct engine *engine);
@@ -84,9 +127,17 @@ void facts_warn_at_start(struct engine *engine);
 /* Puts into the fork what a start brings: this boot, the default network, namespaces that went or
  * come back, the host. */
 int engine_settle(struct engine *engine, struct model *fork, struct error *err);
+/* What has the names of the model's namespaces now. *ret is the caller's to free. */
+int engine_look_at_namespaces(struct engine *engine, const struct model *model,
+        struct look_netns **ret, size_t *count, struct error *err);
 /* Makes the kernel what `model` says: repairs, and removes orphans. Goes on after failures; *err
  * has the first. */
 int engine_reconcile(struct engine *engine, const struct model *model, struct error *err);
+/* All that should be there, sorted. */
+int engine_desired(
+        struct engine *engine, const struct model *model, struct resources *ret, struct error *err);
+/* resource_compare() for bsearch(3). */
+int engine_compare(const void *a, const void *b);
 /* Takes out of what was observed, and is not wanted, what others may have put there: adopted
  * namespaces, and addresses and routes on netd's interfaces, which go with these if they are netd's
  * after all. */
@@ -99,14 +150,91 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
  * veth pairs to the timer. What is still held is said in `answers` of requests that named it.
  */
 void engine_reap(struct engine *engine, struct pendings *answers);
-/* The timer: up to one group of veth pairs, then what has failed before. */
+/* The timer: up to one group of what is new, or else of what is held. */
 void engine_reap_later(struct engine *engine);
 /* Takes what is gone out of the fork. */
 int engine_bury(struct engine *engine, struct model *fork, struct error *err);
 
+/* --- heal.c --- */
+
+/* The parts of an endpoint that are looked at. */
+#define SIDE_OUTER  1u /* in the host */
+#define SIDE_INSIDE 2u /* in its namespace */
+#define SIDE_BOTH   (SIDE_OUTER | SIDE_INSIDE)
+
+/* An object that may have drifted. */
+struct ailing {
+	enum ailing_kind {
+		AILING_RULES,
+		AILING_INTERFACES, /* forwarding of the host's own */
+		AILING_NETWORK,
+		AILING_NAMESPACE, /* its endpoints */
+	} kind;
+	char name[NAME_SIZE];
+	unsigned sides;
+	bool drifted; /* it had */
+};
+
+/*
+ * Looks at these objects and makes them what the model says, and marks those that had drifted. *ret
+ * says what it was, the caller's to free; NULL: nothing. Goes on after a failure; *err has the
+ * first.
+ */
+int engine_heal(struct engine *engine, struct ailing *ailing, unsigned count, char **ret,
+        struct error *err);
+/* Lists links that were renamed by the names they should have: their marks say whose they are. */
+void engine_recognise(struct resources *there, const struct resources *wanted);
+
+/* --- drift.c --- */
+
+int drift_open(struct drift **ret, struct engine *engine, struct error *err);
+struct drift *drift_close(struct drift *drift);
+/* Each puts something under suspicion: it is looked at soon, and healed. */
+void drift_rules(struct drift *drift, unsigned pid, const char *program);
+void drift_interfaces(struct drift *drift);
+void drift_network(struct drift *drift, const char *name);
+void drift_namespace(struct drift *drift, const char *name, unsigned sides);
+/* All that have endpoints. */
+void drift_namespaces(struct drift *drift, unsigned sides);
+/* Everything in the host, but the rules. */
+void drift_host(struct drift *drift);
+
+/* --- suspect.c --- */
+
+/* What the mark of a link says: the namespace is "" for a bridge. */
+struct mark {
+	char network[NAME_SIZE], namespace[NAME_SIZE];
+};
+/* False: it is no mark of this instance. */
+bool mark_read(const struct model *model, const char *alias, struct mark *ret);
+/* Holds an announcement of the kernel against the model. */
+void suspect_host(
+        struct drift *drift, const struct model *model, const struct happening *happening);
+void suspect_inside(struct drift *drift, const struct model *model, const char *name,
+        const struct happening *happening);
+
+/* --- hearing.c --- */
+
+struct hearing;
+int hearing_open(
+        struct hearing **ret, struct engine *engine, struct event *reading, struct error *err);
+struct hearing *hearing_close(struct hearing *hearing);
+/* The host has this number for a namespace of netd's. */
+void hearing_know(struct hearing *hearing, int nsid, const char *name);
+/* Something happened in a namespace; an monitor_each. */
+void hearing_hear(const struct happening *happening, void *arg);
+/* The end of a burst, or of as much of it as is read at once: `more` waits. */
+void hearing_settle(struct hearing *hearing, bool more);
+/* Some were not heard. */
+void hearing_lost(struct hearing *hearing);
+/* Twice a second: floods that are over. */
+void hearing_look(struct hearing *hearing);
+
 /* --- watch.c --- */
 
-/* Watches the host: namespaces that go, interfaces that come, forwarding and resolvers that change.
- */
+/* Watches the host: what the model must follow, and what drifts from it. From now on events gather;
+ * none is acted on before the loop runs. */
 int watch_open(struct watch **ret, struct engine *engine, struct error *err);
+/* For what was there before it was watched. */
+int watch_start(struct watch *watch, struct error *err);
 struct watch *watch_close(struct watch *watch);

@@ -5,7 +5,9 @@
  * takes tens of milliseconds for one and hardly more for thirty-two, under a lock that everyone
  * needs.
  *
- * Nothing here is ever undone: what cannot be deleted now is tried again, with a growing pause.
+ * Nothing here is ever undone: what cannot be deleted now is *held*, and tried again with a growing
+ * pause, a group at a time in turn, when there is nothing else to delete. So what is held for ever
+ * is in nobody's way.
  */
 #include "daemon/engine/internal.h"
 
@@ -17,17 +19,31 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define QUIET_MS         30
 #define PAUSE_FIRST_MS   1000
 #define PAUSE_LONGEST_MS 60000
 
+/* Never later than planned already. */
 static void again_in(struct engine *engine, unsigned ms)
 {
 	const struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+	struct timeval due, planned;
 
-	if (!event_pending(engine->reap, EV_TIMEOUT, NULL))
+	evutil_gettimeofday(&due, NULL);
+	evutil_timeradd(&due, &delay, &due);
+	if (!event_pending(engine->reap, EV_TIMEOUT, &planned) ||
+	        evutil_timercmp(&due, &planned, <))
 		event_add(engine->reap, &delay);
+}
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
 static bool is_gone(const struct gone *gone, const char *id)
@@ -35,6 +51,17 @@ static bool is_gone(const struct gone *gone, const char *id)
 	for (unsigned i = 0; i < gone->count; i++)
 		if (strcmp(gone->ids[i], id) == 0)
 			return true;
+	return false;
+}
+
+/* False: it was not there. */
+static bool remove_gone(struct gone *gone, const char *id)
+{
+	for (unsigned i = 0; i < gone->count; i++)
+		if (strcmp(gone->ids[i], id) == 0) {
+			memmove(gone->ids[i], gone->ids[--gone->count], ID_SIZE);
+			return true;
+		}
 	return false;
 }
 
@@ -113,12 +140,38 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	return false;
 }
 
-/* The reason names what is held. */
-static void warn(struct pendings *answers, const struct tombstone *tombstone, const char *reason)
+/* What a person would call it. */
+static void announce(struct engine *engine, const struct tombstone *tombstone,
+        enum announcement_kind kind, const char *reason)
+{
+	bool netns = tombstone->kind == TOMBSTONE_NETNS;
+	struct announcement about = {.kind = kind,
+	        .network = tombstone->network,
+	        .namespace = netns ? tombstone->name : tombstone->namespace};
+	char ip[IP_TEXT_SIZE];
+
+	if (kind == ANNOUNCE_HELD)
+		engine_announce(engine, &about, "removed, but not gone yet: %s", reason);
+	else if (tombstone->kind == TOMBSTONE_FLOWS)
+		engine_announce(
+		        engine, &about, "gone at last: flows of %s", ip_format(&tombstone->ip, ip));
+	else
+		engine_announce(engine, &about, "gone at last: %s %s",
+		        netns ? "namespace" : "interface", tombstone->name);
+}
+
+/* The reason names what is held. It is announced once, however often it is tried. */
+static void warn(struct engine *engine, struct pendings *answers, const struct tombstone *tombstone,
+        const char *reason)
 {
 	struct pending *pending;
 
-	log_warning("removed, but not gone yet: %s", reason);
+	if (!is_gone(&engine->held, tombstone->id)) {
+		if (engine->held.count == 0)
+			engine->reap_due = now() + PAUSE_FIRST_MS;
+		add_gone(&engine->held, tombstone->id);
+		announce(engine, tombstone, ANNOUNCE_HELD, reason);
+	}
 	if (!answers)
 		return;
 	TAILQ_FOREACH (pending, answers, entry)
@@ -137,9 +190,12 @@ static bool work_off(struct engine *engine, const struct tombstone *const *tombs
 	bool good = all;
 
 	if (!all && count == 1)
-		warn(answers, tombstones[0], err.text);
-	for (unsigned i = 0; all && i < count; i++)
+		warn(engine, answers, tombstones[0], err.text);
+	for (unsigned i = 0; all && i < count; i++) {
 		add_gone(&engine->gone, tombstones[i]->id);
+		if (remove_gone(&engine->held, tombstones[i]->id))
+			announce(engine, tombstones[i], ANNOUNCE_GONE, NULL);
+	}
 	if (!all && count > 1) {
 		good = true;
 		for (unsigned i = 0; i < count; i++)
@@ -153,8 +209,24 @@ static bool is_veth(const struct tombstone *tombstone)
 	return tombstone->kind == TOMBSTONE_LINK && tombstone->namespace[0];
 }
 
+enum sort {
+	AT_ONCE, /* new, and no veth pair */
+	NEW,
+	HELD,
+};
+
+static bool is_of_sort(
+        const struct engine *engine, const struct tombstone *tombstone, enum sort sort)
+{
+	if (is_gone(&engine->gone, tombstone->id))
+		return false;
+	if (is_gone(&engine->held, tombstone->id))
+		return sort == HELD;
+	return sort == NEW || (sort == AT_ONCE && !is_veth(tombstone));
+}
+
 /* The next tombstones of one sort, up to as many as go together. */
-static unsigned collect(const struct engine *engine, bool veths,
+static unsigned collect(const struct engine *engine, enum sort sort,
         const struct tombstone *ret[LINK_DELETIONS_MAX], char key[KEY_SIZE])
 {
 	const struct tombstone *tombstone;
@@ -162,35 +234,68 @@ static unsigned collect(const struct engine *engine, bool veths,
 
 	while (count < LINK_DELETIONS_MAX &&
 	        (tombstone = model_next(engine->model, TABLE_TOMBSTONES, key)))
-		if (is_veth(tombstone) == veths && !is_gone(&engine->gone, tombstone->id))
+		if (is_of_sort(engine, tombstone, sort))
 			ret[count++] = tombstone;
 	return count;
+}
+
+static unsigned collect_new(
+        const struct engine *engine, const struct tombstone *ret[LINK_DELETIONS_MAX])
+{
+	char key[KEY_SIZE] = "";
+
+	return collect(engine, NEW, ret, key);
+}
+
+/* From where the last group ended. */
+static unsigned collect_held(struct engine *engine, const struct tombstone *ret[LINK_DELETIONS_MAX])
+{
+	unsigned count = collect(engine, HELD, ret, engine->reap_key);
+
+	if (count)
+		return count;
+	engine->reap_key[0] = '\0';
+	return collect(engine, HELD, ret, engine->reap_key);
+}
+
+/* Plans the next run of the timer. */
+static void plan_next(struct engine *engine)
+{
+	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
+	uint64_t time = now();
+
+	if (engine->gone.count || collect_new(engine, tombstones))
+		again_in(engine, QUIET_MS);
+	else if (engine->held.count)
+		again_in(engine, engine->reap_due > time ? (unsigned)(engine->reap_due - time) : 0);
 }
 
 void engine_reap(struct engine *engine, struct pendings *answers)
 {
 	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
 	char key[KEY_SIZE] = "";
-	bool good = true;
 	unsigned count;
 
 	forget_buried(engine);
-	while ((count = collect(engine, false, tombstones, key)))
-		good &= work_off(engine, tombstones, count, answers);
-	if (model_count(engine->model, TABLE_TOMBSTONES))
-		again_in(engine, good ? QUIET_MS : PAUSE_FIRST_MS);
+	while ((count = collect(engine, AT_ONCE, tombstones, key)))
+		work_off(engine, tombstones, count, answers);
+	/* A change may be what lets go of something. */
+	engine->reap_pause = PAUSE_FIRST_MS;
+	if (engine->reap_due > now() + PAUSE_FIRST_MS)
+		engine->reap_due = now() + PAUSE_FIRST_MS;
+	plan_next(engine);
 }
 
-/* The next group for the timer: veth pairs, and when there are none left, what has failed before.
- */
-static unsigned collect_later(
-        const struct engine *engine, const struct tombstone *ret[LINK_DELETIONS_MAX])
+static void try_held(struct engine *engine)
 {
-	char key[KEY_SIZE] = "";
-	unsigned count = collect(engine, true, ret, key);
+	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
+	unsigned count = collect_held(engine, tombstones);
 
-	key[0] = '\0';
-	return count ? count : collect(engine, false, ret, key);
+	if (work_off(engine, tombstones, count, NULL))
+		engine->reap_pause = PAUSE_FIRST_MS;
+	else if ((engine->reap_pause *= 2) > PAUSE_LONGEST_MS)
+		engine->reap_pause = PAUSE_LONGEST_MS;
+	engine->reap_due = now() + engine->reap_pause;
 }
 
 void engine_reap_later(struct engine *engine)
@@ -204,17 +309,13 @@ void engine_reap_later(struct engine *engine)
 		again_in(engine, QUIET_MS);
 		return;
 	}
-	count = collect_later(engine, tombstones);
-	if (work_off(engine, tombstones, count, NULL)) {
-		engine->reap_pause = PAUSE_FIRST_MS;
-	} else {
-		again_in(engine, engine->reap_pause);
-		engine->reap_pause = engine->reap_pause * 2 < PAUSE_LONGEST_MS
-		                             ? engine->reap_pause * 2
-		                             : PAUSE_LONGEST_MS;
-	}
-	if (engine->gone.count && engine_submit(engine, &bury, NULL, NULL, &err) < 0)
+	count = collect_new(engine, tombstones);
+	if (count)
+		work_off(engine, tombstones, count, NULL);
+	else if (engine->held.count && now() >= engine->reap_due)
+		try_held(engine);
+	if (engine->gone.count && !engine_refused(engine) &&
+	        engine_submit(engine, &bury, NULL, NULL, &err) < 0)
 		log_error("bury tombstones: %s", err.text);
-	else if (collect_later(engine, tombstones))
-		again_in(engine, QUIET_MS);
+	plan_next(engine);
 }

@@ -15,6 +15,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Names of the namespaces to look into; borrowed from the model. */
+static int namespace_names(
+        const struct model *model, const char ***ret, size_t *count, struct error *err)
+{
+	const struct namespace *ns;
+	char key[KEY_SIZE] = "";
+
+	*count = 0;
+	*ret = calloc(model_count(model, TABLE_NAMESPACES) + 1, sizeof(**ret));
+	if (!*ret)
+		return error_memory(err);
+	while ((ns = model_next(model, TABLE_NAMESPACES, key)))
+		(*ret)[(*count)++] = ns->name;
+	return 0;
+}
+
 /* --- what a start changes in the model --- */
 
 static int grant(
@@ -58,7 +74,7 @@ static int release(
 {
 	struct request request = {.kind = REQUEST_NS_RELEASE};
 
-	log_info("namespace %s is gone: its endpoints are freed", ns->name);
+	engine_announce_released(engine, ns->name);
 	memcpy(request.namespace, ns->name, NAME_SIZE);
 	return grant(engine, fork, &request, err);
 }
@@ -93,33 +109,48 @@ static int bring_back(struct engine *engine, struct model *fork, const struct na
 	return model_put_namespace(fork, &back) < 0 ? error_memory(err) : 0;
 }
 
-static int settle_namespace(
-        struct engine *engine, struct model *fork, const char *name, struct error *err)
+static int settle_namespace(struct engine *engine, struct model *fork,
+        const struct look_netns *there, struct error *err)
 {
-	const struct namespace *ns = model_namespace(fork, name);
+	const struct namespace *ns = model_namespace(fork, there->name);
 	bool same_boot = strcmp(ns->boot_id, engine->boot_id) == 0;
-	struct look_netns there = {0};
-	int r = look_netns(engine->kernel, name, &there, err);
 
-	if (r < 0)
-		return r;
-	if (same_boot && there.exists && there.cookie == ns->cookie)
+	if (same_boot && there->exists && there->cookie == ns->cookie)
 		return 0;
 	if (same_boot || ns->origin == ORIGIN_ADOPTED)
 		return release(engine, fork, ns, err);
-	return bring_back(engine, fork, ns, &there, err);
+	return bring_back(engine, fork, ns, there, err);
+}
+
+int engine_look_at_namespaces(struct engine *engine, const struct model *model,
+        struct look_netns **ret, size_t *count, struct error *err)
+{
+	_cleanup_(freep) const char **names = NULL;
+	int r = namespace_names(model, &names, count, err);
+
+	return r < 0 ? r : look_netns_many(engine->kernel, names, *count, ret, err);
+}
+
+static int settle_namespaces(struct engine *engine, struct model *fork, struct error *err)
+{
+	_cleanup_(freep) struct look_netns *there = NULL;
+	size_t count = 0;
+	int r = engine_look_at_namespaces(engine, fork, &there, &count, err);
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = settle_namespace(engine, fork, &there[i], err);
+	return r;
 }
 
 int engine_settle(struct engine *engine, struct model *fork, struct error *err)
 {
 	struct request host = {0};
-	char key[KEY_SIZE] = "";
 	int r = settle_boot(engine, fork, err);
 
 	if (r == 0)
 		r = settle_default_network(engine, fork, err);
-	while (r == 0 && model_next(fork, TABLE_NAMESPACES, key))
-		r = settle_namespace(engine, fork, key, err);
+	if (r == 0)
+		r = settle_namespaces(engine, fork, err);
 	if (r == 0)
 		r = facts_host(engine, &host, err);
 	if (r == 0)
@@ -130,33 +161,19 @@ int engine_settle(struct engine *engine, struct model *fork, struct error *err)
 
 /* --- making it so --- */
 
-static int desired(const struct model *model, struct resources *ret, struct error *err)
+int engine_desired(
+        struct engine *engine, const struct model *model, struct resources *ret, struct error *err)
 {
 	const char *instance = model_host(model)->instance;
-	_cleanup_(freep) char *inet = nft_skeleton_fingerprint("inet netd", instance);
-	_cleanup_(freep) char *bridge = nft_skeleton_fingerprint("bridge netd", instance);
-	int r = inet && bridge ? render_base(inet, bridge, ret, err) : error_memory(err);
+	bool owned = kernel_owns_tables(engine->kernel);
+	_cleanup_(freep) char *inet = nft_skeleton_fingerprint("inet netd", instance, owned);
+	_cleanup_(freep) char *bridge = nft_skeleton_fingerprint("bridge netd", instance, owned);
+	int r = inet && bridge ? render_base(inet, bridge, owned, ret, err) : error_memory(err);
 
 	if (r == 0)
 		r = render_all(model, ret, err);
 	resources_sort(ret);
 	return r;
-}
-
-/* Names of the namespaces to look into; borrowed from the model. */
-static int namespace_names(
-        const struct model *model, const char ***ret, size_t *count, struct error *err)
-{
-	const struct namespace *ns;
-	char key[KEY_SIZE] = "";
-
-	*count = 0;
-	*ret = calloc(model_count(model, TABLE_NAMESPACES) + 1, sizeof(**ret));
-	if (!*ret)
-		return error_memory(err);
-	while ((ns = model_next(model, TABLE_NAMESPACES, key)))
-		(*ret)[(*count)++] = ns->name;
-	return 0;
 }
 
 static bool is_foreign(const struct resource *resource)
@@ -168,7 +185,7 @@ static bool is_foreign(const struct resource *resource)
 	return resource->kind == RESOURCE_ADDRESS;
 }
 
-static int compare(const void *a, const void *b)
+int engine_compare(const void *a, const void *b)
 {
 	return resource_compare(a, b);
 }
@@ -182,7 +199,7 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
 
 		if (is_foreign(resource) &&
 		        (wanted->count == 0 || !bsearch(resource, wanted->items, wanted->count,
-		                                       sizeof(*resource), compare)))
+		                                       sizeof(*resource), engine_compare)))
 			free(resource->text);
 		else
 			there->items[kept++] = *resource;
@@ -200,6 +217,10 @@ static void log_steps(const struct steps *steps)
 
 		if (one->kind == RESOURCE_HOLD)
 			continue; /* of this process, not of the host */
+		if (step_is_claim(step) && step->done) {
+			log_info("%s is netd's again", resource_describe(one, text, sizeof(text)));
+			continue;
+		}
 		log_info("repair: %s %s%s",
 		        !step->old   ? "make"
 		        : !step->new ? "remove"
@@ -233,15 +254,17 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 {
 	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
 	_cleanup_(freep) const char **names = NULL;
-	size_t count;
-	int r = namespace_names(model, &names, &count, err);
+	struct kernel_look look = {.scope = SCOPE_INSTANCE, .kinds = KERNEL_LOOK_ALL};
+	int r = namespace_names(model, &names, &look.namespace_count, err);
 
+	look.namespaces = names;
 	if (r == 0)
-		r = kernel_observe(engine->kernel, SCOPE_INSTANCE, names, count, &there, err);
+		r = kernel_observe(engine->kernel, &look, &there, err);
 	if (r == 0)
-		r = desired(model, &wanted, err);
+		r = engine_desired(engine, model, &wanted, err);
 	if (r < 0)
 		return r;
+	engine_recognise(&there, &wanted);
 	engine_leave_foreign(&there, &wanted);
 	return repair(engine, &there, &wanted, err);
 }

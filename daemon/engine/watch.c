@@ -1,32 +1,36 @@
 /*
- * Watches the host for what the model must follow: interfaces that come and go, the administrator's
- * own forwarding switch, the host's resolvers, and namespaces that someone removes. An event only
- * says "look": what is true is asked of the kernel afterwards, once for a whole burst.
+ * Watches the host for what the model must follow (interfaces that come and go, the administrator's
+ * own forwarding switch, the host's resolvers, namespaces that someone removes) and for what may
+ * have drifted from it. An event only says "look": what is true is asked of the kernel afterwards,
+ * once for a whole burst.
  */
 #include "daemon/engine/internal.h"
 
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/sysctl.h"
+#include "daemon/render/render.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
-#include <linux/netconf.h>
-#include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 
 #define SETTLE_MS 20
-#define LOOK_S    5 /* for what the kernel does not announce */
+#define LOOK_MS   500  /* for what the kernel does not announce; */
+#define ROUND     10   /* in so many looks everything is seen once */
+#define READ_MAX  1024 /* messages of one source in one turn of the loop */
 
 struct watch {
 	struct engine *engine;
-	struct mnl_socket *rtnl;
+	struct monitor *monitor;
+	struct hearing *hearing; /* of namespaces */
 	int inotify, netns_wd;
-	char own[IFNAMSIZ]; /* a link of netd's that this burst of events tells of */
-	struct event *on_rtnl, *on_inotify, *refresh, *look;
+	char own[IFNAMSIZ];       /* a link of netd's that this burst of events tells of */
+	char looked_at[KEY_SIZE]; /* the network whose switches were looked at last */
+	struct event *on_events[MONITOR_SOURCES], *on_inotify, *refresh, *look;
 };
 
 static void refresh_soon(struct watch *watch)
@@ -67,172 +71,229 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* --- namespaces --- */
+
+/* Releases a namespace of the model that is gone, or whose name another one has now. */
+static void compare_namespace(struct watch *watch, const struct look_netns *there)
+{
+	const char *name = there->name;
+	struct engine *engine = watch->engine;
+	const struct namespace *ns = model_namespace(engine->model, name);
+	struct request request = {.kind = REQUEST_NS_RELEASE};
+	struct error err = {0};
+
+	if (!ns || ns->cookie == 0 || (there->exists && there->cookie == ns->cookie))
+		return;
+	memcpy(request.namespace, ns->name, NAME_SIZE);
+	if (engine_submit(engine, &request, NULL, NULL, &err) < 0)
+		log_error("release namespace %s: %s", name, err.text);
+}
+
+/* The namespace of this name may be gone, or be another one. */
+static void look_at_namespace(struct watch *watch, const char *name)
+{
+	struct look_netns there = {0};
+	struct error err = {0};
+
+	if (!model_namespace(watch->engine->model, name))
+		return;
+	if (look_netns(watch->engine->kernel, name, &there, &err) == 0)
+		compare_namespace(watch, &there);
+	else /* not to know is no reason to let go of it */
+		log_warning("look at namespace %s: %s", name, err.text);
+}
+
+/* Events were lost, or none were sent yet. */
+static void look_at_namespaces(struct watch *watch)
+{
+	_cleanup_(freep) struct look_netns *there = NULL;
+	struct engine *engine = watch->engine;
+	struct error err = {0};
+	size_t count = 0;
+
+	if (engine_look_at_namespaces(engine, engine->model, &there, &count, &err) < 0)
+		log_warning("look at the namespaces: %s", err.text);
+	for (size_t i = 0; there && i < count; i++)
+		compare_namespace(watch, &there[i]);
+}
+
+/* -1 where there is no such directory: it is tried again. */
+static int watch_netns_dir(struct watch *watch)
+{
+	watch->netns_wd = inotify_add_watch(watch->inotify, NETNS_DIR,
+	        IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
+	return watch->netns_wd < 0 ? -1 : 0;
+}
+
+/* --- what the kernel does not announce --- */
+
+/* Whether a switch that belongs to the network was turned by someone. */
+static bool switches_differ(const struct model *model, const struct network *network)
+{
+	_cleanup_(resources_done) struct resources wanted = {0};
+	struct error ignored; /* what cannot be read now is read again in some seconds */
+	bool differ = false;
+
+	if (render_network(model, network, &wanted, &ignored) < 0)
+		return false;
+	for (size_t i = 0; i < wanted.count; i++) {
+		const struct resource *sysctl = &wanted.items[i];
+		char value[16];
+
+		if (sysctl->kind == RESOURCE_SYSCTL &&
+		        sysctl_read("", sysctl->name, value, &ignored) == 0)
+			differ |= strcmp(value, sysctl->sysctl.value) != 0;
+	}
+	return differ;
+}
+
+/* Some of the networks at a time. */
+static void look_at_switches(struct watch *watch)
+{
+	const struct model *model = watch->engine->model;
+	unsigned count = model_count(model, TABLE_NETWORKS) / ROUND + 1;
+	const struct network *network;
+
+	for (unsigned i = 0; i < count; i++) {
+		network = model_next(model, TABLE_NETWORKS, watch->looked_at);
+		if (!network) {
+			watch->looked_at[0] = '\0';
+			return;
+		}
+		if (switches_differ(model, network))
+			drift_network(watch->engine->drift, network->name);
+	}
+}
+
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 
 	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter)
 		refresh_soon(watch);
+	if (watch->netns_wd < 0 && watch_netns_dir(watch) == 0)
+		look_at_namespaces(watch);
+	look_at_switches(watch);
+	hearing_look(watch->hearing);
 }
 
-/* --- namespaces --- */
+/* --- events --- */
 
-/* The namespace of this name may be gone, or be another one. */
-static void look_at_namespace(struct watch *watch, const char *name)
+/*
+ * Whether this tells of a link of netd's before it got its mark. Else each connect would have all
+ * of the host's interfaces looked at.
+ */
+static bool is_own_link(struct watch *watch, const struct happening *link)
 {
-	struct engine *engine = watch->engine;
-	const struct namespace *ns = model_namespace(engine->model, name);
-	struct request request = {.kind = REQUEST_NS_RELEASE};
-	struct look_netns there = {0};
-	struct error err = {0};
-
-	if (!ns || ns->cookie == 0)
-		return;
-	if (look_netns(engine->kernel, name, &there, &err) < 0) {
-		log_warning("look at namespace %s: %s", name, err.text);
-		return; /* not to know is no reason to let go of it */
-	}
-	if (there.exists && there.cookie == ns->cookie)
-		return;
-	log_info("namespace %s was removed by someone: its endpoints are freed", name);
-	memcpy(request.namespace, ns->name, NAME_SIZE);
-	if (engine_submit(engine, &request, NULL, NULL, &err) < 0)
-		log_error("release namespace %s: %s", name, err.text);
+	if (link->gone)
+		return false;
+	if (strcmp(link->name, watch->own) != 0 &&
+	        look_link_ours(watch->engine->kernel, link->name))
+		memcpy(watch->own, link->name, IFNAMSIZ);
+	return strcmp(link->name, watch->own) == 0;
 }
 
-/* --- rtnetlink --- */
-
-struct link_event {
-	const char *name, *alias;
-};
-
-static int on_link_attribute(const struct nlattr *attribute, void *arg)
+/* An interface that is not netd's and that the model does not know, or does not have any more. */
+static void on_foreign_link(struct watch *watch, const struct happening *link)
 {
-	struct link_event *event = arg;
+	bool known = model_object(watch->engine->model, TABLE_INTERFACES, link->name) != NULL;
 
-	if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
-	        mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-		event->name = mnl_attr_get_str(attribute);
-	if (mnl_attr_get_type(attribute) == IFLA_IFALIAS &&
-	        mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-		event->alias = mnl_attr_get_str(attribute);
-	return MNL_CB_OK;
+	if (known == link->gone && !is_own_link(watch, link))
+		refresh_soon(watch);
 }
 
 /*
  * The outer end of a pair went, perhaps because the namespace did: of one that is adopted by a
- * symlink no file need have gone. The mark is "netd:INSTANCE:NETWORK/NAMESPACE".
+ * symlink no file need have gone.
  */
-static void on_own_link(struct watch *watch, const struct nlmsghdr *header, const char *alias)
+static void on_own_link(struct watch *watch, const struct happening *link)
 {
-	const char *slash = strrchr(alias, '/');
+	struct mark mark;
 
-	if (slash && header->nlmsg_type == RTM_DELLINK)
-		look_at_namespace(watch, slash + 1);
-}
-
-/*
- * Whether this tells of a link of netd's before it got its mark, or of one as a bridge's port,
- * where marks are not told. Else each connect would have all of the host's interfaces looked at.
- */
-static bool is_own_link(struct watch *watch, const struct nlmsghdr *header, const char *name)
-{
-	const struct ifinfomsg *link = mnl_nlmsg_get_payload(header);
-
-	if (link->ifi_family == AF_BRIDGE)
-		return true;
-	if (header->nlmsg_type == RTM_DELLINK || strlen(name) >= IFNAMSIZ)
-		return false;
-	if (strcmp(name, watch->own) != 0 && look_link_ours(watch->engine->kernel, name))
-		strcpy(watch->own, name);
-	return strcmp(name, watch->own) == 0;
-}
-
-/* An interface that is not netd's and that the model does not know, or does not have any more. */
-static void on_link(struct watch *watch, const struct nlmsghdr *header)
-{
-	struct link_event event = {"", ""};
-	bool known;
-
-	if (mnl_attr_parse(header, sizeof(struct ifinfomsg), on_link_attribute, &event) < 0)
+	if (!mark_read(watch->engine->model, link->alias, &mark) || !mark.namespace[0])
 		return;
-	known = model_object(watch->engine->model, TABLE_INTERFACES, event.name) != NULL;
-	if (strncmp(event.alias, "netd:", 5) == 0)
-		on_own_link(watch, header, event.alias);
-	else if (known != (header->nlmsg_type == RTM_NEWLINK) &&
-	         !is_own_link(watch, header, event.name))
-		refresh_soon(watch);
+	if (link->gone)
+		look_at_namespace(watch, mark.namespace);
+	else
+		hearing_know(watch->hearing, link->peer_nsid, mark.namespace);
 }
 
-static int on_netconf_attribute(const struct nlattr *attribute, void *arg)
-{
-	bool *all = arg;
-
-	if (mnl_attr_get_type(attribute) == NETCONFA_IFINDEX &&
-	        (int)mnl_attr_get_u32(attribute) == NETCONFA_IFINDEX_ALL)
-		*all = true;
-	return MNL_CB_OK;
-}
-
-/* ip_forward was written: that changes every interface's own switch, too. */
-static void on_netconf(struct watch *watch, const struct nlmsghdr *header)
-{
-	const struct timeval soon = {.tv_usec = 2 * SETTLE_MS * 1000};
-	bool all = false;
-
-	if (mnl_attr_parse(header, sizeof(struct netconfmsg), on_netconf_attribute, &all) < 0 ||
-	        !all)
-		return;
-	refresh_soon(watch);
-	event_add(watch->engine->reconcile, &soon);
-}
-
-static int on_message(const struct nlmsghdr *header, void *arg)
-{
-	if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK)
-		on_link(arg, header);
-	if (header->nlmsg_type == RTM_NEWNETCONF)
-		on_netconf(arg, header);
-	return MNL_CB_OK;
-}
-
-static void on_rtnl(evutil_socket_t fd, short what, void *arg)
+static void on_host(const struct happening *happening, void *arg)
 {
 	struct watch *watch = arg;
-	char buffer[32768];
-	ssize_t size;
 
-	watch->own[0] = '\0';
-	while ((size = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0)
-		mnl_cb_run(buffer, (size_t)size, 0, 0, on_message, watch);
-	if (size < 0 && errno == ENOBUFS)
-		refresh_soon(watch); /* events were lost: look at all of it */
+	if (happening->kind == EVENT_LINK && strncmp(happening->alias, "netd:", 5) == 0)
+		on_own_link(watch, happening);
+	else if (happening->kind == EVENT_LINK)
+		on_foreign_link(watch, happening);
+	/* ip_forward was written: that changes every interface's own switch, too. */
+	if (happening->kind == EVENT_FORWARDING && happening->index == 0)
+		refresh_soon(watch);
+	suspect_host(watch->engine->drift, watch->engine->model, happening);
 }
 
-static int open_rtnl(struct watch *watch, struct error *err)
+/* Events were lost: everything is looked at. */
+static void lost(struct watch *watch, enum monitor_source source)
 {
-	static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_NETCONF};
+	struct error err = {0};
 
-	watch->rtnl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!watch->rtnl || mnl_socket_bind(watch->rtnl, 0, MNL_SOCKET_AUTOPID) < 0)
-		return error_set(err, ERROR_KERNEL, errno, "open a socket for rtnetlink's events");
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		if (mnl_socket_setsockopt(watch->rtnl, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i],
-		            sizeof(groups[i])) < 0)
-			return error_set(err, ERROR_KERNEL, errno, "listen to rtnetlink's events");
-	return 0;
+	log_info("events of the kernel were lost: everything they tell of is looked at");
+	switch (source) {
+	case MONITOR_HOST:
+		refresh_soon(watch);
+		look_at_namespaces(watch);
+		drift_host(watch->engine->drift);
+		if (monitor_prime(watch->monitor, on_host, watch, &err) < 0)
+			log_warning("%s", err.text);
+		break;
+	case MONITOR_INSIDE:
+		hearing_lost(watch->hearing);
+		break;
+	case MONITOR_RULES:
+		drift_rules(watch->engine->drift, 0, "");
+		break;
+	case MONITOR_SOURCES:
+		break;
+	}
+}
+
+static void on_source(struct watch *watch, enum monitor_source source)
+{
+	monitor_each *each = source == MONITOR_INSIDE ? hearing_hear : on_host;
+	void *arg = source == MONITOR_INSIDE ? (void *)watch->hearing : watch;
+	int r;
+
+	watch->own[0] = '\0';
+	r = monitor_read(watch->monitor, source, READ_MAX, each, arg);
+	if (r == -ENOBUFS)
+		lost(watch, source);
+	if (source == MONITOR_INSIDE)
+		hearing_settle(watch->hearing, r >= READ_MAX);
+}
+
+static void on_host_events(evutil_socket_t fd, short what, void *arg)
+{
+	on_source(arg, MONITOR_HOST);
+}
+
+static void on_inside_events(evutil_socket_t fd, short what, void *arg)
+{
+	on_source(arg, MONITOR_INSIDE);
+}
+
+static void on_rules_events(evutil_socket_t fd, short what, void *arg)
+{
+	on_source(arg, MONITOR_RULES);
 }
 
 /* --- files --- */
 
-/* Events were lost, or none were sent yet. */
-static void look_at_namespaces(struct watch *watch)
+/* The directory itself was removed or renamed. */
+static void lost_netns_dir(struct watch *watch)
 {
-	const struct namespace *ns;
-	char key[KEY_SIZE] = "";
-
-	while ((ns = model_next(watch->engine->model, TABLE_NAMESPACES, key)))
-		look_at_namespace(watch, ns->name);
+	inotify_rm_watch(watch->inotify, watch->netns_wd);
+	watch->netns_wd = -1;
+	look_at_namespaces(watch);
 }
 
 static void on_inotify(evutil_socket_t fd, short what, void *arg)
@@ -247,6 +308,8 @@ static void on_inotify(evutil_socket_t fd, short what, void *arg)
 
 			if (event->wd == watch->netns_wd && event->len)
 				look_at_namespace(watch, event->name);
+			else if (event->wd == watch->netns_wd)
+				lost_netns_dir(watch);
 			else if (event->mask & IN_Q_OVERFLOW)
 				look_at_namespaces(watch);
 			else if (event->len && strcmp(event->name, "resolv.conf") == 0)
@@ -263,9 +326,7 @@ static int open_inotify(struct watch *watch, struct error *err)
 	watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (watch->inotify < 0)
 		return error_set(err, ERROR_KERNEL, errno, "open inotify");
-	watch->netns_wd = inotify_add_watch(watch->inotify, NETNS_DIR, IN_DELETE | IN_MOVED_FROM);
-	if (watch->netns_wd < 0)
-		return error_set(err, ERROR_KERNEL, errno, "watch the directory " NETNS_DIR);
+	watch_netns_dir(watch);
 	for (size_t i = 0; i < sizeof(resolvers) / sizeof(resolvers[0]); i++)
 		if (inotify_add_watch(watch->inotify, resolvers[i],
 		            IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0 &&
@@ -275,25 +336,40 @@ static int open_inotify(struct watch *watch, struct error *err)
 	return 0;
 }
 
+static int add_sources(struct watch *watch)
+{
+	static const event_callback_fn callbacks[MONITOR_SOURCES] = {
+	        [MONITOR_HOST] = on_host_events,
+	        [MONITOR_INSIDE] = on_inside_events,
+	        [MONITOR_RULES] = on_rules_events,
+	};
+
+	for (int source = 0; source < MONITOR_SOURCES; source++) {
+		int fd = monitor_fd(watch->monitor, (enum monitor_source)source);
+
+		if (fd < 0)
+			continue;
+		watch->on_events[source] = event_new(
+		        watch->engine->base, fd, EV_READ | EV_PERSIST, callbacks[source], watch);
+		if (!watch->on_events[source] || event_add(watch->on_events[source], NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int add_events(struct watch *watch, struct error *err)
 {
-	const struct timeval interval = {.tv_sec = LOOK_S};
+	const struct timeval interval = {.tv_usec = LOOK_MS * 1000};
 	struct event_base *base = watch->engine->base;
 
-	watch->on_rtnl = event_new(
-	        base, mnl_socket_get_fd(watch->rtnl), EV_READ | EV_PERSIST, on_rtnl, watch);
 	watch->on_inotify =
 	        event_new(base, watch->inotify, EV_READ | EV_PERSIST, on_inotify, watch);
 	watch->refresh = event_new(base, -1, 0, on_refresh, watch);
 	watch->look = event_new(base, -1, EV_PERSIST, on_look, watch);
-	if (!watch->on_rtnl || !watch->on_inotify || !watch->refresh || !watch->look ||
-	        event_add(watch->on_rtnl, NULL) < 0 || event_add(watch->on_inotify, NULL) < 0 ||
-	        event_add(watch->look, &interval) < 0)
+	if (!watch->on_inotify || !watch->refresh || !watch->look || add_sources(watch) < 0 ||
+	        event_add(watch->on_inotify, NULL) < 0 || event_add(watch->look, &interval) < 0)
 		return error_memory(err);
-	/* For what came between the first look and this watch. */
-	refresh_soon(watch);
-	look_at_namespaces(watch);
-	return 0;
+	return hearing_open(&watch->hearing, watch->engine, watch->on_events[MONITOR_INSIDE], err);
 }
 
 int watch_open(struct watch **ret, struct engine *engine, struct error *err)
@@ -305,7 +381,7 @@ int watch_open(struct watch **ret, struct engine *engine, struct error *err)
 		return error_memory(err);
 	watch->engine = engine;
 	watch->inotify = -1;
-	r = open_rtnl(watch, err);
+	r = monitor_open(&watch->monitor, engine->kernel, err);
 	if (r == 0)
 		r = open_inotify(watch, err);
 	if (r == 0)
@@ -318,18 +394,30 @@ int watch_open(struct watch **ret, struct engine *engine, struct error *err)
 	return 0;
 }
 
+int watch_start(struct watch *watch, struct error *err)
+{
+	refresh_soon(watch);
+	if (watch->netns_wd < 0)
+		watch_netns_dir(watch);
+	look_at_namespaces(watch);
+	return monitor_prime(watch->monitor, on_host, watch, err);
+}
+
 struct watch *watch_close(struct watch *watch)
 {
-	struct event *events[] = {watch ? watch->on_rtnl : NULL, watch ? watch->on_inotify : NULL,
-	        watch ? watch->refresh : NULL, watch ? watch->look : NULL};
+	struct event *events[] = {watch ? watch->on_inotify : NULL, watch ? watch->refresh : NULL,
+	        watch ? watch->look : NULL};
 
 	if (!watch)
 		return NULL;
+	hearing_close(watch->hearing);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])
 			event_free(events[i]);
-	if (watch->rtnl)
-		mnl_socket_close(watch->rtnl);
+	for (int source = 0; source < MONITOR_SOURCES; source++)
+		if (watch->on_events[source])
+			event_free(watch->on_events[source]);
+	monitor_close(watch->monitor);
 	closep(&watch->inotify);
 	free(watch);
 	return NULL;

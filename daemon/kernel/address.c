@@ -4,10 +4,10 @@
  * An address is its own key, prefix length included, so it is created or deleted and never changed.
  * IPv6 addresses are usable at once: netd gave them out itself, and a duplicate would be its own
  * mistake, so nothing waits for duplicate address detection. What the kernel put there by itself
- * (link-local, autoconfigured) is not netd's and is not observed.
+ * (link-local, autoconfigured) is not netd's and is not observed (addresses.c).
  */
 #include "daemon/kernel/internal.h"
-#include "daemon/kernel/links.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -67,114 +67,69 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 
 /* --- observing --- */
 
-/* Where addresses are read, and which of them are netd's. */
-struct reading {
-	const struct survey *survey;
-	const char *ns;
-	unsigned number;            /* of the namespace; not in the host */
-	const struct links *inside; /* its interfaces; in the host those of the survey */
-	struct resources *ret;
-};
-
-/* The resource's name for an interface, and what it is called now; NULL: not netd's. */
-static const char *owner(const struct reading *reading, int index, const char **ifname)
+/* Appends those of these that are on this interface, under the resource's name for it. */
+static int add_observed(const struct addresses *addresses, const struct link_seen *link,
+        const char *ns, const char *name, struct resources *ret, struct error *err)
 {
-	const struct link_seen *link = links_find(reading->inside, index);
-	const struct pair *pair;
+	for (size_t i = 0; i < addresses->count; i++) {
+		struct resource *resource;
 
-	if (!link)
-		return NULL;
-	*ifname = link->name;
-	if (!reading->ns[0])
-		return strcmp(link->kind, "bridge") == 0 && survey_owns(reading->survey, link)
-		               ? link->name
-		               : NULL;
-	pair = survey_pair(reading->survey, reading->number, index);
-	return pair ? pair->outer->name : NULL;
-}
-
-/* Set by someone, for good: not by autoconfiguration, nor by the kernel. */
-static bool is_set(const struct ifaddrmsg *header, uint32_t flags)
-{
-	return (flags & IFA_F_PERMANENT) && !(flags & IFA_F_MANAGETEMPADDR) &&
-	       header->ifa_scope != RT_SCOPE_LINK && header->ifa_prefixlen <= 128;
-}
-
-static int take_address(const struct nlmsghdr *message, void *arg)
-{
-	struct reading *reading = arg;
-	const struct ifaddrmsg *header = nlmsg_data(message);
-	struct nlattr *attributes[IFA_MAX + 1], *ip;
-	const char *name, *ifname;
-	struct resource *resource;
-	uint32_t flags;
-
-	if (message->nlmsg_type != RTM_NEWADDR ||
-	        nlmsg_parse(
-	                (struct nlmsghdr *)message, sizeof(*header), attributes, IFA_MAX, NULL) < 0)
-		return 0;
-	flags = attributes[IFA_FLAGS] && nla_len(attributes[IFA_FLAGS]) >= 4
-	                ? nla_get_u32(attributes[IFA_FLAGS])
-	                : header->ifa_flags;
-	ip = attributes[IFA_LOCAL] ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
-	if ((header->ifa_family != AF_INET && header->ifa_family != AF_INET6) ||
-	        !is_set(header, flags) || !ip || nla_len(ip) != (int)ip_size(header->ifa_family))
-		return 0;
-	name = owner(reading, (int)header->ifa_index, &ifname);
-	if (!name)
-		return 0;
-	resource = resources_add(reading->ret, RESOURCE_ADDRESS, reading->ns, name);
-	if (!resource)
-		return -ENOMEM;
-	resource->address.cidr.ip.family = header->ifa_family;
-	resource->address.cidr.prefix = header->ifa_prefixlen;
-	memcpy(resource->address.cidr.ip.bytes, nla_data(ip), (size_t)nla_len(ip));
-	memcpy(resource->address.ifname, ifname, IFNAMSIZ);
+		if (addresses->items[i].index != link->index)
+			continue;
+		resource = resources_add(ret, RESOURCE_ADDRESS, ns, name);
+		if (!resource)
+			return error_memory(err);
+		resource->address.cidr = addresses->items[i].cidr;
+		memcpy(resource->address.ifname, link->name, IFNAMSIZ);
+	}
 	return 0;
 }
 
-static int read_addresses(struct kernel *kernel, struct reading *reading, struct error *err)
+static int observe_host(
+        const struct observation *observation, struct resources *ret, struct error *err)
 {
-	struct ifaddrmsg header = {.ifa_family = AF_UNSPEC};
-	struct nl_msg *msg = rtnl_message(RTM_GETADDR, 0, &header, sizeof(header));
+	const struct survey *survey = &observation->survey;
+	struct addresses addresses = {0};
+	int r = addresses_read(observation->kernel->rtnl, "", &addresses, err);
 
-	if (!msg)
-		return error_memory(err);
-	if (rtnl_dump(kernel->rtnl, reading->ns, msg, take_address, reading, err) < 0)
-		return error_context(
-		        err, "list the addresses of %s", reading->ns[0] ? reading->ns : "the host");
-	return 0;
+	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
+		const struct link_seen *link = &survey->host.items[i];
+
+		if (survey_owns_bridge(survey, link))
+			r = add_observed(&addresses, link, "", link->name, ret, err);
+	}
+	addresses_done(&addresses);
+	return r;
 }
 
-static int observe_namespace(struct kernel *kernel, const struct survey *survey, const char *ns,
-        unsigned number, struct resources *ret, struct error *err)
+static int observe_namespace(const struct observation *observation, unsigned number,
+        struct resources *ret, struct error *err)
 {
-	_cleanup_(links_done) struct links inside = {0};
-	struct reading reading = {
-	        .survey = survey, .ns = ns, .number = number, .inside = &inside, .ret = ret};
+	const struct inside *inside = &observation->insides[number];
 	unsigned count;
-	int r;
+	const struct pair *pairs = survey_pairs(&observation->survey, number, &count);
+	int r = 0;
 
-	survey_pairs(survey, number, &count);
-	if (count == 0)
-		return 0;
-	r = links_read(kernel->rtnl, ns, &inside, err);
-	if (r == 0)
-		r = read_addresses(kernel, &reading, err);
-	return r == -ENOENT || r == -EINVAL ? 0 : r;
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		const struct link_seen *link =
+		        links_find(&inside->links, pairs[i].outer->peer_index);
+
+		if (link)
+			r = add_observed(&inside->addresses, link,
+			        observation->look->namespaces[number], pairs[i].outer->name, ret,
+			        err);
+	}
+	return r;
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	_cleanup_(survey_done) struct survey survey = {0};
-	struct reading host = {.survey = &survey, .ns = "", .inside = &survey.host, .ret = ret};
-	int r = survey_read(kernel, scope, namespaces, namespace_count, &survey, err);
+	int r = observation_read(observation, err);
 
 	if (r == 0)
-		r = read_addresses(kernel, &host, err);
-	for (unsigned i = 0; r == 0 && i < namespace_count; i++)
-		r = observe_namespace(kernel, &survey, namespaces[i], i, ret, err);
+		r = observe_host(observation, ret, err);
+	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
+		r = observe_namespace(observation, i, ret, err);
 	return r;
 }
 

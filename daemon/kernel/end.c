@@ -4,13 +4,10 @@
  * The invariant: only `lo`, and what is the other end of a pair of netd's, is touched in there.
  * Everything else in a namespace belongs to its tenant. An end comes and goes with its pair, so
  * creating one is to set it up, and deleting one is nothing.
- *
- * A rename goes alone and is answered before the next message is made: kernels before 6.2 refuse it
- * while the interface is up, and taking it down drops routes, so that is done only where it must
- * be.
  */
 #include "daemon/kernel/internal.h"
-#include "daemon/kernel/links.h"
+#include "daemon/kernel/link.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -80,24 +77,13 @@ static int queue(struct kernel *kernel, const struct resource *end, int index,
 static int rename_end(struct kernel *kernel, const struct resource *old, const struct resource *new,
         int index, struct error *err)
 {
-	static const struct difference name = {.name = true}, up = {.up = true};
-	struct error ignored;
+	char what[160] = "change ";
 	/* What is kept from before is not this rename's failure. */
 	int r = rtnl_flush(kernel->rtnl, err);
 
-	if (r == 0)
-		r = queue(kernel, new, index, &name, false, NULL, err);
-	if (r == 0)
-		r = rtnl_flush(kernel->rtnl, err);
-	if (r != -EBUSY || !old->end.up)
-		return r;
-	/* All three go in one send, and the last one also where the second is refused. */
-	r = queue(kernel, new, index, &up, false, NULL, err);
-	if (r == 0)
-		r = queue(kernel, new, index, &name, false, NULL, err);
-	if (r == 0)
-		r = queue(kernel, new, index, &up, true, NULL, err);
-	return r < 0 ? (rtnl_flush(kernel->rtnl, &ignored), r) : rtnl_flush(kernel->rtnl, err);
+	resource_describe(new, what + strlen(what), sizeof(what) - strlen(what));
+	return r < 0 ? r
+	             : link_rename(kernel, new->ns, index, new->end.ifname, old->end.up, what, err);
 }
 
 /* An end that waits for deletion gives up its name, and nothing else is wanted of it. */
@@ -173,17 +159,16 @@ static int add_observed(const struct link_seen *link, const char *ns, const char
 	return 0;
 }
 
-static int observe_namespace(struct kernel *kernel, const struct survey *survey, const char *ns,
-        unsigned number, struct resources *ret, struct error *err)
+static int observe_namespace(const struct observation *observation, unsigned number,
+        struct resources *ret, struct error *err)
 {
-	_cleanup_(links_done) struct links inside = {0};
-	int r = links_read(kernel->rtnl, ns, &inside, err);
+	const char *ns = observation->look->namespaces[number];
+	const struct links *inside = &observation->insides[number].links;
+	int r = 0;
 
-	if (r == -ENOENT || r == -EINVAL)
-		return 0;
-	for (unsigned i = 0; r == 0 && i < inside.count; i++) {
-		const struct link_seen *link = &inside.items[i];
-		const struct pair *pair = survey_pair(survey, number, link->index);
+	for (unsigned i = 0; r == 0 && i < inside->count; i++) {
+		const struct link_seen *link = &inside->items[i];
+		const struct pair *pair = survey_pair(&observation->survey, number, link->index);
 
 		if (link->loopback && strcmp(link->name, LOOPBACK) == 0)
 			r = add_observed(link, ns, LOOPBACK, ret, err);
@@ -193,14 +178,12 @@ static int observe_namespace(struct kernel *kernel, const struct survey *survey,
 	return r;
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	_cleanup_(survey_done) struct survey survey = {0};
-	int r = survey_read(kernel, scope, namespaces, namespace_count, &survey, err);
+	int r = observation_read(observation, err);
 
-	for (unsigned i = 0; r == 0 && i < namespace_count; i++)
-		r = observe_namespace(kernel, &survey, namespaces[i], i, ret, err);
+	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
+		r = observe_namespace(observation, i, ret, err);
 	return r;
 }
 

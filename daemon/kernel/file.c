@@ -7,7 +7,7 @@
  * beside its place, synced and renamed, so that a reader sees the old one or the new one; the
  * directories are made with an explicit mode, since the daemon's umask is for its own secrets.
  */
-#include "daemon/kernel/internal.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -254,9 +254,7 @@ static int observe_one(const struct kernel *kernel, enum kernel_scope scope, con
 	return 0;
 }
 
-static int file_observe(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int file_observe(struct observation *observation, struct resources *ret, struct error *err)
 {
 	_cleanup_(closedirp) DIR *directory = opendir(NETNS_ETC);
 	int r = 0;
@@ -273,7 +271,8 @@ static int file_observe(struct kernel *kernel, enum kernel_scope scope,
 		if (!entry)
 			return errno ? error_set(err, ERROR_KERNEL, errno, "read " NETNS_ETC) : 0;
 		if (entry->d_name[0] != '.')
-			r = observe_one(kernel, scope, entry->d_name, ret, err);
+			r = observe_one(observation->kernel, observation->look->scope,
+			        entry->d_name, ret, err);
 	}
 	return r;
 }

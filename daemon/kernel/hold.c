@@ -12,7 +12,7 @@
  */
 #include "daemon/kernel/hold.h"
 
-#include "daemon/kernel/internal.h"
+#include "daemon/kernel/observation.h"
 #include "lib/cleanup.h"
 
 #include <bsd/sys/tree.h>
@@ -21,6 +21,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+
+#define HOLD_NAME_SIZE 80 /* "hold-tcp-0.0.0.0-8080": its name in the descriptor store */
 
 struct held {
 	RB_ENTRY(held) entry;
@@ -260,23 +262,6 @@ int holds_adopt(struct kernel *kernel, int fd, struct error *err)
 	return add(kernel, protocol, &ip, port, fd, &held, err);
 }
 
-int holds_each(
-        const struct kernel *kernel, int (*each)(int fd, const char *name, void *arg), void *arg)
-{
-	struct held *held;
-
-	RB_FOREACH (held, held_tree, &kernel->holds->tree) {
-		char name[HOLD_NAME_SIZE];
-		int r;
-
-		store_name(held, name);
-		r = each(held->fd, name, arg);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 bool holds_inode(const struct kernel *kernel, uint8_t protocol, const struct ip *ip, uint16_t port,
         uint32_t inode)
 {
@@ -350,13 +335,11 @@ static int hold_apply(struct kernel *kernel, struct step *step, struct error *er
 	return 0;
 }
 
-static int hold_observe(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int hold_observe(struct observation *observation, struct resources *ret, struct error *err)
 {
 	struct held *held;
 
-	RB_FOREACH (held, held_tree, &kernel->holds->tree) {
+	RB_FOREACH (held, held_tree, &observation->kernel->holds->tree) {
 		struct resource *resource = resources_add(ret, RESOURCE_HOLD, "", "");
 
 		if (!resource)

@@ -17,12 +17,6 @@ struct holds *holds_close(struct holds *holds);
  * socket looks like: -EINVAL, with a sentence. One that is held already is closed, too: success. */
 int holds_adopt(struct kernel *kernel, int fd, struct error *err);
 
-#define HOLD_NAME_SIZE 80 /* "hold-tcp-0.0.0.0-8080": its name in the descriptor store */
-
-/* Calls back for each held socket; a negative return ends it and is returned. */
-int holds_each(
-        const struct kernel *kernel, int (*each)(int fd, const char *name, void *arg), void *arg);
-
 /* Whether this is one of netd's own held sockets. */
 bool holds_inode(const struct kernel *kernel, uint8_t protocol, const struct ip *ip, uint16_t port,
         uint32_t inode);

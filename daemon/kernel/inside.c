@@ -1,10 +1,10 @@
 /*
  * The way into a network namespace, and the only file that calls setns() or unshare().
  *
- * The invariant: the daemon's own threads never change their namespace. A helper thread enters,
- * does one thing and ends; whatever it leaves behind (a socket) belongs to that namespace by
- * itself. So there is no way back that could fail. It takes no signals: those are for the event
- * loop.
+ * The invariant: the daemon's own threads never change their namespace. A helper thread enters, or
+ * goes from one to the next, and ends in there; whatever it leaves behind (a socket) belongs to
+ * that namespace by itself. So there is no way back that could fail. It takes no signals: those are
+ * for the event loop.
  *
  * A file is trusted to be a network namespace only after the kernel said so, of the open file
  * itself: it is opened without any effect first (O_PATH), since /run/netns may hold a fifo, a
@@ -98,16 +98,17 @@ struct errand {
 	int result;
 };
 
-static int enter(const struct errand *errand)
+/* fd -1: a new one. */
+static int enter(const char *ns, int fd, struct error *err)
 {
 	enum error_code code;
-	int r = errand->fd < 0 ? unshare(CLONE_NEWNET) : setns(errand->fd, CLONE_NEWNET);
+	int r = fd < 0 ? unshare(CLONE_NEWNET) : setns(fd, CLONE_NEWNET);
 
 	if (r == 0)
 		return 0;
 	code = errno == EPERM ? ERROR_PERMISSION : ERROR_KERNEL;
-	return error_set(errand->err, code, errno, "%s network namespace%s%s%s",
-	        errand->fd < 0 ? "unshare the" : "enter", errand->fd < 0 ? "" : " ", errand->ns,
+	return error_set(err, code, errno, "%s network namespace%s%s%s",
+	        fd < 0 ? "unshare the" : "enter", fd < 0 ? "" : " ", ns,
 	        code == ERROR_PERMISSION ? " (this needs CAP_SYS_ADMIN)" : "");
 }
 
@@ -115,13 +116,13 @@ static void *run_errand(void *arg)
 {
 	struct errand *errand = arg;
 
-	errand->result = enter(errand);
+	errand->result = enter(errand->ns, errand->fd, errand->err);
 	if (errand->result == 0)
 		errand->result = errand->work(errand->arg, errand->err);
 	return NULL;
 }
 
-static int start(pthread_t *thread, struct errand *errand)
+static int start(pthread_t *thread, void *(*work)(void *arg), void *arg)
 {
 	pthread_attr_t attributes;
 	sigset_t all, before;
@@ -132,21 +133,29 @@ static int start(pthread_t *thread, struct errand *errand)
 	sigfillset(&all);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(thread, &attributes, run_errand, errand);
+	r = pthread_create(thread, &attributes, work, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return r;
 }
 
-static int run(struct errand *errand)
+/* Until the thread has ended. */
+static int run(void *(*work)(void *arg), void *arg, struct error *err)
 {
 	pthread_t thread;
-	int r = start(&thread, errand);
+	int r = start(&thread, work, arg);
 
 	if (r != 0)
-		return error_set(errand->err, ERROR_KERNEL, r, "start a thread for a namespace");
+		return error_set(err, ERROR_KERNEL, r, "start a thread for a namespace");
 	pthread_join(thread, NULL);
-	return errand->result;
+	return 0;
+}
+
+static int run_errand_in_thread(struct errand *errand)
+{
+	int r = run(run_errand, errand, errand->err);
+
+	return r < 0 ? r : errand->result;
 }
 
 int netns_inside(
@@ -162,14 +171,56 @@ int netns_inside(
 	if (r < 0)
 		return r;
 	errand.fd = fd;
-	return run(&errand);
+	return run_errand_in_thread(&errand);
 }
 
 int netns_inside_new(int (*work)(void *arg, struct error *err), void *arg, struct error *err)
 {
 	struct errand errand = {.ns = "", .fd = -1, .work = work, .arg = arg, .err = err};
 
-	return run(&errand);
+	return run_errand_in_thread(&errand);
+}
+
+struct tour {
+	const char *const *namespaces;
+	size_t count;
+	int (*work)(unsigned number, int fd, void *arg, struct error *err);
+	void *arg;
+	struct error *err;
+	int result;
+};
+
+static int visit(const struct tour *tour, unsigned number)
+{
+	const char *ns = tour->namespaces[number];
+	_cleanup_(closep) int fd = -1;
+	int r = netns_open(ns, &fd, tour->err);
+
+	if (r == -ENOENT || r == -EINVAL)
+		return 0;
+	if (r == 0)
+		r = enter(ns, fd, tour->err);
+	return r < 0 ? r : tour->work(number, fd, tour->arg, tour->err);
+}
+
+static void *run_tour(void *arg)
+{
+	struct tour *tour = arg;
+
+	for (unsigned i = 0; tour->result == 0 && i < tour->count; i++)
+		tour->result = visit(tour, i);
+	return NULL;
+}
+
+int netns_tour(const char *const *namespaces, size_t count,
+        int (*work)(unsigned number, int fd, void *arg, struct error *err), void *arg,
+        struct error *err)
+{
+	struct tour tour = {
+	        .namespaces = namespaces, .count = count, .work = work, .arg = arg, .err = err};
+	int r = count ? run(run_tour, &tour, err) : 0;
+
+	return r < 0 ? r : tour.result;
 }
 
 struct socket_errand {

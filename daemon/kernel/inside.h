@@ -1,5 +1,5 @@
 /*
- * Doing one thing inside a network namespace: the only file that calls setns(). A helper thread
+ * Doing something inside network namespaces: the only file that calls setns(). A helper thread
  * enters, does it and ends, so no thread of the daemon is ever in the wrong namespace. A socket
  * made inside stays there for its life.
  */
@@ -25,6 +25,15 @@ int netns_inside(
 /* The same, in a namespace that is made for it, and ends with it unless `work` gives it a place to
  * stay. */
 int netns_inside_new(int (*work)(void *arg, struct error *err), void *arg, struct error *err);
+
+/*
+ * Visits many, one after the other, in one helper thread: `work` gets the number of the namespace
+ * in the list and a descriptor of it, borrowed. What is not there, or is no namespace, is passed
+ * over. A failure ends the tour and is returned.
+ */
+int netns_tour(const char *const *namespaces, size_t count,
+        int (*work)(unsigned number, int fd, void *arg, struct error *err), void *arg,
+        struct error *err);
 
 /* socket(2), inside `ns`. */
 int netns_socket(const char *ns, int domain, int type, int protocol, int *ret, struct error *err);

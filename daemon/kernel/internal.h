@@ -6,7 +6,8 @@
 
 #include <netlink/netlink.h>
 
-struct nft; /* kernel/nft/nft.c: the nfnetlink socket and the batch being built */
+struct nft;         /* kernel/nft/nft.c: the nfnetlink socket and the batch being built */
+struct observation; /* kernel/observation.h */
 
 struct kernel {
 	char instance[33];
@@ -28,9 +29,7 @@ struct kind {
 	 * success. */
 	int (*apply)(struct kernel *kernel, struct step *step, struct error *err);
 	/* Appends what is there. NULL: nothing of this kind can be observed. */
-	int (*observe)(struct kernel *kernel, enum kernel_scope scope,
-	        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-	        struct error *err);
+	int (*observe)(struct observation *observation, struct resources *ret, struct error *err);
 	void (*tell)(const struct step *step, FILE *out);
 	/* It queues in the rtnetlink pipeline (or the nf_tables batch): do not flush that before
 	 * its apply. */

@@ -10,6 +10,7 @@
 #include "daemon/kernel/link.h"
 #include "daemon/kernel/look/firewall_memory.h"
 #include "daemon/kernel/nft.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/rtnl.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ int kernel_open(struct kernel **ret, const struct kernel_config *config, struct 
 	r = kernel->runtime_dir ? rtnl_open(&kernel->rtnl, &kernel->changes, err)
 	                        : error_memory(err);
 	if (r == 0)
-		r = nft_open(&kernel->nft, err);
+		r = nft_open(&kernel->nft, config->own_tables, err);
 	if (r == 0)
 		r = holds_open(&kernel->holds, err);
 	if (r == 0)
@@ -69,6 +70,21 @@ struct kernel *kernel_close(struct kernel *kernel)
 	free(kernel->runtime_dir);
 	free(kernel);
 	return NULL;
+}
+
+int kernel_adopt_owner(struct kernel *kernel, int fd, struct error *err)
+{
+	return nft_adopt(kernel->nft, fd, err);
+}
+
+void kernel_keep_owner(struct kernel *kernel)
+{
+	nft_keep(kernel->nft);
+}
+
+bool kernel_owns_tables(const struct kernel *kernel)
+{
+	return nft_owns(kernel->nft);
 }
 
 static const struct kind *kind_of(const struct step *step)
@@ -238,16 +254,17 @@ int kernel_tell(const struct steps *steps, FILE *out)
 	return ferror(out) ? -EIO : 0;
 }
 
-int kernel_observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+int kernel_observe(struct kernel *kernel, const struct kernel_look *look, struct resources *ret,
+        struct error *err)
 {
+	struct observation observation;
 	struct resources list = {0};
-	int r = 0;
+	int r = observation_init(&observation, kernel, look, err);
 
 	for (int kind = 0; r == 0 && kind < RESOURCE_KINDS; kind++)
-		if (kinds[kind]->observe)
-			r = kinds[kind]->observe(
-			        kernel, scope, namespaces, namespace_count, &list, err);
+		if ((look->kinds & KERNEL_LOOK(kind)) && kinds[kind]->observe)
+			r = kinds[kind]->observe(&observation, &list, err);
+	observation_done(&observation);
 	rtnl_forget(kernel->rtnl, NULL);
 	if (r < 0) {
 		resources_done(&list);

@@ -16,11 +16,21 @@ struct kernel;
 struct kernel_config {
 	const char *runtime_dir; /* records of namespaces and sysctls; exists, mode 0755 */
 	const char *instance;    /* thirty-two hex digits: the id in every mark */
+	bool own_tables;         /* let no one else change netd's tables, where the kernel can */
 };
 
 /* Opens the sockets. The host is the network namespace that the caller is in. */
 int kernel_open(struct kernel **ret, const struct kernel_config *config, struct error *err);
 struct kernel *kernel_close(struct kernel *kernel);
+
+/* Takes over the socket that owns the tables from the descriptor store. What is none is closed: a
+ * sentence, and the tables are claimed with a fresh one. Before the first application. */
+#define OWNER_FD_NAME "nft-owner" /* its name there */
+int kernel_adopt_owner(struct kernel *kernel, int fd, struct error *err);
+/* Leaves the socket that owns the tables with the service manager, or takes it away from there. */
+void kernel_keep_owner(struct kernel *kernel);
+/* Whether the tables are to be netd's alone: as configured, and as this kernel can. */
+bool kernel_owns_tables(const struct kernel *kernel);
 
 /*
  * Applies steps in their order and marks each that was done. Stops at the first failure, leaving
@@ -36,15 +46,32 @@ int kernel_apply_all(struct kernel *kernel, struct steps *steps, struct error *e
  * command. */
 int kernel_tell(const struct steps *steps, FILE *out);
 
-/*
- * Everything on this host that bears netd's mark, sorted. `scope` says whose: this instance's, or
- * anyone's. For namespaces it looks inside those named in `namespaces` (names in /run/netns), for
- * what belongs to netd's links there, and for `lo`. Sysctls, routes and addresses are observed for
- * netd's own interfaces; host sysctls outside of these only as the journal names them.
- */
+/* Whose marks count: this instance's, or anyone's. */
 enum kernel_scope { SCOPE_INSTANCE, SCOPE_ALL };
-int kernel_observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err);
+
+/* What to look at. */
+struct kernel_look {
+	enum kernel_scope scope;
+	unsigned kinds;                /* KERNEL_LOOK() of each kind; KERNEL_LOOK_ALL: every one */
+	const char *const *namespaces; /* names in /run/netns to look into */
+	size_t namespace_count;
+};
+#define KERNEL_LOOK(kind) (1u << (kind))
+#define KERNEL_LOOK_ALL   (~0u)
+
+/*
+ * Everything of these kinds on this host that bears netd's mark, sorted. For namespaces it looks
+ * inside those that are named, for what belongs to netd's links there, and for `lo`. Sysctls,
+ * routes and addresses are observed for netd's own interfaces; host sysctls outside of these only
+ * as the journal names them.
+ *
+ * Without names the look is at the host alone: no namespace is entered, and of a pair's other end
+ * nothing is known but that there is one (peer_ns, peer_name and peer_mac are empty). Only
+ * RESOURCE_NETNS goes beyond the names: it asks every namespace that netd made which one it is, for
+ * an orphan is in no list.
+ */
+int kernel_observe(struct kernel *kernel, const struct kernel_look *look, struct resources *ret,
+        struct error *err);
 
 /* How many messages that create, change or delete were sent since kernel_open(): links, addresses,
  * routes, nf_tables, mounts, sysctl writes. A start with nothing to do leaves it at 0. */

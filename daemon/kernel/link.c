@@ -16,7 +16,7 @@
 
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/internal.h"
-#include "daemon/kernel/links.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -240,6 +240,26 @@ static int put_difference(struct nl_msg *msg, const struct difference *differenc
 	return 0;
 }
 
+/* Gives a link that someone renamed its name back. */
+static int rename_back(struct kernel *kernel, const struct resource *old,
+        const struct resource *new, struct error *err)
+{
+	char what[160];
+	int r = rtnl_flush(kernel->rtnl, err);
+
+	sentence("rename", new, what, sizeof(what));
+	if (r < 0)
+		return r;
+	return link_rename(kernel, "", rtnl_ifindex(kernel->rtnl, "", old->link.ifname), new->name,
+	        old->link.up, what, err);
+}
+
+static bool is_nothing(const struct difference *difference)
+{
+	return !difference->mtu && !difference->mac && !difference->alias && !difference->master &&
+	       !difference->up && !difference->group;
+}
+
 static int change(struct kernel *kernel, struct step *step, struct error *err)
 {
 	const struct difference difference = compare(step->old, step->new);
@@ -250,8 +270,14 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
 	char what[160];
 	uint32_t master = 0;
-	int r = difference.master ? find_master(kernel, step->new, &master, err) : 0;
+	int r = step->old->link.ifname[0] ? rename_back(kernel, step->old, step->new, err) : 0;
 
+	if (r == 0 && step->old->link.ifname[0] && is_nothing(&difference)) {
+		step->done = true;
+		return 0;
+	}
+	if (r == 0 && difference.master)
+		r = find_master(kernel, step->new, &master, err);
 	if (r < 0)
 		return r;
 	msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
@@ -273,8 +299,9 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 
 /* --- observing --- */
 
+/* peer_ns: "" where it has none, or it is not known. */
 static int add_observed(const struct survey *survey, const struct link_seen *link,
-        const char *const *namespaces, unsigned ns, struct resources *ret, struct error *err)
+        const char *peer_ns, struct resources *ret, struct error *err)
 {
 	const struct link_seen *master = links_find(&survey->host, link->master);
 	struct resource *resource = resources_add(ret, RESOURCE_LINK, "", link->name);
@@ -289,28 +316,26 @@ static int add_observed(const struct survey *survey, const struct link_seen *lin
 		memcpy(resource->link.mac, link->mac, MAC_SIZE);
 	if (master)
 		memcpy(resource->link.master, master->name, IFNAMSIZ);
-	if (namespaces)
-		snprintf(resource->link.peer_ns, NAME_SIZE, "%s", namespaces[ns]);
+	snprintf(resource->link.peer_ns, NAME_SIZE, "%s", peer_ns);
 	resource->text = strdup(link->alias);
 	return resource->text ? 0 : error_memory(err);
 }
 
 /* The pairs that end in one namespace, with the name and the MAC that the inner end has now. */
-static int observe_pairs(struct kernel *kernel, const struct survey *survey,
-        const char *const *namespaces, unsigned ns, struct resources *ret, struct error *err)
+static int observe_pairs(const struct observation *observation, unsigned ns, struct resources *ret,
+        struct error *err)
 {
-	_cleanup_(links_done) struct links inside = {0};
+	const struct survey *survey = &observation->survey;
 	unsigned count;
 	const struct pair *pairs = survey_pairs(survey, ns, &count);
-	int r = count ? links_read(kernel->rtnl, namespaces[ns], &inside, err) : 0;
 
-	if (r < 0 && r != -ENOENT && r != -EINVAL)
-		return r;
 	for (unsigned i = 0; i < count; i++) {
-		const struct link_seen *inner = links_find(&inside, pairs[i].outer->peer_index);
+		const struct link_seen *inner =
+		        links_find(&observation->insides[ns].links, pairs[i].outer->peer_index);
 		struct resource *resource;
+		int r = add_observed(
+		        survey, pairs[i].outer, observation->look->namespaces[ns], ret, err);
 
-		r = add_observed(survey, pairs[i].outer, namespaces, ns, ret, err);
 		if (r < 0)
 			return r;
 		resource = &ret->items[ret->count - 1];
@@ -322,27 +347,26 @@ static int observe_pairs(struct kernel *kernel, const struct survey *survey,
 	return 0;
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	_cleanup_(survey_done) struct survey survey = {0};
-	unsigned strays;
+	unsigned count = (unsigned)observation->look->namespace_count, strays;
+	const struct survey *survey = &observation->survey;
 	const struct pair *stray;
-	int r = survey_read(kernel, scope, namespaces, namespace_count, &survey, err);
+	int r = observation_read(observation, err);
 
-	for (unsigned i = 0; r == 0 && i < survey.host.count; i++) {
-		const struct link_seen *link = &survey.host.items[i];
+	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
+		const struct link_seen *link = &survey->host.items[i];
 
-		if (strcmp(link->kind, "bridge") == 0 && survey_owns(&survey, link))
-			r = add_observed(&survey, link, NULL, 0, ret, err);
+		if (survey_owns_bridge(survey, link))
+			r = add_observed(survey, link, "", ret, err);
 	}
-	for (unsigned ns = 0; r == 0 && ns < namespace_count; ns++)
-		r = observe_pairs(kernel, &survey, namespaces, ns, ret, err);
+	for (unsigned ns = 0; r == 0 && ns < count; ns++)
+		r = observe_pairs(observation, ns, ret, err);
 	if (r < 0)
 		return r;
-	stray = survey_pairs(&survey, (unsigned)namespace_count, &strays);
+	stray = survey_pairs(survey, count, &strays);
 	for (unsigned i = 0; r == 0 && i < strays; i++)
-		r = add_observed(&survey, stray[i].outer, NULL, 0, ret, err);
+		r = add_observed(survey, stray[i].outer, "", ret, err);
 	return r;
 }
 
@@ -413,6 +437,14 @@ static void tell_change(const struct resource *old, const struct resource *new, 
 {
 	const struct difference difference = compare(old, new);
 
+	if (old->link.ifname[0]) {
+		fputs("ip link set", out);
+		tell_attribute(out, "dev", old->link.ifname);
+		tell_attribute(out, "name", new->name);
+		fputc('\n', out);
+	}
+	if (old->link.ifname[0] && is_nothing(&difference))
+		return;
 	fputs("ip link set", out);
 	tell_attribute(out, "dev", new->name);
 	if (difference.mtu)

@@ -22,3 +22,11 @@ uint32_t link_condemned_group(void);
 int link_delete_many(struct kernel *kernel, struct step **steps, size_t count, struct error *err);
 /* One; queued, as kinds do. */
 int link_delete(struct kernel *kernel, struct step *step, struct error *err);
+
+/*
+ * Renames the interface of this index in `ns`, alone, and waits for the answer. `up`: it is now.
+ * Kernels before 6.2 refuse that while it is up, and taking it down drops routes, so it is taken
+ * down only where it must be. `what` starts the sentence of an error.
+ */
+int link_rename(struct kernel *kernel, const char *ns, int index, const char *name, bool up,
+        const char *what, struct error *err);

@@ -9,11 +9,12 @@
  */
 #include "daemon/kernel/links.h"
 
-#include "daemon/kernel/inside.h"
 #include "daemon/kernel/internal.h"
 #include "lib/cleanup.h"
 
 #include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
@@ -48,6 +49,33 @@ static uint32_t number(const struct nlattr *attribute, uint32_t otherwise)
 	                                                                : otherwise;
 }
 
+/* A switch out of the kernel's table of an interface's settings, which it sends as it is. */
+static int setting(const struct nlattr *table, unsigned number)
+{
+	int32_t value;
+
+	if (!table || nla_len(table) < (int)((number + 1) * sizeof(value)))
+		return -1;
+	memcpy(&value, (const char *)nla_data(table) + number * sizeof(value), sizeof(value));
+	return value;
+}
+
+/* What would stand below /proc/sys/net: here it comes with the link, without a file for each. */
+static void read_settings(const struct nlattr *families, struct link_seen *link)
+{
+	struct nlattr *family[AF_INET6 + 1], *ip4[IFLA_INET_MAX + 1], *ip6[IFLA_INET6_MAX + 1];
+
+	if (nla_parse_nested(family, AF_INET6, (struct nlattr *)families, NULL) < 0)
+		return;
+	if (family[AF_INET] && nla_parse_nested(ip4, IFLA_INET_MAX, family[AF_INET], NULL) == 0) {
+		link->forwarding = setting(ip4[IFLA_INET_CONF], IPV4_DEVCONF_FORWARDING - 1);
+		link->route_localnet =
+		        setting(ip4[IFLA_INET_CONF], IPV4_DEVCONF_ROUTE_LOCALNET - 1);
+	}
+	if (family[AF_INET6] && nla_parse_nested(ip6, IFLA_INET6_MAX, family[AF_INET6], NULL) == 0)
+		link->disable_ipv6 = setting(ip6[IFLA_INET6_CONF], DEVCONF_DISABLE_IPV6);
+}
+
 static int read_link(const struct nlmsghdr *header, struct link_seen *link)
 {
 	static struct nla_policy policy[IFLA_MAX + 1] = {
@@ -69,10 +97,15 @@ static int read_link(const struct nlmsghdr *header, struct link_seen *link)
 	        .group = number(attributes[IFLA_GROUP], 0),
 	        .up = info->ifi_flags & IFF_UP,
 	        .loopback = info->ifi_flags & IFF_LOOPBACK,
+	        .forwarding = -1,
+	        .route_localnet = -1,
+	        .disable_ipv6 = -1,
 	};
 	nla_strlcpy(link->name, attributes[IFLA_IFNAME], sizeof(link->name));
 	if (attributes[IFLA_ADDRESS] && nla_len(attributes[IFLA_ADDRESS]) == MAC_SIZE)
 		memcpy(link->mac, nla_data(attributes[IFLA_ADDRESS]), MAC_SIZE);
+	if (attributes[IFLA_AF_SPEC])
+		read_settings(attributes[IFLA_AF_SPEC], link);
 	if (attributes[IFLA_LINKINFO])
 		read_info(attributes[IFLA_LINKINFO], link);
 	if (attributes[IFLA_IFALIAS]) {
@@ -206,21 +239,13 @@ static int take_nsid(const struct nlmsghdr *header, void *arg)
 	return 0;
 }
 
-/* -1: the host has no number for it, and so no link into it; also where there is no such namespace.
- */
-static int read_nsid(struct rtnl *rtnl, const char *ns, int *ret, struct error *err)
+int survey_nsid(struct rtnl *rtnl, int fd, int *ret, struct error *err)
 {
-	_cleanup_(closep) int fd = -1;
 	struct rtgenmsg header = {.rtgen_family = AF_UNSPEC};
-	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
-	int r = netns_open(ns, &fd, err);
+	_cleanup_(rtnl_messagep) struct nl_msg *msg =
+	        rtnl_message(RTM_GETNSID, 0, &header, sizeof(header));
 
 	*ret = -1;
-	if (r == -ENOENT || r == -EINVAL)
-		return 0;
-	if (r < 0)
-		return r;
-	msg = rtnl_message(RTM_GETNSID, 0, &header, sizeof(header));
 	if (!msg || nla_put_u32(msg, NETNSA_FD, (uint32_t)fd) < 0)
 		return error_memory(err);
 	return rtnl_get(rtnl, "", TAKE_PTR(msg), take_nsid, ret, err);
@@ -233,25 +258,6 @@ static int compare_nsids(const void *a, const void *b)
 	if (x->nsid != y->nsid)
 		return x->nsid < y->nsid ? -1 : 1;
 	return x->ns < y->ns ? -1 : x->ns > y->ns;
-}
-
-static int read_nsids(struct rtnl *rtnl, const char *const *namespaces, size_t count,
-        struct nsid **ret, struct error *err)
-{
-	_cleanup_(freep) struct nsid *nsids = calloc(count ? count : 1, sizeof(*nsids));
-
-	if (!nsids)
-		return error_memory(err);
-	for (unsigned i = 0; i < count; i++) {
-		int r = read_nsid(rtnl, namespaces[i], &nsids[i].nsid, err);
-
-		if (r < 0)
-			return r;
-		nsids[i].ns = i;
-	}
-	qsort(nsids, count, sizeof(*nsids), compare_nsids);
-	*ret = TAKE_PTR(nsids);
-	return 0;
 }
 
 /* Of several names for one namespace, the one that the mark says; or else the first. */
@@ -293,17 +299,26 @@ bool survey_owns(const struct survey *survey, const struct link_seen *link)
 	return mark_matches(link->alias, survey->instance);
 }
 
-int survey_read(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct survey *ret, struct error *err)
+bool survey_owns_bridge(const struct survey *survey, const struct link_seen *link)
+{
+	return strcmp(link->kind, "bridge") == 0 && survey_owns(survey, link);
+}
+
+static int compare_leads(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+
+	return (x->outer->peer_nsid > y->outer->peer_nsid) -
+	       (x->outer->peer_nsid < y->outer->peer_nsid);
+}
+
+int survey_read(
+        struct kernel *kernel, enum kernel_scope scope, struct survey *ret, struct error *err)
 {
 	_cleanup_(survey_done) struct survey survey = {
 	        .instance = scope == SCOPE_INSTANCE ? kernel->instance : NULL};
-	_cleanup_(freep) struct nsid *nsids = NULL;
-	/* Links first: listing a veth is what makes the kernel number the other end's namespace. */
 	int r = links_read(kernel->rtnl, "", &survey.host, err);
 
-	if (r == 0)
-		r = read_nsids(kernel->rtnl, namespaces, namespace_count, &nsids, err);
 	if (r < 0)
 		return r;
 	survey.pairs = calloc(survey.host.count ? survey.host.count : 1, sizeof(*survey.pairs));
@@ -313,13 +328,37 @@ int survey_read(struct kernel *kernel, enum kernel_scope scope, const char *cons
 		const struct link_seen *link = &survey.host.items[i];
 
 		if (strcmp(link->kind, "veth") == 0 && survey_owns(&survey, link))
-			survey.pairs[survey.pair_count++] = (struct pair){.outer = link,
-			        .ns = find_namespace(
-			                nsids, namespaces, (unsigned)namespace_count, link)};
+			survey.pairs[survey.pair_count++] = (struct pair){.outer = link};
 	}
-	qsort(survey.pairs, survey.pair_count, sizeof(*survey.pairs), compare_pairs);
+	qsort(survey.pairs, survey.pair_count, sizeof(*survey.pairs), compare_leads);
 	*ret = survey;
 	survey = (struct survey){0};
+	return 0;
+}
+
+bool survey_leads_to(const struct survey *survey, int nsid)
+{
+	const struct link_seen outer = {.peer_nsid = nsid};
+	const struct pair key = {.outer = &outer};
+
+	return nsid >= 0 && survey->pair_count > 0 &&
+	       bsearch(&key, survey->pairs, survey->pair_count, sizeof(key), compare_leads);
+}
+
+int survey_place(struct survey *survey, const char *const *namespaces, const int *nsids,
+        size_t count, struct error *err)
+{
+	_cleanup_(freep) struct nsid *sorted = calloc(count ? count : 1, sizeof(*sorted));
+
+	if (!sorted)
+		return error_memory(err);
+	for (unsigned i = 0; i < count; i++)
+		sorted[i] = (struct nsid){.nsid = nsids[i], .ns = i};
+	qsort(sorted, count, sizeof(*sorted), compare_nsids);
+	for (unsigned i = 0; i < survey->pair_count; i++)
+		survey->pairs[i].ns =
+		        find_namespace(sorted, namespaces, (unsigned)count, survey->pairs[i].outer);
+	qsort(survey->pairs, survey->pair_count, sizeof(*survey->pairs), compare_pairs);
 	return 0;
 }
 

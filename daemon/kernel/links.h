@@ -21,7 +21,10 @@ struct link_seen {
 	uint8_t mac[MAC_SIZE];
 	bool up, loopback;
 	bool hairpin; /* as a bridge's port */
-	char *alias;  /* owned; NULL: none */
+	/* What /proc/sys/net/FAMILY/conf/NAME/ says: 0 or 1, or another number; -1: no such file.
+	 */
+	int forwarding, route_localnet, disable_ipv6;
+	char *alias; /* owned; NULL: none */
 };
 
 struct links {
@@ -43,7 +46,7 @@ bool mark_matches(const char *alias, const char *instance);
 /* A veth pair of netd: its outer end in the host, and where the inner one is. */
 struct pair {
 	const struct link_seen *outer; /* of `host`, below */
-	unsigned ns;                   /* number in `namespaces`; their count: in none of them */
+	unsigned ns; /* number in the list of namespaces; its length: in none of them */
 };
 
 /* Everything of netd's that a scope takes in. */
@@ -54,11 +57,23 @@ struct survey {
 	const char *instance; /* NULL: any */
 };
 
-int survey_read(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct survey *ret, struct error *err);
+/* Reads the host's side. Of a pair it is then known by which number the host knows the other end's
+ * namespace, but not which that is. */
+int survey_read(
+        struct kernel *kernel, enum kernel_scope scope, struct survey *ret, struct error *err);
+/* Whether a pair leads into the namespace that the host knows by this number. */
+bool survey_leads_to(const struct survey *survey, int nsid);
+/* Says which namespaces these are: `nsids` are the host's numbers for them, -1 where it has none.
+ */
+int survey_place(struct survey *survey, const char *const *namespaces, const int *nsids,
+        size_t count, struct error *err);
+/* The host's number for a namespace, by an open descriptor; -1: it has none, and so no link into
+ * it. */
+int survey_nsid(struct rtnl *rtnl, int fd, int *ret, struct error *err);
 void survey_done(struct survey *survey);
 /* Whether a link of the host is netd's, and of this scope. */
 bool survey_owns(const struct survey *survey, const struct link_seen *link);
+bool survey_owns_bridge(const struct survey *survey, const struct link_seen *link);
 /* The pairs whose inner end is in this namespace. */
 const struct pair *survey_pairs(const struct survey *survey, unsigned ns, unsigned *count);
 /* The pair whose inner end has this index there, or NULL. */

@@ -64,6 +64,10 @@ struct look_netns {
 
 /* One name in /run/netns. Not there: all false. */
 int look_netns(struct kernel *kernel, const char *name, struct look_netns *ret, struct error *err);
+/* The same for many, in their order; entering them one after the other is cheaper than one by one.
+ * *ret is the caller's to free. */
+int look_netns_many(struct kernel *kernel, const char *const *names, size_t count,
+        struct look_netns **ret, struct error *err);
 /* All of them, by name; files that are no namespace are left out, as are names that
  * parse_netns() refuses. *ret is the caller's to free. */
 int look_netns_all(

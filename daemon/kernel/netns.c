@@ -15,6 +15,7 @@
 #include "daemon/kernel/look.h"
 #include "daemon/kernel/netns_dir.h"
 #include "daemon/kernel/netns_record.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/rtnl.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
@@ -369,76 +370,84 @@ static int cookie_now(const char *name, uint64_t *ret, struct error *err)
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
-static bool is_listed(const char *name, const char *const *namespaces, size_t count)
+static int compare_records(const void *a, const void *b)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(namespaces[i], name) == 0)
-			return true;
-	return false;
-}
-
-/*
- * A namespace is there with the cookie of its record, or the file that a kill left before it was
- * mounted: that is an orphan, unless the namespace is wanted, which is then made in its place. For
- * whoever cleans up, records without either count, too.
- */
-static int observe_records(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
-{
-	_cleanup_(freep) struct netns_record *records = NULL;
-	char boot_id[37];
-	unsigned count = 0;
-	int r = look_boot_id(boot_id, err);
-
-	if (r == 0)
-		r = netns_records(kernel->runtime_dir, &records, &count, err);
-	for (unsigned i = 0; r == 0 && i < count; i++) {
-		const struct netns_record *record = &records[i];
-		bool ours = strcmp(record->instance, kernel->instance) == 0 &&
-		            strcmp(record->boot_id, boot_id) == 0;
-		uint64_t cookie = 0;
-
-		if (scope == SCOPE_INSTANCE && ours)
-			r = cookie_now(record->name, &cookie, err);
-		if (r == 0 && (scope == SCOPE_ALL ||
-		                      (ours && (cookie == record->cookie ||
-		                                       (is_stale(record->name) &&
-		                                               !is_listed(record->name, namespaces,
-		                                                       namespace_count))))))
-			r = add_observed(record->name, false, record->cookie, ret, err);
-	}
-	return r;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	const struct resource *x = a, *y = b;
+	const struct netns_record *x = a, *y = b;
 
 	return strcmp(x->name, y->name);
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+/* The records of this boot that are in scope, by name. */
+static int read_records(const struct observation *observation, struct netns_record **ret,
+        unsigned *count, struct error *err)
 {
-	size_t first = ret->count;
-	int r = observe_records(kernel, scope, namespaces, namespace_count, ret, err);
-	size_t created = ret->count - first;
+	bool all = observation->look->scope == SCOPE_ALL;
+	struct netns_record *records;
+	char boot_id[37];
+	unsigned kept = 0;
+	int r = look_boot_id(boot_id, err);
 
-	if (created)
-		qsort(ret->items + first, created, sizeof(*ret->items), compare_names);
-	for (size_t i = 0; r == 0 && i < namespace_count; i++) {
-		struct resource key;
-		uint64_t cookie;
+	if (r == 0)
+		r = netns_records(observation->kernel->runtime_dir, ret, count, err);
+	records = *ret;
+	for (unsigned i = 0; r == 0 && i < *count; i++)
+		if (all || (strcmp(records[i].instance, observation->kernel->instance) == 0 &&
+		                   strcmp(records[i].boot_id, boot_id) == 0))
+			records[kept++] = records[i];
+	*count = kept;
+	if (kept)
+		qsort(records, kept, sizeof(*records), compare_records);
+	return r;
+}
 
-		snprintf(key.name, sizeof(key.name), "%s", namespaces[i]);
-		if (created &&
-		        bsearch(&key, ret->items + first, created, sizeof(key), compare_names))
-			continue;
-		r = cookie_now(namespaces[i], &cookie, err);
-		if (r == 0 && cookie)
-			r = add_observed(namespaces[i], true, cookie, ret, err);
+/* One that the look names: netd's if it has the cookie of its record. For whoever cleans up the
+ * record is enough. */
+static int observe_listed(const struct observation *observation, unsigned number,
+        const struct netns_record *record, struct resources *ret, struct error *err)
+{
+	const char *name = observation->look->namespaces[number];
+	uint64_t cookie = observation->insides[number].cookie;
+
+	if (record && (observation->look->scope == SCOPE_ALL || record->cookie == cookie))
+		return add_observed(name, false, record->cookie, ret, err);
+	return cookie ? add_observed(name, true, cookie, ret, err) : 0;
+}
+
+/* An orphan: with the cookie of its record, or the file that a kill left before it was mounted. */
+static int observe_unlisted(const struct observation *observation,
+        const struct netns_record *record, struct resources *ret, struct error *err)
+{
+	bool all = observation->look->scope == SCOPE_ALL;
+	uint64_t cookie = 0;
+	int r = all ? 0 : cookie_now(record->name, &cookie, err);
+
+	if (r < 0 || !(all || cookie == record->cookie || is_stale(record->name)))
+		return r;
+	return add_observed(record->name, false, record->cookie, ret, err);
+}
+
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
+{
+	const struct kernel_look *look = observation->look;
+	_cleanup_(freep) struct netns_record *records = NULL;
+	unsigned count = 0;
+	int r = observation_read(observation, err);
+
+	if (r == 0)
+		r = read_records(observation, &records, &count, err);
+	for (unsigned i = 0; r == 0 && i < look->namespace_count; i++) {
+		struct netns_record key, *record = NULL;
+
+		snprintf(key.name, sizeof(key.name), "%s", look->namespaces[i]);
+		if (count)
+			record = bsearch(&key, records, count, sizeof(key), compare_records);
+		r = observe_listed(observation, i, record, ret, err);
+		if (record)
+			record->instance[0] = '\0'; /* done */
 	}
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		if (records[i].instance[0])
+			r = observe_unlisted(observation, &records[i], ret, err);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include "daemon/kernel/netns_dir.h"
 
 #include "daemon/kernel/inside.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -195,11 +196,11 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 }
 
 /* Whose it is makes no difference to an instance that needs it; only what netd made is removed. */
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	struct made made = read_record(kernel);
-	bool there = scope == SCOPE_ALL ? made.directory || made.mount : is_shared();
+	struct made made = read_record(observation->kernel);
+	bool there =
+	        observation->look->scope == SCOPE_ALL ? made.directory || made.mount : is_shared();
 
 	return !there || resources_add(ret, RESOURCE_NETNS_DIR, "", NETNS_DIR) ? 0
 	                                                                       : error_memory(err);

@@ -11,8 +11,13 @@
 
 struct nft;
 
-int nft_open(struct nft **ret, struct error *err);
+/* `own`: tables are to be owned, where this kernel has tables that outlive their owner. */
+int nft_open(struct nft **ret, bool own, struct error *err);
 struct nft *nft_close(struct nft *nft);
+
+/* The port of the socket that changes are made through: events that bear it are netd's own doing.
+ */
+uint32_t nft_port(const struct nft *nft);
 
 /* NFPROTO_* and the bare name of a table that is named like "inet netd". */
 uint16_t nft_family(const char *table);
@@ -42,8 +47,31 @@ int nft_queue_element(
 /* Commits the batch: all or nothing. Nothing queued: success. The number of changing messages is
  * added to *changes. */
 int nft_commit(struct nft *nft, unsigned long *changes, struct error *err);
+/* Has the kernel examine the batch and throw it away, as `nft --check` does. */
+int nft_try(struct nft *nft, struct error *err);
 /* Throws the batch away. */
 void nft_abandon(struct nft *nft);
+
+/* --- who owns the tables (nft/owner.c) --- */
+
+/* Flags of a table. The headers of older kernels lack the second. */
+#define NFT_TABLE_OWNER   0x2u
+#define NFT_TABLE_PERSIST 0x4u /* Linux 6.9 */
+#define NFT_TABLE_OWNED   (NFT_TABLE_OWNER | NFT_TABLE_PERSIST)
+
+/*
+ * Takes over the socket that changes travel through, and with it the tables that it owns, from the
+ * descriptor store. One that is no netfilter socket of this network namespace is closed: a
+ * sentence, and the fresh one goes on. Before anything is queued.
+ */
+int nft_adopt(struct nft *nft, int fd, struct error *err);
+/* Puts that socket into the descriptor store if it is to own tables, and takes it out if not. Best
+ * effort, and nothing outside of a systemd service. */
+void nft_keep(struct nft *nft);
+/* Whether tables are made to be owned, and stay behind as orphans. */
+bool nft_owns(const struct nft *nft);
+/* The owner that the kernel names for a table of netd's. */
+uint32_t nft_port_id(const struct nft *nft);
 
 /* --- questions --- */
 
@@ -72,13 +100,16 @@ int nft_table_instance(struct nft *nft, const char *table, char ret[33], struct 
  * SCOPE_ALL. */
 int nft_table_in_scope(struct kernel *kernel, const char *table, enum kernel_scope scope, bool *ret,
         struct error *err);
-/* Appends what is in one set as resources: nothing where there is no such set. */
+/* Appends all that is in one set as resources: nothing where there is no such set. */
 int nft_set_read(struct nft *nft, const struct set *set, struct resources *ret, struct error *err);
 
 /* --- wire form --- */
 
 /* The comment in the user data of a table or rule; *ret is left as it is where there is none. */
 void nft_comment_read(const void *data, size_t size, char *ret, size_t ret_size);
+/* The verdict in an element's data (NFT_DROP, NF_ACCEPT, NFT_GOTO, ...) and the chain it leads to,
+ * "" where to none. False: there is no verdict. */
+bool nft_verdict_read(const struct nlattr *data, int *code, const char **chain);
 /* The nftables type number of a concatenation of fields, as `nft` writes and reads it. */
 uint32_t nft_fields_type(const enum field fields[SET_FIELDS_MAX]);
 /* NFT_SET_* */
@@ -92,6 +123,6 @@ void nft_element_put(struct nlmsghdr *message, const struct element *element, bo
 #define NFT_ELEMENT_SIZE 512 /* more than it takes */
 
 /* What is in the table `inet netd` or `bridge netd` of this program and instance when nobody has
- * touched it, as RESOURCE_SKELETON's text: the mark, chains, sets, and the marks of the rules in
- * order. NULL: out of memory. */
-char *nft_skeleton_fingerprint(const char *table, const char *instance);
+ * touched it, as RESOURCE_SKELETON's text: the mark, that it outlives its owner (`owned`), chains,
+ * sets, and the marks of the rules in order. NULL: out of memory. */
+char *nft_skeleton_fingerprint(const char *table, const char *instance, bool owned);

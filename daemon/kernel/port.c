@@ -7,7 +7,7 @@
  * special is not listed.
  */
 #include "daemon/kernel/internal.h"
-#include "daemon/kernel/links.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -52,14 +52,13 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 	return rtnl_cause(kernel->rtnl, change(kernel, step, err), err);
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	_cleanup_(survey_done) struct survey survey = {0};
-	int r = survey_read(kernel, scope, NULL, 0, &survey, err);
+	const struct survey *survey = &observation->survey;
+	int r = observation_read(observation, err);
 
-	for (unsigned i = 0; r == 0 && i < survey.pair_count; i++) {
-		const struct link_seen *link = survey.pairs[i].outer;
+	for (unsigned i = 0; r == 0 && i < survey->pair_count; i++) {
+		const struct link_seen *link = survey->pairs[i].outer;
 		struct resource *port;
 
 		if (!link->hairpin)

@@ -1,13 +1,16 @@
 /*
  * RESOURCE_ROUTE: routes inside namespaces that lead through a gateway on a network of netd's, the
- * default route first of all.
+ * default route first of all; and the routes to the subnets of netd's own addresses, in the host
+ * and inside.
  *
- * Those that the kernel makes for an address (no gateway, protocol "kernel") come and go with it
- * and are not observed. A route is known by its destination and its interface, so one with another
- * gateway is replaced in place: there is no moment without it.
+ * These last ones (no gateway, protocol "kernel") the kernel makes itself with the address, and
+ * takes them away with it. So making one that is there is no change, and removing one is nothing;
+ * but someone may have removed it, and then no one else makes it again. A route is known by its
+ * destination and its interface, so one with another gateway is replaced in place: there is no
+ * moment without it.
  */
 #include "daemon/kernel/internal.h"
-#include "daemon/kernel/links.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/routes.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
@@ -16,26 +19,43 @@
 #include <netlink/attr.h>
 #include <string.h>
 
+static bool is_connected(const struct resource *route)
+{
+	return !route->route.gateway.family;
+}
+
+/* The kernel's own flags for it: with these it is the same route as the one that came with the
+ * address. */
+static void describe(const struct resource *route, struct rtmsg *header)
+{
+	header->rtm_scope = is_connected(route) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	header->rtm_protocol = is_connected(route) ? RTPROT_KERNEL : RTPROT_BOOT;
+}
+
 static int queue(struct kernel *kernel, int type, int flags, const struct resource *route,
         int index, const char *what, struct step *step, struct error *err)
 {
 	const struct cidr *to = &route->route.destination;
-	const struct ip *gateway = &route->route.gateway;
+	const struct ip *gateway = &route->route.gateway, *source = &route->route.source;
 	struct rtmsg header = {.rtm_family = to->ip.family,
 	        .rtm_dst_len = to->prefix,
 	        .rtm_table = RT_TABLE_MAIN,
-	        .rtm_scope = RT_SCOPE_UNIVERSE,
-	        .rtm_protocol = RTPROT_BOOT,
 	        .rtm_type = RTN_UNICAST};
 	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
-	enum rtnl_tolerate tolerate = type == RTM_DELROUTE ? RTNL_GONE : RTNL_STRICT;
+	/* Where a tenant's interface has the same subnet, theirs comes first, and replacing one
+	 * that comes second is refused as a double of itself. */
+	enum rtnl_tolerate tolerate = type == RTM_DELROUTE  ? RTNL_GONE
+	                              : is_connected(route) ? RTNL_THERE
+	                                                    : RTNL_STRICT;
 	int size = (int)ip_size(to->ip.family);
 
+	describe(route, &header);
 	if (type == RTM_DELROUTE)
 		header.rtm_protocol = RTPROT_UNSPEC; /* whoever made it */
 	msg = rtnl_message(type, flags, &header, sizeof(header));
 	if (!msg || (to->prefix && nla_put(msg, RTA_DST, size, to->ip.bytes) < 0) ||
-	        nla_put(msg, RTA_GATEWAY, size, gateway->bytes) < 0 ||
+	        (gateway->family && nla_put(msg, RTA_GATEWAY, size, gateway->bytes) < 0) ||
+	        (source->family && nla_put(msg, RTA_PREFSRC, size, source->bytes) < 0) ||
 	        nla_put_u32(msg, RTA_OIF, (uint32_t)index) < 0)
 		return error_memory(err);
 	return rtnl_queue(kernel->rtnl, route->ns, TAKE_PTR(msg), what, tolerate, step, err);
@@ -47,6 +67,10 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	char what[160];
 	int index, length;
 
+	if (!step->new &&is_connected(route)) {
+		step->done = true; /* it goes with its address */
+		return 0;
+	}
 	length = snprintf(what, sizeof(what), step->new ? "set " : "delete ");
 	resource_describe(route, what + length, sizeof(what) - (size_t)length);
 	index = rtnl_ifindex(kernel->rtnl, route->ns, route->route.ifname);
@@ -58,9 +82,9 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 		return 0;
 	}
 	return queue(kernel, step->new ? RTM_NEWROUTE : RTM_DELROUTE,
-	        !step->new  ? 0
-	        : step->old ? NLM_F_CREATE | NLM_F_REPLACE
-	                    : NLM_F_CREATE | NLM_F_EXCL,
+	        !step->new                         ? 0
+	        : step->old || is_connected(route) ? NLM_F_CREATE | NLM_F_REPLACE
+	                                           : NLM_F_CREATE | NLM_F_EXCL,
 	        route, index, what, step, err);
 }
 
@@ -71,79 +95,113 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 
 /* --- observing --- */
 
-struct reading {
-	const struct survey *survey;
-	const char *ns;
-	unsigned number;
-	const struct links *inside;
-	struct resources *ret;
-};
-
-static int take_route(const struct route_seen *route, void *arg)
+/* Appends those that lead through this interface, under the resource's name for it. */
+static int add_observed(const struct routes *routes, const struct link_seen *link, const char *ns,
+        const char *name, struct resources *ret, struct error *err)
 {
-	struct reading *reading = arg;
-	const struct link_seen *link = links_find(reading->inside, route->index);
-	const struct pair *pair = survey_pair(reading->survey, reading->number, route->index);
-	struct resource *resource;
+	for (size_t i = 0; i < routes->count; i++) {
+		const struct route_seen *route = &routes->items[i];
+		struct resource *resource;
 
-	if (!link || !pair || !route->gateway.family || route->by_kernel)
-		return 0;
-	resource = resources_add(reading->ret, RESOURCE_ROUTE, reading->ns, pair->outer->name);
-	if (!resource)
-		return -ENOMEM;
-	resource->route.destination = route->destination;
-	resource->route.gateway = route->gateway;
-	memcpy(resource->route.ifname, link->name, IFNAMSIZ);
+		if (route->index != link->index ||
+		        (route->by_kernel ? !route_is_connected(route) : !route->gateway.family))
+			continue;
+		resource = resources_add(ret, RESOURCE_ROUTE, ns, name);
+		if (!resource)
+			return error_memory(err);
+		resource->route.destination = route->destination;
+		resource->route.gateway = route->gateway;
+		resource->route.source = route->source;
+		memcpy(resource->route.ifname, link->name, IFNAMSIZ);
+	}
 	return 0;
 }
 
-static int observe_namespace(struct kernel *kernel, const struct survey *survey, const char *ns,
-        unsigned number, struct resources *ret, struct error *err)
+static int observe_host(
+        const struct observation *observation, struct resources *ret, struct error *err)
 {
-	_cleanup_(links_done) struct links inside = {0};
-	struct reading reading = {
-	        .survey = survey, .ns = ns, .number = number, .inside = &inside, .ret = ret};
-	unsigned count;
-	int r;
+	const struct survey *survey = &observation->survey;
+	struct routes routes = {0};
+	int r = routes_connected(observation->kernel->rtnl, "", &routes, err);
 
-	survey_pairs(survey, number, &count);
-	if (count == 0)
-		return 0;
-	r = links_read(kernel->rtnl, ns, &inside, err);
-	if (r == 0)
-		r = routes_read(kernel->rtnl, ns, AF_INET, take_route, &reading, err);
-	if (r == 0)
-		r = routes_read(kernel->rtnl, ns, AF_INET6, take_route, &reading, err);
-	return r == -ENOENT || r == -EINVAL ? 0 : r;
+	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
+		const struct link_seen *link = &survey->host.items[i];
+
+		if (survey_owns_bridge(survey, link))
+			r = add_observed(&routes, link, "", link->name, ret, err);
+	}
+	routes_done(&routes);
+	return r;
 }
 
-static int observe(struct kernel *kernel, enum kernel_scope scope, const char *const *namespaces,
-        size_t namespace_count, struct resources *ret, struct error *err)
+static int observe_namespace(const struct observation *observation, unsigned number,
+        struct resources *ret, struct error *err)
 {
-	_cleanup_(survey_done) struct survey survey = {0};
-	int r = survey_read(kernel, scope, namespaces, namespace_count, &survey, err);
+	const struct inside *inside = &observation->insides[number];
+	unsigned count;
+	const struct pair *pairs = survey_pairs(&observation->survey, number, &count);
+	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < namespace_count; i++)
-		r = observe_namespace(kernel, &survey, namespaces[i], i, ret, err);
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		const struct link_seen *link =
+		        links_find(&inside->links, pairs[i].outer->peer_index);
+
+		if (link)
+			r = add_observed(&inside->routes, link,
+			        observation->look->namespaces[number], pairs[i].outer->name, ret,
+			        err);
+	}
 	return r;
+}
+
+static int observe(struct observation *observation, struct resources *ret, struct error *err)
+{
+	int r = observation_read(observation, err);
+
+	if (r == 0)
+		r = observe_host(observation, ret, err);
+	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
+		r = observe_namespace(observation, i, ret, err);
+	return r;
+}
+
+/* --- telling --- */
+
+static void tell_way(const struct resource *route, FILE *out)
+{
+	char text[IP_TEXT_SIZE];
+
+	if (!is_connected(route))
+		fprintf(out, " via %s", ip_format(&route->route.gateway, text));
+	fputs(" dev ", out);
+	tell_word(out, route->route.ifname);
+	if (is_connected(route))
+		fputs(" proto kernel scope link", out);
+	if (route->route.source.family)
+		fprintf(out, " src %s", ip_format(&route->route.source, text));
+	fputc('\n', out);
 }
 
 static void tell(const struct step *step, FILE *out)
 {
 	const struct resource *route = step->new ? step->new : step->old;
 	const struct cidr *to = &route->route.destination;
-	char destination[CIDR_TEXT_SIZE], gateway[IP_TEXT_SIZE];
+	char destination[CIDR_TEXT_SIZE];
 
-	fputs("ip -n ", out);
-	tell_word(out, route->ns);
-	fprintf(out, " route %s %s via %s dev ",
-	        !step->new  ? "del"
-	        : step->old ? "replace"
-	                    : "add",
-	        to->prefix ? cidr_format(to, destination) : "default",
-	        ip_format(&route->route.gateway, gateway));
-	tell_word(out, route->route.ifname);
-	fputc('\n', out);
+	if (!step->new &&is_connected(route))
+		return;
+	fputs("ip ", out);
+	if (route->ns[0]) {
+		fputs("-n ", out);
+		tell_word(out, route->ns);
+		fputc(' ', out);
+	}
+	fprintf(out, "route %s %s",
+	        !step->new                         ? "del"
+	        : step->old || is_connected(route) ? "replace"
+	                                           : "add",
+	        to->prefix ? cidr_format(to, destination) : "default");
+	tell_way(route, out);
 }
 
 const struct kind kind_route = {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct reading {
@@ -64,6 +65,7 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 	route.destination.prefix = header->rtm_dst_len;
 	read_ip(attributes[RTA_DST], reading->family, &route.destination.ip);
 	read_ip(attributes[RTA_GATEWAY], reading->family, &route.gateway);
+	read_ip(attributes[RTA_PREFSRC], reading->family, &route.source);
 	route.index = (int)number(attributes[RTA_OIF]);
 	route.metric = number(attributes[RTA_PRIORITY]);
 	route.by_kernel =
@@ -73,10 +75,12 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 	return reading->each(&route, reading->arg);
 }
 
-int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
+/* protocol: who made them; RTPROT_UNSPEC: anyone. The kernel leaves out all others. */
+static int read_routes(struct rtnl *rtnl, const char *ns, uint8_t family, uint8_t protocol,
         int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err)
 {
-	struct rtmsg header = {.rtm_family = family, .rtm_table = RT_TABLE_MAIN};
+	struct rtmsg header = {
+	        .rtm_family = family, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = protocol};
 	struct reading reading = {.family = family, .each = each, .arg = arg};
 	struct nl_msg *msg = rtnl_message(RTM_GETROUTE, 0, &header, sizeof(header));
 	int r;
@@ -89,4 +93,61 @@ int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
 	if (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
 		return 0;
 	return r < 0 ? error_context(err, "list the routes of %s", ns[0] ? ns : "the host") : 0;
+}
+
+int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
+        int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err)
+{
+	return read_routes(rtnl, ns, family, RTPROT_UNSPEC, each, arg, err);
+}
+
+static int add_route(const struct route_seen *route, void *arg)
+{
+	struct routes *routes = arg;
+
+	if (routes->count == routes->capacity) {
+		size_t capacity = routes->capacity ? 2 * routes->capacity : 4;
+		void *items = reallocarray(routes->items, capacity, sizeof(*routes->items));
+
+		if (!items)
+			return -ENOMEM;
+		routes->items = items;
+		routes->capacity = capacity;
+	}
+	routes->items[routes->count++] = *route;
+	return 0;
+}
+
+int routes_connected(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err)
+{
+	struct routes routes = {0};
+	int r = read_routes(rtnl, ns, AF_INET, RTPROT_KERNEL, add_route, &routes, err);
+
+	if (r < 0) {
+		routes_done(&routes);
+		return r;
+	}
+	*ret = routes;
+	return 0;
+}
+
+int routes_list(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err)
+{
+	struct routes routes = {0};
+	int r = routes_read(rtnl, ns, AF_INET, add_route, &routes, err);
+
+	if (r == 0)
+		r = routes_read(rtnl, ns, AF_INET6, add_route, &routes, err);
+	if (r < 0) {
+		routes_done(&routes);
+		return r;
+	}
+	*ret = routes;
+	return 0;
+}
+
+void routes_done(struct routes *routes)
+{
+	free(routes->items);
+	*routes = (struct routes){0};
 }

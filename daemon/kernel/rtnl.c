@@ -49,11 +49,30 @@ static void drop_inside(struct rtnl *rtnl)
 		close(rtnl->inside);
 	rtnl->inside = -1;
 	rtnl->ns[0] = '\0';
+	rtnl->known_index = 0;
 }
 
 static bool same_namespace(const struct rtnl *rtnl, const struct stat *file)
 {
 	return file->st_ino == rtnl->ns_file.st_ino && file->st_dev == rtnl->ns_file.st_dev;
+}
+
+/* Takes the socket over. */
+static int keep_inside(
+        struct rtnl *rtnl, const char *ns, const struct stat *file, int fd, struct error *err)
+{
+	int r;
+
+	drop_inside(rtnl);
+	r = set_up(fd, err);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	rtnl->inside = fd;
+	rtnl->ns_file = *file;
+	snprintf(rtnl->ns, sizeof(rtnl->ns), "%s", ns);
+	return 0;
 }
 
 int rtnl_socket(struct rtnl *rtnl, const char *ns, int *ret, struct error *err)
@@ -75,18 +94,26 @@ int rtnl_socket(struct rtnl *rtnl, const char *ns, int *ret, struct error *err)
 		return 0;
 	}
 	drop_inside(rtnl);
-	rtnl->known_index = 0;
-	r = netns_socket(ns, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE, &fd, err);
-	if (r < 0)
-		return r;
-	r = set_up(fd, err);
-	if (r < 0)
-		return r;
-	rtnl->inside = TAKE_FD(fd);
-	rtnl->ns_file = file;
-	snprintf(rtnl->ns, sizeof(rtnl->ns), "%s", ns);
-	*ret = rtnl->inside;
-	return 0;
+	r = netns_socket(ns, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, &fd, err);
+	if (r == 0)
+		r = keep_inside(rtnl, ns, &file, TAKE_FD(fd), err);
+	if (r == 0)
+		*ret = rtnl->inside;
+	return r;
+}
+
+int rtnl_enter(struct rtnl *rtnl, const char *ns, int fd, struct error *err)
+{
+	struct stat file;
+	int inside;
+
+	rtnl_send(rtnl);
+	if (fstat(fd, &file) < 0)
+		return error_set(err, ERROR_KERNEL, errno, "look at namespace %s", ns);
+	inside = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (inside < 0)
+		return error_set(err, ERROR_KERNEL, errno, "open an rtnetlink socket in %s", ns);
+	return keep_inside(rtnl, ns, &file, inside, err);
 }
 
 int rtnl_open(struct rtnl **ret, unsigned long *changes, struct error *err)
@@ -134,6 +161,12 @@ static bool is_gone(int errnum)
 	return errnum == ENODEV || errnum == ENOENT || errnum == ESRCH || errnum == EADDRNOTAVAIL;
 }
 
+static bool is_tolerated(enum rtnl_tolerate tolerate, int errnum)
+{
+	return (tolerate == RTNL_GONE && is_gone(errnum)) ||
+	       (tolerate == RTNL_THERE && errnum == EEXIST);
+}
+
 /* Keeps the first failure for whoever asks next. */
 static void refuse(struct rtnl *rtnl, int r, const struct error *err)
 {
@@ -171,7 +204,7 @@ static void answered(struct rtnl *rtnl, const struct nlmsghdr *header)
 	if (pending->answered)
 		return;
 	errnum = talk_errno(answer->error);
-	if (errnum != 0 && !(pending->tolerate == RTNL_GONE && is_gone(errnum))) {
+	if (errnum != 0 && !is_tolerated(pending->tolerate, errnum)) {
 		rtnl_extack(header, extack, sizeof(extack));
 		fail(rtnl, pending, errnum, extack);
 		return;
@@ -283,7 +316,6 @@ void rtnl_forget(struct rtnl *rtnl, const char *ns)
 		return;
 	rtnl_send(rtnl);
 	drop_inside(rtnl);
-	rtnl->known_index = 0;
 }
 
 void rtnl_hold(struct rtnl *rtnl, int fd)

@@ -22,8 +22,9 @@ struct rtnl *rtnl_close(struct rtnl *rtnl);
 /* Which answers are no failure. */
 enum rtnl_tolerate {
 	RTNL_STRICT,
-	RTNL_GONE, /* deleting: ENODEV, ENOENT, ESRCH, EADDRNOTAVAIL, and a namespace that is gone
-	            */
+	RTNL_GONE,  /* deleting: ENODEV, ENOENT, ESRCH, EADDRNOTAVAIL, and a namespace that is gone
+	             */
+	RTNL_THERE, /* making: EEXIST */
 };
 
 /* A message with its fixed header; NULL: out of memory. The caller's until rtnl_queue(), rtnl_get()
@@ -65,6 +66,10 @@ int rtnl_dump(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
 /* The same for a question with one answer. */
 int rtnl_get(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
         int (*each)(const struct nlmsghdr *header, void *arg), void *arg, struct error *err);
+
+/* Opens the pipeline's socket in `ns`, in which the calling thread is: what is asked in there next
+ * goes through it. Flushes first. `fd` is the namespace, borrowed. */
+int rtnl_enter(struct rtnl *rtnl, const char *ns, int fd, struct error *err);
 
 /* The index of an interface, 0 where there is none. Flushes first, unless it is known from the
  * question before. */

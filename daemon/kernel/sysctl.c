@@ -13,10 +13,8 @@
 #include "daemon/kernel/sysctl.h"
 
 #include "daemon/kernel/inside.h"
-#include "daemon/kernel/internal.h"
 #include "daemon/kernel/journal.h"
-#include "daemon/kernel/look.h"
-#include "daemon/kernel/netns_record.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -225,24 +223,6 @@ static int sysctl_apply(struct kernel *kernel, struct step *step, struct error *
 	return 0;
 }
 
-/* Appends what is there; a file or a namespace that is not is none. */
-static int observe_one(const char *ns, const char *path, struct resources *ret, struct error *err)
-{
-	char present[SYSCTL_VALUE_SIZE];
-	struct resource *resource;
-	int r = sysctl_read(ns, path, present, err);
-
-	if (r == -ENOENT || (*ns && r == -EINVAL))
-		return 0;
-	if (r < 0)
-		return r;
-	resource = resources_add(ret, RESOURCE_SYSCTL, ns, path);
-	if (!resource)
-		return error_memory(err);
-	memcpy(resource->sysctl.value, present, sizeof present);
-	return 0;
-}
-
 static int observe_journal(struct kernel *kernel, struct resources *ret, struct error *err)
 {
 	_cleanup_(journal_done) struct journal journal = {0};
@@ -262,76 +242,88 @@ static int observe_journal(struct kernel *kernel, struct resources *ret, struct 
 	return r;
 }
 
-static int observe_link(const char *ifname, bool bridge, struct resources *ret, struct error *err)
+static int add_observed(const char *ns, const char *path, const char *value, struct resources *ret,
+        struct error *err)
 {
-	static const struct {
-		const char *family, *name;
-		bool bridge_only;
-	} paths[] = {
-	        {"ipv4", "forwarding", false},
-	        {"ipv4", "route_localnet", true},
-	        {"ipv6", "disable_ipv6", false},
-	};
+	struct resource *resource = resources_add(ret, RESOURCE_SYSCTL, ns, path);
 
-	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-		char path[RESOURCE_NAME_SIZE];
-		int r;
-
-		if (paths[i].bridge_only && !bridge)
-			continue;
-		snprintf(path, sizeof path, "net/%s/conf/%s/%s", paths[i].family, ifname,
-		        paths[i].name);
-		r = observe_one("", path, ret, err);
-		if (r < 0)
-			return r;
-	}
+	if (!resource)
+		return error_memory(err);
+	snprintf(resource->sysctl.value, sizeof resource->sysctl.value, "%s", value);
 	return 0;
 }
 
-/* In a namespace that netd did not make, each of its interfaces has a switch of its own. */
-static int observe_adopted(
-        struct kernel *kernel, const char *ns, struct resources *ret, struct error *err)
+/* An interface's own, which came with the list of interfaces; -1: it has none. */
+static int add_setting(const char *ns, const char *family, const char *ifname, const char *name,
+        int setting, struct resources *ret, struct error *err)
 {
-	_cleanup_(freep) struct look_link *links = NULL;
-	struct netns_record record;
-	unsigned count = 0;
-	int r = netns_record_read(kernel->runtime_dir, ns, &record, err);
+	char path[RESOURCE_NAME_SIZE], value[SYSCTL_VALUE_SIZE];
 
-	if (r != 0)
-		return r < 0 ? r : 0;
-	r = look_links(kernel, ns, &links, &count, err);
-	if (r == -ENOENT || r == -EINVAL)
+	if (setting < 0)
 		return 0;
-	for (unsigned i = 0; r == 0 && i < count; i++) {
-		char path[RESOURCE_NAME_SIZE];
+	snprintf(path, sizeof path, "net/%s/conf/%s/%s", family, ifname, name);
+	snprintf(value, sizeof value, "%d", setting);
+	return add_observed(ns, path, value, ret, err);
+}
 
-		if (links[i].loopback)
+static int observe_host(
+        const struct observation *observation, struct resources *ret, struct error *err)
+{
+	const struct survey *survey = &observation->survey;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
+		const struct link_seen *link = &survey->host.items[i];
+		bool bridge = strcmp(link->kind, "bridge") == 0;
+
+		if (!survey_owns(survey, link))
 			continue;
-		snprintf(path, sizeof path, IPV6_PREFIX "conf/%s/disable_ipv6", links[i].name);
-		r = observe_one(ns, path, ret, err);
+		r = add_setting(
+		        "", "ipv6", link->name, "disable_ipv6", link->disable_ipv6, ret, err);
+		if (r == 0 && bridge)
+			r = add_setting(
+			        "", "ipv4", link->name, "forwarding", link->forwarding, ret, err);
+		if (r == 0 && bridge)
+			r = add_setting("", "ipv4", link->name, "route_localnet",
+			        link->route_localnet, ret, err);
 	}
 	return r;
 }
 
-static int sysctl_observe(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+/* The switch for interfaces to come, and the one of each of netd's. */
+static int observe_namespace(const struct observation *observation, unsigned number,
+        struct resources *ret, struct error *err)
 {
-	_cleanup_(freep) struct look_link *links = NULL;
-	unsigned count = 0;
-	int r = observe_journal(kernel, ret, err);
+	const char *ns = observation->look->namespaces[number];
+	const struct inside *inside = &observation->insides[number];
+	unsigned count;
+	const struct pair *pairs = survey_pairs(&observation->survey, number, &count);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	r = look_links(kernel, "", &links, &count, err);
-	for (unsigned i = 0; r == 0 && i < count; i++)
-		if (links[i].ours)
-			r = observe_link(links[i].name, links[i].peer_index == 0, ret, err);
-	for (size_t i = 0; r == 0 && i < namespace_count; i++) {
-		r = observe_one(namespaces[i], IPV6_PREFIX "conf/default/disable_ipv6", ret, err);
-		if (r == 0)
-			r = observe_adopted(kernel, namespaces[i], ret, err);
+	if (inside->disable_ipv6[0])
+		r = add_observed(ns, IPV6_PREFIX "conf/default/disable_ipv6", inside->disable_ipv6,
+		        ret, err);
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		const struct link_seen *link =
+		        links_find(&inside->links, pairs[i].outer->peer_index);
+
+		if (link)
+			r = add_setting(ns, "ipv6", link->name, "disable_ipv6", link->disable_ipv6,
+			        ret, err);
 	}
+	return r;
+}
+
+static int sysctl_observe(struct observation *observation, struct resources *ret, struct error *err)
+{
+	int r = observe_journal(observation->kernel, ret, err);
+
+	if (r == 0)
+		r = observation_read(observation, err);
+	if (r == 0)
+		r = observe_host(observation, ret, err);
+	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
+		r = observe_namespace(observation, i, ret, err);
 	return r;
 }
 

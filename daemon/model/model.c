@@ -143,9 +143,15 @@ static int claim(struct model *model, enum model_table table, const char *key, c
 	return put(model, table, key, NULL);
 }
 
+/* How a network's addresses are used is known as long as there is the network; one that is only
+ * replaced may have endpoints. */
 static int index_network(struct model *model, const struct network *network, bool withdraw)
 {
-	return network ? claim(model, TABLE_BRIDGES, network->bridge, network->name, withdraw) : 0;
+	int r = network ? claim(model, TABLE_BRIDGES, network->bridge, network->name, withdraw) : 0;
+
+	if (r == 0 && network && withdraw && model_usage(model, network->name).endpoints == 0)
+		r = put(model, TABLE_USAGE, network->name, NULL);
+	return r;
 }
 
 static int count_endpoint(struct model *model, const struct endpoint *endpoint, bool withdraw)

@@ -174,7 +174,7 @@ const struct endpoint *namespace_endpoint(const struct namespace *ns, const char
 const char *model_owner(const struct model *model, enum model_table table, const char *key);
 /* Entries of this table, live ones only. */
 unsigned model_count(const struct model *model, enum model_table table);
-/* {0} for a network without endpoints, now or ever. */
+/* {0} for a network that never had endpoints. It goes with its network. */
 struct usage model_usage(const struct model *model, const char *network);
 
 /*

@@ -13,6 +13,56 @@ void request_done(struct request *request)
 	request->interfaces = NULL;
 }
 
+static void describe_ports(const struct request *request, char *text, size_t size)
+{
+	char ip[IP_TEXT_SIZE] = "*";
+
+	if (request->ports.host_ip.family)
+		ip_format(&request->ports.host_ip, ip);
+	if (request->kind == REQUEST_PUBLISH)
+		snprintf(text, size, "publish %s:%u:%u/%s%s%s", ip, request->ports.host_port,
+		        request->ports.port, protocol_name(request->ports.protocol),
+		        request->namespace[0] ? " " : "", request->namespace);
+	else if (request->publication[0])
+		snprintf(text, size, "unpublish %s", request->publication);
+	else
+		snprintf(text, size, "unpublish %s:%u/%s", ip, request->ports.host_port,
+		        request->ports.protocol ? protocol_name(request->ports.protocol) : "*");
+}
+
+void request_describe(const struct request *request, char *text, size_t size)
+{
+	switch (request->kind) {
+	case REQUEST_NETWORK_CREATE:
+		snprintf(text, size, "network create %s", request->network);
+		break;
+	case REQUEST_NETWORK_REMOVE:
+		snprintf(text, size, "network rm %s", request->network);
+		break;
+	case REQUEST_NS_CREATE:
+		snprintf(text, size, "ns create %s", request->namespace);
+		break;
+	case REQUEST_NS_REMOVE:
+		snprintf(text, size, "ns rm %s", request->namespace);
+		break;
+	case REQUEST_CONNECT:
+		snprintf(text, size, "connect %s %s", request->network, request->namespace);
+		break;
+	case REQUEST_DISCONNECT:
+		snprintf(text, size, "disconnect %s %s", request->network, request->namespace);
+		break;
+	case REQUEST_PUBLISH:
+	case REQUEST_UNPUBLISH:
+		describe_ports(request, text, size);
+		break;
+	case REQUEST_NS_RELEASE:
+	case REQUEST_HOST:
+	case REQUEST_REAP:
+		snprintf(text, size, "internal request");
+		break;
+	}
+}
+
 void answer_done(struct answer *answer)
 {
 	free(answer->plan);

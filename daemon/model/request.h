@@ -90,6 +90,8 @@ struct answer {
 int answer_removed(struct answer *answer, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 void request_done(struct request *request);
+/* A changing request in the words of the command line. */
+void request_describe(const struct request *request, char *text, size_t size);
 void answer_done(struct answer *answer);
 /* Adds a sentence; the ninth and later are dropped. */
 void answer_warn(struct answer *answer, const char *format, ...)

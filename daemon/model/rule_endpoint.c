@@ -53,10 +53,7 @@ static int choose_ip(
 	struct ip first_ip = cidr_first(&subnet->cidr), last_ip = cidr_last(&subnet->cidr);
 	uint32_t first = ip4_value(&first_ip) + 1, size = ip4_value(&last_ip) - first;
 	struct usage usage = model_usage(model, network->name);
-	/* The last network of this name may have had another subnet. */
-	uint32_t start = usage.last.family && cidr_contains(&subnet->cidr, &usage.last)
-	                         ? ip4_value(&usage.last) - first + 1
-	                         : 0;
+	uint32_t start = usage.last.family ? ip4_value(&usage.last) - first + 1 : 0;
 	char key[KEY_SIZE], text[CIDR_TEXT_SIZE];
 
 	for (uint32_t i = 0; i < size; i++) {

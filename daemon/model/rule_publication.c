@@ -175,6 +175,16 @@ static int compare_existing(const struct model *model, const struct publication 
 	return 0;
 }
 
+/* Where it leads, of which the request need not say anything. */
+static void name_objects(
+        const struct model *model, const struct publication *publication, struct answer *answer)
+{
+	const struct endpoint *target = publication_target(model, publication);
+
+	memcpy(answer->namespace, publication->namespace, NAME_SIZE);
+	memcpy(answer->network, target ? target->network : publication->network, NAME_SIZE);
+}
+
 /* Datagrams that came before the port was published have an entry that leads nowhere: it must not
  * win. */
 static int forget_earlier_flows(
@@ -223,6 +233,7 @@ int rule_publish(struct model *fork, const struct request *request, const struct
 	if (model_new_id(fork, publication.id) < 0 || model_put_publication(fork, &publication) < 0)
 		return error_memory(err);
 	memcpy(answer->publication, publication.id, ID_SIZE);
+	name_objects(fork, &publication, answer);
 	return forget_earlier_flows(fork, &publication, err);
 }
 
@@ -291,6 +302,7 @@ int rule_unpublish(
 	if (r == 0 && answer_removed(answer, "publication %s",
 	                      publication_format(fork, publication, text, sizeof(text))) < 0)
 		r = error_memory(err);
+	name_objects(fork, publication, answer);
 	memcpy(id, publication->id, sizeof(id));
 	if (r == 0 && model_remove(fork, TABLE_PUBLICATIONS, id) < 0)
 		r = error_memory(err);

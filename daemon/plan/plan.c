@@ -118,7 +118,9 @@ static int add_create(struct plan *plan, const struct resource *new, struct erro
 /* What has no life of its own needs no step: it goes with what it stands on. */
 static bool goes_by_itself(const struct resource *old)
 {
-	return old->kind == RESOURCE_END || (old->kind == RESOURCE_SYSCTL && !old->sysctl.journal);
+	return old->kind == RESOURCE_END ||
+	       (old->kind == RESOURCE_SYSCTL && !old->sysctl.journal) ||
+	       (old->kind == RESOURCE_ROUTE && !old->route.gateway.family);
 }
 
 static int add_delete(struct plan *plan, const struct resource *old, struct error *err)
@@ -205,7 +207,7 @@ static bool table_is_new(
 			after = &new->items[i];
 	if (!after)
 		return before != NULL; /* removed as a whole */
-	return !before || !resource_equal(before, after);
+	return !before || strcmp(before->text, after->text) != 0;
 }
 
 /* An element of a table that is made anew: made with it, in the same batch. Of one that is removed:
@@ -272,9 +274,13 @@ int plan_opposite(const struct steps *done, struct steps *ret, struct error *err
 	return 0;
 }
 
-bool plan_is_empty(const struct plan *plan)
+bool step_is_claim(const struct step *step)
 {
-	return plan->reversible.count == 0 && plan->final.count == 0;
+	const struct resource *old = step->old, *new = step->new;
+
+	if (!old || !new || new->kind != RESOURCE_SKELETON)
+		return false;
+	return new->skeleton.owner == OWNER_NETD &&strcmp(old->text, new->text) == 0;
 }
 
 void steps_done(struct steps *steps)

@@ -39,12 +39,14 @@ struct plan {
  * Both lists must be sorted (resources_sort) and outlive the plan. What must be replaced because it
  * cannot be changed (a veth whose other end is elsewhere) becomes a delete and a create, both
  * reversible: what is lost that way is already broken. A skeleton that is replaced takes its
- * elements with it: all of the new ones become creates, in the same phase.
+ * elements with it: all of the new ones become creates, in the same phase. One that is only claimed
+ * keeps them.
  */
 int plan_difference(const struct resources *old, const struct resources *new, struct plan *ret,
         struct error *err);
 /* The opposite of the steps that are done, in opposite order, to be applied in one go. */
 int plan_opposite(const struct steps *done, struct steps *ret, struct error *err);
-bool plan_is_empty(const struct plan *plan);
+/* Whether all that this step changes is whose a table is. */
+bool step_is_claim(const struct step *step);
 void plan_done(struct plan *plan);
 void steps_done(struct steps *steps);

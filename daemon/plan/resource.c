@@ -85,7 +85,8 @@ static bool equal_text(const char *a, const char *b)
 /* Of a link that waits for deletion only its harmlessness matters. */
 static bool equal_link(const struct resource *a, const struct resource *b)
 {
-	if (a->link.type != b->link.type || a->link.retired != b->link.retired)
+	if (a->link.type != b->link.type || a->link.retired != b->link.retired ||
+	        strcmp(a->link.ifname, b->link.ifname) != 0)
 		return false;
 	if (a->link.retired)
 		return a->link.up == b->link.up && strcmp(a->link.master, b->link.master) == 0;
@@ -109,6 +110,7 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 {
 	switch (a->kind) {
 	case RESOURCE_SKELETON:
+		return equal_text(a->text, b->text) && a->skeleton.owner == b->skeleton.owner;
 	case RESOURCE_FILE:
 		return equal_text(a->text, b->text);
 	case RESOURCE_ELEMENT:

@@ -34,6 +34,10 @@ enum resource_kind {
 
 enum link_type { LINK_BRIDGE, LINK_VETH };
 
+/* Who alone may change a table: no one (a plain table, or an orphan), this netd, or someone else.
+ */
+enum table_owner { OWNER_NONE, OWNER_NETD, OWNER_OTHER };
+
 struct resource {
 	enum resource_kind kind;
 	char ns[NAME_SIZE]; /* the namespace it is in; "" is the host */
@@ -51,6 +55,9 @@ struct resource {
 	union {
 		struct element element;
 		struct {
+			enum table_owner owner;
+		} skeleton;
+		struct {
 			bool adopted;    /* never deleted but by unlinking a symlink */
 			uint64_t cookie; /* 0: not known yet */
 		} netns;
@@ -59,6 +66,8 @@ struct resource {
 			bool retired; /* waits for deletion: no master, down, in the group of the
 			                 condemned */
 			bool up;
+			char ifname[IFNAMSIZ]; /* what it is called now, where that is
+			                          another name; else "" */
 			uint32_t mtu;
 			uint8_t mac[MAC_SIZE];   /* bridge: its own; veth: all zero, the kernel's
 			                            choice is kept */
@@ -88,8 +97,9 @@ struct resource {
 		} address;
 		struct {
 			struct cidr destination; /* 0.0.0.0/0: the default route */
-			struct ip gateway;
-			char ifname[IFNAMSIZ]; /* not compared */
+			struct ip gateway;       /* family 0: none; the subnet of an address */
+			struct ip source;        /* that address; not compared */
+			char ifname[IFNAMSIZ];   /* not compared */
 		} route;
 		struct {
 			uint8_t protocol;

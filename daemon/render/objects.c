@@ -37,6 +37,26 @@ static int add_address(struct resources *list, const char *ns, const char *name,
 	return 0;
 }
 
+/* An address, and the route to its subnet: the kernel makes that one itself, but does not when
+ * someone has removed it. */
+static int add_subnet(struct resources *list, const char *ns, const char *name, const char *ifname,
+        const struct cidr *cidr)
+{
+	struct resource *route;
+
+	if (add_address(list, ns, name, ifname, cidr) < 0)
+		return -1;
+	if (cidr->ip.family != AF_INET)
+		return 0;
+	route = resources_add(list, RESOURCE_ROUTE, ns, name);
+	if (!route)
+		return -1;
+	route->route.destination = (struct cidr){cidr_first(cidr), cidr->prefix};
+	route->route.source = cidr->ip;
+	snprintf(route->route.ifname, IFNAMSIZ, "%s", ifname);
+	return 0;
+}
+
 /* --- networks --- */
 
 static int add_bridge(
@@ -70,7 +90,7 @@ int render_network(const struct model *model, const struct network *network, str
 		struct cidr address = {
 		        network->subnets[i].gateway, network->subnets[i].cidr.prefix};
 
-		r = add_address(ret, "", bridge, bridge, &address);
+		r = add_subnet(ret, "", bridge, bridge, &address);
 	}
 	if (r == 0)
 		r = add_network_elements(ret, network);
@@ -152,7 +172,7 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
 		        network->mtu, endpoint->mac);
 	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
-		r = add_address(list, ns->name, endpoint->host_ifname, endpoint->ifname,
+		r = add_subnet(list, ns->name, endpoint->host_ifname, endpoint->ifname,
 		        &endpoint->addresses[i]);
 	if (r == 0 && namespace_default_endpoint(model, ns) == endpoint)
 		r = add_default_route(list, ns->name, endpoint, &network->subnets[0].gateway);

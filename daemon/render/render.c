@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int render_base(const char *inet_fingerprint, const char *bridge_fingerprint, struct resources *ret,
-        struct error *err)
+int render_base(const char *inet_fingerprint, const char *bridge_fingerprint, bool owned,
+        struct resources *ret, struct error *err)
 {
 	const struct {
 		const char *name, *fingerprint;
@@ -23,6 +23,7 @@ int render_base(const char *inet_fingerprint, const char *bridge_fingerprint, st
 			table->text = strdup(tables[i].fingerprint);
 		if (!table || !table->text)
 			return error_memory(err);
+		table->skeleton.owner = owned ? OWNER_NETD : OWNER_NONE;
 	}
 	return resources_add(ret, RESOURCE_NETNS_DIR, "", "/run/netns") ? 0 : error_memory(err);
 }

@@ -9,9 +9,9 @@
 #include "daemon/plan/resource.h"
 
 /* What a netd host has without any network: the two tables, and the directory of namespaces.
- * `fingerprints` are those of this program's skeletons. */
-int render_base(const char *inet_fingerprint, const char *bridge_fingerprint, struct resources *ret,
-        struct error *err);
+ * `fingerprints` are those of this program's skeletons; `owned`: the tables are netd's alone. */
+int render_base(const char *inet_fingerprint, const char *bridge_fingerprint, bool owned,
+        struct resources *ret, struct error *err);
 int render_network(const struct model *model, const struct network *network, struct resources *ret,
         struct error *err);
 /* The namespace with all its endpoints: its default route depends on all of them. */

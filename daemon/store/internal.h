@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #define STORE_VERSION        1          /* of the schema, in user_version */
 #define STORE_APPLICATION_ID 0x6e657464 /* "netd", in application_id */
@@ -47,12 +48,36 @@ enum statement {
 
 extern const char *const store_statements[STATEMENT_COUNT];
 
+/* Which file it is that bears a name. */
+struct place {
+	dev_t device;
+	ino_t inode;
+	bool missing;
+};
+
+/* Whether the names still lead to the files that are open. */
+enum place_verdict {
+	PLACE_SAME,
+	PLACE_MISSING,
+	PLACE_OTHER,
+	PLACE_LOG_MISSING,
+	PLACE_LOG_OTHER,
+};
+
 struct store {
-	sqlite3 *db; /* NULL: what is on disk is unknown, and changes are refused */
+	sqlite3 *db; /* NULL: closed after a failure; `refused` says why */
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared when first used */
-	char *path;
+	char *path;                                /* what sentences name */
+	char *opened, *log_path;                   /* the same; of a copy its own names */
+	char *scratch_dir;
+	struct place file, log; /* what was opened */
 	char instance[INSTANCE_SIZE];
 	uint64_t generation; /* how many commits the database has seen */
+	int patience;        /* milliseconds to wait for another process's lock */
+	bool copy;           /* `db` is a copy of what can only be read; `refused` says why */
+	bool unknown;        /* the last commit reached the disk, or did not */
+	bool landed;         /* such a commit did, and no one was told yet */
+	struct error refused;
 };
 
 /* How enums are written: position is value. */
@@ -71,12 +96,37 @@ int store_error(const struct store *store, const char *step, struct error *err);
 int store_damaged(const struct store *store, struct error *err, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
+/* --- database.c, create.c --- */
+
+/* Opens store->path for writing, and asks nothing of it yet. */
+int database_open_file(struct store *store, struct error *err);
+/* The same, and checks that it is whole and netd's own; fills in instance, generation and places.
+ * What fails is closed again. */
+int database_open(struct store *store, struct error *err);
+void database_close(struct store *store);
+int database_run(struct store *store, const char *sql, const char *step, struct error *err);
+enum place_verdict database_place(const struct store *store);
+/* Moves what is open in `from` to `store`, in place of what is open there. */
+void database_take(struct store *store, struct store *from);
+/* Makes store->path, complete and on disk. `directory` is the one it stands in. */
+int database_create(
+        const struct store *store, int directory, const char *state_dir, struct error *err);
+
+/* --- copy.c --- */
+
+/* Opens a copy of the database and its log for reading. Says as *err of a failure why even that is
+ * impossible. */
+int database_open_copy(struct store *store, struct error *err);
+/* Makes the sentence for a database that another process has locked. Only while it is closed: to
+ * ask drops one's own locks. Returns -EBUSY. */
+int database_holder(const struct store *store, struct error *err);
+
 /*
  * The statement, ready for its parameters; NULL with *err filled where it cannot be prepared. It
  * stays the store's, and is given back with sqlite3_reset().
  */
 sqlite3_stmt *store_statement(struct store *store, enum statement id, struct error *err);
 
-/* Writes what the fork touched into the open transaction, and raises the generation by one
- * (save.c). */
+/* Writes what the fork touched (NULL: nothing) into the open transaction, and raises the generation
+ * by one (save.c). */
 int store_save(struct store *store, const struct model *fork, struct error *err);

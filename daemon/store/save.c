@@ -226,7 +226,7 @@ int store_save(struct store *store, const struct model *fork, struct error *err)
 {
 	struct writer writer = {.store = store, .err = err};
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+	for (size_t i = 0; fork && i < sizeof(tables) / sizeof(tables[0]); i++) {
 		char key[KEY_SIZE] = "";
 		const void *object;
 

@@ -1,49 +1,45 @@
 /*
- * Opening, creating and committing. The database file is either whole or not there: a new one is
- * made beside it, and takes its name when it is complete and on disk. So an empty or foreign file
- * under that name was never made by netd, and is refused.
+ * Opening and committing, and what happens when that fails.
  *
  * A failed COMMIT leaves two possible truths, since what was written may still reach the disk. The
  * database is then closed and read again: `generation`, which every commit raises, tells which of
- * them it is.
+ * them it is. Where even that fails, the store stays closed, and store_recover() tries it later: a
+ * store is never written to before it has read what it is to continue.
  */
 #include "daemon/store/internal.h"
 
 #include "lib/cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEAP_LIMIT (2 * 1024 * 1024) /* bytes; SQLite gives caches back above it */
+#define HEAP_LIMIT  (2 * 1024 * 1024) /* bytes; SQLite gives caches back above it */
+#define PATIENCE_MS 3000              /* for another process's lock, at a start */
 
-static void free_statements(struct store *store)
+/* Closes it without touching what bears its names now, where that is something else: SQLite removes
+ * the log by its name. */
+static void leave_database(struct store *store)
 {
-	for (unsigned i = 0; i < STATEMENT_COUNT; i++) {
-		sqlite3_finalize(store->statements[i]);
-		store->statements[i] = NULL;
-	}
-}
-
-static void close_database(struct store *store)
-{
-	free_statements(store);
-	sqlite3_close(store->db);
-	store->db = NULL;
+	if (store->db && database_place(store) != PLACE_SAME)
+		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	database_close(store);
+	store->copy = false;
 }
 
 struct store *store_close(struct store *store)
 {
 	if (!store)
 		return NULL;
-	close_database(store);
+	leave_database(store);
 	free(store->path);
+	free(store->log_path);
+	free(store->scratch_dir);
 	free(store);
 	return NULL;
 }
@@ -58,257 +54,12 @@ const char *store_instance(const struct store *store)
 	return store->instance;
 }
 
-int store_damaged(const struct store *store, struct error *err, const char *format, ...)
+const struct error *store_refused(const struct store *store)
 {
-	char what[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(what, sizeof(what), format, args);
-	va_end(args);
-	error_set(err, ERROR_STORE, 0,
-	        "database %s is damaged (%s); it was left as it is: restore it from a backup, or "
-	        "move it away and run `netd --cleanup` to start afresh",
-	        store->path, what);
-	return -EUCLEAN;
+	return store->db && !store->copy ? NULL : &store->refused;
 }
 
-static int reason(sqlite3 *db)
-{
-	int system_reason = sqlite3_system_errno(db);
-
-	switch (sqlite3_errcode(db) & 0xff) {
-	case SQLITE_FULL:
-		return ENOSPC;
-	case SQLITE_READONLY:
-		return EROFS;
-	case SQLITE_NOMEM:
-		return ENOMEM;
-	case SQLITE_IOERR:
-	case SQLITE_CANTOPEN:
-		return system_reason ? system_reason : EIO;
-	default:
-		return EIO;
-	}
-}
-
-int store_error(const struct store *store, const char *step, struct error *err)
-{
-	switch (sqlite3_errcode(store->db) & 0xff) {
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return error_set(err, ERROR_STORE, EBUSY,
-		        "database %s: another netd uses it, and only one may; give each its own "
-		        "--state-dir",
-		        store->path);
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return store_damaged(store, err, "%s", sqlite3_errmsg(store->db));
-	default:
-		return error_set(err, ERROR_STORE, reason(store->db), "database %s: %s: %s",
-		        store->path, step, sqlite3_errmsg(store->db));
-	}
-}
-
-static int run(struct store *store, const char *sql, const char *step, struct error *err)
-{
-	if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return store_error(store, step, err);
-	return 0;
-}
-
-/* The first column of the first row, as a number; 0 where there is no row. */
-static int ask(struct store *store, const char *sql, sqlite3_int64 *ret, struct error *err)
-{
-	sqlite3_stmt *statement = NULL;
-	int r = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
-
-	if (r == SQLITE_OK)
-		r = sqlite3_step(statement);
-	*ret = r == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-	r = r == SQLITE_ROW || r == SQLITE_DONE ? 0 : store_error(store, "read", err);
-	sqlite3_finalize(statement);
-	return r;
-}
-
-static int check_health(struct store *store, struct error *err)
-{
-	sqlite3_stmt *statement = NULL;
-	const char *verdict;
-	int r = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
-
-	if (r == SQLITE_OK)
-		r = sqlite3_step(statement);
-	if (r != SQLITE_ROW) {
-		r = store_error(store, "check", err);
-	} else {
-		verdict = (const char *)sqlite3_column_text(statement, 0);
-		r = verdict && strcmp(verdict, "ok") == 0
-		            ? 0
-		            : store_damaged(store, err, "%s", verdict ? verdict : "unreadable");
-	}
-	sqlite3_finalize(statement);
-	return r;
-}
-
-/* Whose it is, and of which version. The first question also takes the lock. */
-static int check_owner(struct store *store, struct error *err)
-{
-	sqlite3_int64 version, application;
-	int r = ask(store, "PRAGMA user_version", &version, err);
-
-	if (r == 0)
-		r = ask(store, "PRAGMA application_id", &application, err);
-	if (r < 0)
-		return r;
-	if (application != STORE_APPLICATION_ID || version < 1)
-		return store_damaged(store, err, "it does not bear netd's mark");
-	if (version > STORE_VERSION)
-		return error_set(err, ERROR_STORE, EPROTO,
-		        "database %s was written by a newer netd (schema %lld, this one knows %d); "
-		        "it "
-		        "was left as it is: install the newer netd again, or restore a backup",
-		        store->path, (long long)version, STORE_VERSION);
-	return 0;
-}
-
-static int read_meta(struct store *store, struct error *err)
-{
-	sqlite3_stmt *statement = store_statement(store, STATEMENT_LOAD_META, err);
-	const char *instance;
-	int r;
-
-	if (!statement)
-		return -EIO;
-	r = sqlite3_step(statement);
-	instance = r == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
-	if (r != SQLITE_ROW && r != SQLITE_DONE)
-		r = store_error(store, "read", err);
-	else if (!instance || strlen(instance) != INSTANCE_SIZE - 1)
-		r = store_damaged(store, err, "its instance id is missing");
-	else
-		r = 0;
-	if (r == 0) {
-		memcpy(store->instance, instance, INSTANCE_SIZE);
-		store->generation = (uint64_t)sqlite3_column_int64(statement, 3);
-	}
-	sqlite3_reset(statement);
-	return r;
-}
-
-static int open_file(struct store *store, const char *path, struct error *err)
-{
-	int r = sqlite3_open_v2(
-	        path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-
-	if (r != SQLITE_OK)
-		return store->db ? store_error(store, "open", err) : error_memory(err);
-	/* SQLite falls back to reading by itself. */
-	if (sqlite3_db_readonly(store->db, NULL))
-		return error_set(err, ERROR_STORE, EROFS, "database %s: open for writing", path);
-	sqlite3_extended_result_codes(store->db, 1);
-	/* A file that turns out to be bad is not written to, not even to tidy it up. */
-	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	return run(store,
-	        "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-256; PRAGMA mmap_size=0;"
-	        "PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=OFF; PRAGMA synchronous=FULL",
-	        "open", err);
-}
-
-static int open_database(struct store *store, struct error *err)
-{
-	int r = open_file(store, store->path, err);
-
-	if (r == 0)
-		r = check_owner(store, err);
-	if (r == 0)
-		r = check_health(store, err);
-	if (r == 0)
-		r = read_meta(store, err);
-	if (r == 0)
-		r = run(store, "PRAGMA journal_mode=WAL", "open", err);
-	if (r == 0)
-		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-	else
-		close_database(store);
-	return r;
-}
-
-/* --- creating --- */
-
-static int new_instance(char ret[INSTANCE_SIZE], struct error *err)
-{
-	uint8_t bytes[(INSTANCE_SIZE - 1) / 2];
-
-	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return error_set(err, ERROR_KERNEL, errno, "draw an instance id");
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
-	return 0;
-}
-
-static int fill(struct store *store, const char *path, struct error *err)
-{
-	char instance[INSTANCE_SIZE];
-	_cleanup_(freep) char *sql = NULL;
-	int r = new_instance(instance, err);
-
-	if (r == 0 && asprintf(&sql,
-	                      "BEGIN; %s INSERT INTO meta VALUES (1, '%s', 1, '', 0);"
-	                      "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;"
-	                      "PRAGMA journal_mode=WAL",
-	                      store_schema, instance, STORE_APPLICATION_ID, STORE_VERSION) < 0) {
-		sql = NULL;
-		r = error_memory(err);
-	}
-	if (r == 0)
-		r = open_file(store, path, err);
-	if (r == 0)
-		r = run(store, sql, "create", err);
-	if (r == 0)
-		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-	close_database(store);
-	return r;
-}
-
-static int sync_directory(int directory, const char *state_dir, struct error *err)
-{
-	if (fsync(directory) < 0)
-		return error_set(err, ERROR_STORE, errno, "state directory %s: sync", state_dir);
-	return 0;
-}
-
-/* Makes the file complete under another name, so that a crash leaves no half of it behind. */
-static int create(struct store *store, int directory, const char *state_dir, struct error *err)
-{
-	static const char *const leftovers[] = {
-	        "netd.db.new", "netd.db.new-wal", "netd.db.new-journal"};
-	_cleanup_(freep) char *path = NULL;
-	int fd, r;
-
-	/* Such a log would be replayed into the new database. */
-	if (faccessat(directory, "netd.db-wal", F_OK, 0) == 0)
-		return error_set(err, ERROR_STORE, ENOENT,
-		        "database %s is gone, but its log netd.db-wal is there: restore the "
-		        "database from a backup, or remove the log, too, to start afresh",
-		        store->path);
-	if (asprintf(&path, "%s.new", store->path) < 0) {
-		path = NULL;
-		return error_memory(err);
-	}
-	for (size_t i = 0; i < sizeof(leftovers) / sizeof(leftovers[0]); i++)
-		unlinkat(directory, leftovers[i], 0);
-	fd = openat(directory, "netd.db.new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return error_set(err, ERROR_STORE, errno, "create database %s", path);
-	close(fd);
-	r = fill(store, path, err);
-	if (r == 0 &&
-	        renameat2(directory, "netd.db.new", directory, "netd.db", RENAME_NOREPLACE) < 0)
-		r = error_set(err, ERROR_STORE, errno, "create database %s", store->path);
-	return r == 0 ? sync_directory(directory, state_dir, err) : r;
-}
+/* --- opening --- */
 
 static int open_directory(const char *state_dir, int *ret, struct error *err)
 {
@@ -323,31 +74,178 @@ static int open_directory(const char *state_dir, int *ret, struct error *err)
 	return 0;
 }
 
-int store_open(struct store **ret, const char *state_dir, struct error *err)
+static struct store *store_new(const char *state_dir, const char *scratch_dir)
 {
 	_cleanup_(store_closep) struct store *store = calloc(1, sizeof(*store));
+
+	if (!store)
+		return NULL;
+	if (asprintf(&store->path, "%s/netd.db", state_dir) < 0)
+		store->path = NULL;
+	if (asprintf(&store->log_path, "%s/netd.db-wal", state_dir) < 0)
+		store->log_path = NULL;
+	store->scratch_dir = strdup(scratch_dir);
+	store->opened = store->path;
+	return store->path && store->log_path && store->scratch_dir ? TAKE_PTR(store) : NULL;
+}
+
+/* A copy helps only where the database is good, and it is writing that fails. */
+static int open_or_copy(struct store *store, struct error *err)
+{
+	struct error copy_err;
+	int r;
+
+	store->patience = PATIENCE_MS;
+	r = database_open(store, err);
+	store->patience = 0;
+	if (r == 0 || r == -EUCLEAN || r == -EPROTO || r == -EBUSY || r == -ENOMEM)
+		return r;
+	store->refused = *err;
+	r = database_open_copy(store, &copy_err);
+	if (r < 0)
+		*err = copy_err;
+	return r;
+}
+
+int store_open(
+        struct store **ret, const char *state_dir, const char *scratch_dir, struct error *err)
+{
+	_cleanup_(store_closep) struct store *store = store_new(state_dir, scratch_dir);
 	_cleanup_(closep) int directory = -1;
 	int r;
 
 	if (!store)
 		return error_memory(err);
-	if (asprintf(&store->path, "%s/netd.db", state_dir) < 0) {
-		store->path = NULL;
-		return error_memory(err);
-	}
 	r = open_directory(state_dir, &directory, err);
 	if (r < 0)
 		return r;
 	sqlite3_soft_heap_limit64(HEAP_LIMIT);
 	if (faccessat(directory, "netd.db", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
-		r = create(store, directory, state_dir, err);
+		r = database_create(store, directory, state_dir, err);
 		if (r < 0)
-			return r;
+			return error_context(err, "netd cannot start without a database");
 	}
-	r = open_database(store, err);
+	r = open_or_copy(store, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(store);
+	return 0;
+}
+
+/* --- coming back --- */
+
+/*
+ * Opens what bears the name now, if it is what was open before, or what an unknown commit made of
+ * that. This may be true in memory only, if syncing was what failed: a checkpoint writes it once
+ * more, to another place, and syncs that.
+ */
+static int reopen(struct store *store, struct error *err)
+{
+	struct store now = {
+	        .path = store->path, .opened = store->opened, .log_path = store->log_path};
+	bool landed;
+	int r = database_open(&now, err);
+
+	if (r < 0)
+		return r;
+	landed = store->unknown && now.generation == store->generation + 1;
+	if (strcmp(now.instance, store->instance) != 0 ||
+	        (now.generation != store->generation && !landed))
+		r = error_set(err, ERROR_STORE, 0,
+		        "database %s was changed by someone else while netd runs (it has seen "
+		        "%llu "
+		        "changes, not %llu): put back what was there, or restart netd to make the "
+		        "host what this one says",
+		        store->path, (unsigned long long)now.generation,
+		        (unsigned long long)store->generation);
+	if (r == 0 && landed)
+		r = database_run(&now, "PRAGMA wal_checkpoint(TRUNCATE)", "checkpoint", err);
+	if (r < 0) {
+		sqlite3_db_config(now.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+		database_close(&now);
+		return r;
+	}
+	leave_database(store);
+	database_take(store, &now);
+	store->unknown = false;
+	return 0;
+}
+
+/* The descriptor of a file that has no name any more; -1 where there is none. */
+static int descriptor_of(const struct place *place)
+{
+	_cleanup_(closedirp) DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	struct stat st;
+
+	while (dir && (entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.' && fstat(fd, &st) == 0 && st.st_dev == place->device &&
+		        st.st_ino == place->inode)
+			return fd;
+	}
+	return -1;
+}
+
+static int empty_log(struct store *store, struct error *err)
+{
+	return database_run(store, "PRAGMA wal_checkpoint(TRUNCATE)", "checkpoint", err);
+}
+
+/* What is still open is made whole by itself. */
+static int missing(struct store *store, struct error *err)
+{
+	int fd = descriptor_of(&store->file);
+	int r = empty_log(store, err);
+
+	if (r < 0)
+		return r;
+	return error_set(err, ERROR_STORE, 0,
+	        "database %s was removed while netd runs, and is lost when netd stops: put it "
+	        "back, "
+	        "or let netd's own copy take its place: cp /proc/%d/fd/%d %s",
+	        store->path, (int)getpid(), fd, store->path);
+}
+
+/* The log still belongs to the file that is open: to another it would bring what is not its own. */
+static int replaced(struct store *store, struct error *err)
+{
+	int r = empty_log(store, err);
+
+	return r == 0 ? reopen(store, err) : r;
+}
+
+static int log_missing(struct store *store, struct error *err)
+{
+	int r = empty_log(store, err);
+
+	if (r < 0)
+		return r;
+	leave_database(store);
+	r = reopen(store, err);
+	if (r < 0)
+		store->refused = *err;
+	return r;
+}
+
+/* What is open must be what bears the names: else a change would be lost with the next start. */
+static int return_to_place(struct store *store, struct error *err)
+{
+	switch (database_place(store)) {
+	case PLACE_SAME:
+		return 0;
+	case PLACE_MISSING:
+		return missing(store, err);
+	case PLACE_OTHER:
+		return replaced(store, err);
+	case PLACE_LOG_MISSING:
+		return log_missing(store, err);
+	case PLACE_LOG_OTHER:
+		return error_set(err, ERROR_STORE, 0,
+		        "database %s: its log was replaced by another while netd runs: remove %s",
+		        store->path, store->log_path);
+	}
 	return 0;
 }
 
@@ -366,44 +264,26 @@ static int turn(struct store *store, enum statement id, const char *step, struct
 	return r;
 }
 
-/*
- * Finds out what a failed COMMIT has left. Where it reads as done after all, that may be true in
- * memory only, if syncing was what failed: a checkpoint writes it once more, to another place, and
- * syncs that. Returns 0 if the change is on disk, else `failed`; *err then stays the commit's own,
- * unless the truth cannot be found.
- */
+/* Finds out what a failed COMMIT has left. Returns 0 if the change is on disk, else `failed`; *err
+ * then stays the commit's own, unless the truth cannot be found. */
 static int settle(struct store *store, int failed, struct error *err)
 {
-	uint64_t generation = store->generation;
+	uint64_t before = store->generation;
 	struct error why;
-	int r;
 
-	close_database(store);
-	r = open_database(store, &why);
-	if (r == 0 && store->generation == generation)
-		return failed;
-	if (r == 0)
-		r = run(store, "PRAGMA wal_checkpoint(TRUNCATE)", "checkpoint", &why);
-	if (r == 0 && store->generation == generation + 1)
-		return 0;
-	close_database(store);
-	error_context(err,
-	        "what is on disk is unknown (%s), so changes are refused until netd is restarted",
-	        r < 0 ? why.text : "it was changed by someone else");
-	return failed;
+	store->unknown = true;
+	leave_database(store);
+	if (reopen(store, &why) == 0)
+		return store->generation == before ? failed : 0;
+	store->refused = why;
+	return error_context(err, "what is on disk is unknown (%s)", why.text);
 }
 
-int store_commit(struct store *store, const struct model *fork, struct error *err)
+static int commit(struct store *store, const struct model *fork, struct error *err)
 {
 	struct error ignored;
-	int r;
+	int r = turn(store, STATEMENT_BEGIN, "begin", err);
 
-	if (!store->db)
-		return error_set(err, ERROR_STORE, EIO,
-		        "database %s failed earlier, and what is on disk is unknown: changes are "
-		        "refused until netd is restarted",
-		        store->path);
-	r = turn(store, STATEMENT_BEGIN, "begin", err);
 	if (r < 0)
 		return r;
 	r = store_save(store, fork, err);
@@ -418,4 +298,34 @@ int store_commit(struct store *store, const struct model *fork, struct error *er
 		return settle(store, r, err);
 	store->generation++;
 	return 0;
+}
+
+int store_commit(struct store *store, const struct model *fork, struct error *err)
+{
+	const struct error *refused = store_refused(store);
+	int r;
+
+	if (refused) {
+		*err = *refused;
+		return err->errnum ? -err->errnum : -EINVAL;
+	}
+	r = return_to_place(store, err);
+	return r == 0 ? commit(store, fork, err) : r;
+}
+
+int store_recover(struct store *store, struct error *err)
+{
+	uint64_t known = store->generation;
+	int r = store_refused(store) ? reopen(store, err) : return_to_place(store, err);
+
+	if (r < 0)
+		return r;
+	store->landed |= store->generation > known;
+	/* Whether it can be written to is only known by writing. */
+	r = commit(store, NULL, err);
+	if (r == 0 && store->landed) {
+		store->landed = false;
+		r = 1;
+	}
+	return r;
 }

@@ -25,18 +25,19 @@ static void make_wanted(struct resources *ret, bool tables)
 		struct resource *one = resources_add(ret, RESOURCE_SKELETON, "", names[i]);
 
 		REQUIRE(one, "memory");
-		one->text = nft_skeleton_fingerprint(names[i], OUTSIDE_INSTANCE);
+		one->text = nft_skeleton_fingerprint(names[i], OUTSIDE_INSTANCE, false);
 		REQUIRE(one->text, "memory");
 	}
 	resources_sort(ret);
 }
 
-static void observe(struct kernel *kernel, const struct kind *kind, bool tables)
+static void observe(struct kernel *kernel, enum resource_kind kind, bool tables)
 {
+	const struct kernel_look look = {.scope = SCOPE_INSTANCE, .kinds = 1u << kind};
 	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
 	struct error err = {0};
 
-	if (kind->observe(kernel, SCOPE_INSTANCE, NULL, 0, &there, &err) < 0) {
+	if (kernel_observe(kernel, &look, &there, &err) < 0) {
 		holds_error(&err);
 		return;
 	}
@@ -95,10 +96,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(kernel_open(&kernel, &config, &err) == 0, "%s", err.text);
 	switch (data[0]) {
 	case 's':
-		observe(kernel, &kind_skeleton, true);
+		observe(kernel, RESOURCE_SKELETON, true);
 		break;
 	case 'e':
-		observe(kernel, &kind_element, false);
+		observe(kernel, RESOURCE_ELEMENT, false);
 		break;
 	case 'g':
 		look_at_tables(kernel);

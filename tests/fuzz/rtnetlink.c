@@ -16,12 +16,16 @@ static const char *const namespaces[] = {"db", "web"};
 static const enum resource_kind links[] = {RESOURCE_LINK, RESOURCE_END, RESOURCE_PORT,
         RESOURCE_ADDRESS, RESOURCE_ROUTE, RESOURCE_KINDS};
 
-static void observe(struct kernel *kernel, const struct kind *kind)
+static void observe(struct kernel *kernel, enum resource_kind kind)
 {
+	const struct kernel_look look = {.scope = SCOPE_INSTANCE,
+	        .kinds = 1u << kind,
+	        .namespaces = namespaces,
+	        .namespace_count = 2};
 	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
 	struct error err = {0};
 
-	if (kind->observe(kernel, SCOPE_INSTANCE, namespaces, 2, &there, &err) < 0) {
+	if (kernel_observe(kernel, &look, &there, &err) < 0) {
 		holds_error(&err);
 		return;
 	}
@@ -99,19 +103,19 @@ static void ask(struct kernel *kernel, char what)
 {
 	switch (what) {
 	case 'l':
-		observe(kernel, &kind_link);
+		observe(kernel, RESOURCE_LINK);
 		break;
 	case 'e':
-		observe(kernel, &kind_end);
+		observe(kernel, RESOURCE_END);
 		break;
 	case 'p':
-		observe(kernel, &kind_port);
+		observe(kernel, RESOURCE_PORT);
 		break;
 	case 'a':
-		observe(kernel, &kind_address);
+		observe(kernel, RESOURCE_ADDRESS);
 		break;
 	case 'r':
-		observe(kernel, &kind_route);
+		observe(kernel, RESOURCE_ROUTE);
 		break;
 	case 'c':
 		apply(kernel, true);

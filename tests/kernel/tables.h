@@ -2,10 +2,8 @@
  * share. */
 #pragma once
 
-#include "daemon/kernel/nft.h"
 #include "lib/cleanup.h"
-#include "tests/lib/host.h"
-#include "tests/lib/kind.h"
+#include "tests/kernel/ruleset.h"
 
 #include <check.h>
 #include <string.h>
@@ -13,28 +11,13 @@
 #define INET   "inet netd"
 #define BRIDGE "bridge netd"
 
-static struct kernel *kernel;
-static struct error err;
-
-static void setup(void)
-{
-	shell("nft flush ruleset");
-	kernel = kind_kernel();
-	ck_assert_msg(nft_open(&kernel->nft, &err) == 0, "%s", err.text);
-}
-
-static void teardown(void)
-{
-	kernel->nft = nft_close(kernel->nft);
-	kernel = kind_kernel_free(kernel);
-}
-
 static struct resource skeleton(const char *table)
 {
 	struct resource resource = {.kind = RESOURCE_SKELETON};
 
 	snprintf(resource.name, sizeof(resource.name), "%s", table);
-	resource.text = nft_skeleton_fingerprint(table, KIND_INSTANCE);
+	resource.text = nft_skeleton_fingerprint(table, KIND_INSTANCE, nft_owns(kernel->nft));
+	resource.skeleton.owner = nft_owns(kernel->nft) ? OWNER_NETD : OWNER_NONE;
 	ck_assert_ptr_nonnull(resource.text);
 	return resource;
 }
@@ -71,7 +54,7 @@ static struct resources observe(const struct kind *kind, enum kernel_scope scope
 {
 	struct resources list = {0};
 
-	ck_assert_msg(kind->observe(kernel, scope, NULL, 0, &list, &err) == 0, "%s", err.text);
+	ck_assert_msg(kind_observe(kind, kernel, scope, NULL, 0, &list, &err) == 0, "%s", err.text);
 	resources_sort(&list);
 	return list;
 }

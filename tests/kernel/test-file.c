@@ -145,11 +145,11 @@ START_TEST(observes_its_own_or_anyones)
 	      "; echo '# netd: ffff' >/etc/netns/api/resolv.conf"
 	      "; echo 'nameserver 192.0.2.1' >/etc/netns/db/resolv.conf");
 	apply(NULL, &own);
-	ck_assert_int_eq(kind_file.observe(kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
+	ck_assert_int_eq(kind_observe(&kind_file, kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
 	ck_assert_uint_eq(list.count, 1);
 	ck_assert_str_eq(list.items[0].name, PATH);
 	ck_assert_str_eq(list.items[0].text, CONTENT);
-	ck_assert_int_eq(kind_file.observe(kernel, SCOPE_ALL, NULL, 0, &list, &err), 0);
+	ck_assert_int_eq(kind_observe(&kind_file, kernel, SCOPE_ALL, NULL, 0, &list, &err), 0);
 	ck_assert_uint_eq(list.count, 3);
 	resources_done(&list);
 }

@@ -4,31 +4,12 @@
  * through are not mentioned.
  */
 #include "daemon/kernel/look.h"
-#include "daemon/kernel/nft.h"
-#include "tests/lib/host.h"
-#include "tests/lib/kind.h"
+#include "tests/kernel/ruleset.h"
 
-#include <check.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-static struct kernel *kernel;
-static struct error err;
 static char sentences[4][512];
-
-static void setup(void)
-{
-	shell("nft flush ruleset");
-	kernel = kind_kernel();
-	ck_assert_msg(nft_open(&kernel->nft, &err) == 0, "%s", err.text);
-}
-
-static void teardown(void)
-{
-	kernel->nft = nft_close(kernel->nft);
-	kernel = kind_kernel_free(kernel);
-}
-
 static const char netds[][IFNAMSIZ] = {"netd0", "netd-3f2a9c"};
 static const char others[][IFNAMSIZ] = {"br-a", "br-b"};
 

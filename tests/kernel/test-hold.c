@@ -164,45 +164,10 @@ START_TEST(observes_what_it_holds)
 	struct resources list = {0};
 
 	apply(NULL, &udp);
-	ck_assert_int_eq(kind_hold.observe(kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
+	ck_assert_int_eq(kind_observe(&kind_hold, kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
 	ck_assert_uint_eq(list.count, 1);
 	ck_assert_int_eq(resource_compare(&list.items[0], &udp), 0);
 	resources_done(&list);
-}
-END_TEST
-
-struct named {
-	char name[HOLD_NAME_SIZE];
-	int fd;
-};
-
-static int keep(int fd, const char *name, void *arg)
-{
-	struct named *named = arg;
-
-	strcpy(named->name, name);
-	named->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	return 0;
-}
-
-START_TEST(takes_over_what_another_run_held)
-{
-	struct resource tcp = hold(IPPROTO_TCP, "2001:db8::1", 8080);
-	struct named named = {.fd = -1};
-	struct resources list = {0};
-	int listening = serve(SOCK_STREAM, 8084);
-
-	apply(NULL, &tcp);
-	ck_assert_int_eq(holds_each(kernel, keep, &named), 0);
-	ck_assert_str_eq(named.name, "hold-tcp-2001_db8__1-8080");
-	apply(&tcp, NULL);
-	ck_assert_int_eq(holds_adopt(kernel, named.fd, &err), 0);
-	ck_assert_int_eq(kind_hold.observe(kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
-	ck_assert_uint_eq(list.count, 1);
-	ck_assert_int_eq(resource_compare(&list.items[0], &tcp), 0);
-	resources_done(&list);
-	ck_assert_int_eq(holds_adopt(kernel, listening, &err), -EINVAL);
-	ck_assert_int_eq(fcntl(listening, F_GETFD), -1);
 }
 END_TEST
 
@@ -228,15 +193,52 @@ static void receive(int fd, char text[256], int *ret)
 			memcpy(ret, CMSG_DATA(header), sizeof *ret);
 }
 
-START_TEST(puts_itself_into_systemds_store)
+/* A service manager's socket, at which descriptors to be stored arrive. */
+static int listen_as_manager(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/notify"};
-	struct resource tcp = hold(IPPROTO_TCP, "0.0.0.0", 8080);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), passed;
-	char text[256];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
 	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	return fd;
+}
+
+static void end_manager(int fd)
+{
+	unsetenv("NOTIFY_SOCKET");
+	close(fd);
+	unlink("/run/notify");
+}
+
+START_TEST(takes_over_what_another_run_held)
+{
+	struct resource tcp = hold(IPPROTO_TCP, "2001:db8::1", 8080);
+	struct resources list = {0};
+	int listening = serve(SOCK_STREAM, 8084), manager = listen_as_manager(), stored;
+	char text[256];
+
+	apply(NULL, &tcp);
+	receive(manager, text, &stored);
+	ck_assert_str_eq(text, "FDSTORE=1\nFDPOLL=0\nFDNAME=hold-tcp-2001_db8__1-8080");
+	end_manager(manager);
+	apply(&tcp, NULL);
+	ck_assert_int_eq(holds_adopt(kernel, stored, &err), 0);
+	ck_assert_int_eq(kind_observe(&kind_hold, kernel, SCOPE_INSTANCE, NULL, 0, &list, &err), 0);
+	ck_assert_uint_eq(list.count, 1);
+	ck_assert_int_eq(resource_compare(&list.items[0], &tcp), 0);
+	resources_done(&list);
+	ck_assert_int_eq(holds_adopt(kernel, listening, &err), -EINVAL);
+	ck_assert_int_eq(fcntl(listening, F_GETFD), -1);
+}
+END_TEST
+
+START_TEST(puts_itself_into_systemds_store)
+{
+	struct resource tcp = hold(IPPROTO_TCP, "0.0.0.0", 8080);
+	int fd = listen_as_manager(), passed;
+	char text[256];
+
 	apply(NULL, &tcp);
 	receive(fd, text, &passed);
 	ck_assert_str_eq(text, "FDSTORE=1\nFDPOLL=0\nFDNAME=hold-tcp-0.0.0.0-8080");
@@ -245,9 +247,7 @@ START_TEST(puts_itself_into_systemds_store)
 	apply(&tcp, NULL);
 	receive(fd, text, &passed);
 	ck_assert_str_eq(text, "FDSTOREREMOVE=1\nFDNAME=hold-tcp-0.0.0.0-8080");
-	unsetenv("NOTIFY_SOCKET");
-	close(fd);
-	unlink(address.sun_path);
+	end_manager(fd);
 }
 END_TEST
 

@@ -23,7 +23,7 @@ static void setup(void)
 	shell("mount -t tmpfs etc /etc");
 	kernel = kind_kernel();
 	ck_assert(rtnl_open(&kernel->rtnl, &kernel->changes, &err) == 0);
-	ck_assert(nft_open(&kernel->nft, &err) == 0);
+	ck_assert(nft_open(&kernel->nft, false, &err) == 0);
 }
 
 static void teardown(void)

@@ -79,7 +79,7 @@ static struct resources observe(enum kernel_scope scope, const char *name)
 {
 	const char *const names[] = {name};
 	struct resources list = {0};
-	int r = kind_netns.observe(kernel, scope, names, name ? 1 : 0, &list, &err);
+	int r = kind_observe(&kind_netns, kernel, scope, names, name ? 1 : 0, &list, &err);
 
 	ck_assert_msg(r == 0, "%s", err.text);
 	return list;

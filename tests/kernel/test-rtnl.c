@@ -89,6 +89,9 @@ static struct resource address(const char *ns, const char *name, const char *ifn
 	return resource;
 }
 
+#define BRIDGE_IP 0x0a000001
+#define WEB_IP    0x0a000002
+
 static struct resource default_route(uint32_t gateway)
 {
 	struct resource resource = {.kind = RESOURCE_ROUTE,
@@ -100,9 +103,20 @@ static struct resource default_route(uint32_t gateway)
 	return resource;
 }
 
-#define BRIDGE_IP 0x0a000001
-#define WEB_IP    0x0a000002
-#define CONNECTED 7 /* steps of a connected namespace */
+#define CONNECTED 9 /* steps of a connected namespace */
+
+/* The route that the kernel makes for an address. */
+static struct resource subnet_route(const struct resource *address)
+{
+	struct resource resource = {.kind = RESOURCE_ROUTE,
+	        .route = {.destination = {.ip = ip4(BRIDGE_IP - 1), .prefix = 24},
+	                .source = address->address.cidr.ip}};
+
+	strcpy(resource.ns, address->ns);
+	strcpy(resource.name, address->name);
+	strcpy(resource.route.ifname, address->address.ifname);
+	return resource;
+}
 
 /* All that connecting a namespace takes. */
 static void connected(struct resource list[CONNECTED])
@@ -113,7 +127,9 @@ static void connected(struct resource list[CONNECTED])
 	list[3] = end("nv1", "eth0");
 	list[4] = address("", "netd0", "netd0", BRIDGE_IP);
 	list[5] = address("web", "nv1", "eth0", WEB_IP);
-	list[6] = default_route(BRIDGE_IP);
+	list[6] = subnet_route(&list[4]);
+	list[7] = subnet_route(&list[5]);
+	list[8] = default_route(BRIDGE_IP);
 }
 
 static const struct kind *kind_of(const struct step *step)
@@ -165,7 +181,7 @@ static void connect_web(void)
 static struct resources observe(const struct kind *kind)
 {
 	struct resources list = {0};
-	int r = kind->observe(kernel, SCOPE_INSTANCE, namespaces, 2, &list, &err);
+	int r = kind_observe(kind, kernel, SCOPE_INSTANCE, namespaces, 2, &list, &err);
 
 	ck_assert_msg(r == 0, "%s", err.text);
 	rtnl_forget(kernel->rtnl, NULL);
@@ -470,16 +486,55 @@ START_TEST(finds_a_route_that_was_changed_and_replaces_it)
 	connect_web();
 	shell("ip -n web route replace default via 10.0.0.9 dev eth0");
 	seen = observe(&kind_route);
-	ck_assert_uint_eq(seen.count, 1);
-	ck_assert(resource_compare(&seen.items[0], &route) == 0);
-	ck_assert(!resource_equal(&seen.items[0], &route));
-	must_apply(&seen.items[0], &route);
+	ck_assert_uint_eq(seen.count, 3);
+	resources_sort(&seen);
+	ck_assert(resource_compare(&seen.items[1], &route) == 0);
+	ck_assert(!resource_equal(&seen.items[1], &route));
+	must_apply(&seen.items[1], &route);
 	resources_done(&seen);
 	ck_assert_str_eq(
 	        shell_line("ip -n web route show default"), "default via 10.0.0.1 dev eth0 ");
 	must_apply(&route, NULL);
 	ck_assert_str_eq(shell_line("ip -n web route show default"), "");
 	must_apply(&route, NULL);
+}
+END_TEST
+
+START_TEST(a_subnets_route_is_made_where_the_kernels_own_is_gone)
+{
+	struct resource list[CONNECTED];
+	struct resources seen;
+
+	connected(list);
+	connect_web();
+	must_apply(&list[7], NULL); /* it goes with its address only */
+	ck_assert_str_eq(shell_line("ip -n web route show proto kernel"),
+	        "10.0.0.0/24 dev eth0 scope link src 10.0.0.2 ");
+	shell("ip -n web route del 10.0.0.0/24 dev eth0; ip route del 10.0.0.0/24 dev netd0");
+	seen = observe(&kind_route);
+	ck_assert_uint_eq(seen.count, 1); /* the default route */
+	resources_done(&seen);
+	must_apply(NULL, &list[6]);
+	must_apply(NULL, &list[7]);
+	ck_assert_str_eq(shell_line("ip route show dev netd0"),
+	        "10.0.0.0/24 proto kernel scope link src 10.0.0.1 ");
+	ck_assert_str_eq(shell_line("ip -n web route show proto kernel"),
+	        "10.0.0.0/24 dev eth0 scope link src 10.0.0.2 ");
+}
+END_TEST
+
+/* A tenant's interface that has the same subnet keeps its route, and is no failure. */
+START_TEST(a_subnets_route_leaves_anothers_alone)
+{
+	struct resource list[CONNECTED];
+
+	connected(list);
+	shell("ip -n web link add eth9 up type veth peer name eth8; "
+	      "ip -n web addr add 10.0.0.99/24 dev eth9");
+	connect_web();
+	must_apply(NULL, &list[7]);
+	ck_assert_str_eq(shell_line("ip -n web route show dev eth9 | grep -c 10.0.0.99"), "1");
+	ck_assert_str_eq(shell_line("ip -n web route show dev eth0 | grep -c 10.0.0.2"), "1");
 }
 END_TEST
 
@@ -559,6 +614,26 @@ START_TEST(a_pair_that_ends_elsewhere_is_seen_so)
 }
 END_TEST
 
+START_TEST(a_look_at_the_host_enters_no_namespace)
+{
+	const struct kernel_look look = {SCOPE_INSTANCE,
+	        KERNEL_LOOK(RESOURCE_LINK) | KERNEL_LOOK(RESOURCE_END) |
+	                KERNEL_LOOK(RESOURCE_ADDRESS) | KERNEL_LOOK(RESOURCE_ROUTE),
+	        NULL, 0};
+	struct resources seen = {0};
+
+	connect_web();
+	ck_assert_msg(kernel_observe(kernel, &look, &seen, &err) == 0, "%s", err.text);
+	for (size_t i = 0; i < seen.count; i++)
+		ck_assert_str_eq(seen.items[i].ns, "");
+	ck_assert_int_eq(find(&seen, "netd0")->kind, RESOURCE_LINK);
+	ck_assert_str_eq(find(&seen, "nv1")->link.master, "netd0");
+	ck_assert_str_eq(find(&seen, "nv1")->link.peer_ns, "");
+	ck_assert_str_eq(find(&seen, "nv1")->link.peer_name, "");
+	resources_done(&seen);
+}
+END_TEST
+
 START_TEST(marks_of_others_are_not_ours)
 {
 	struct resource br = bridge("netd0");
@@ -568,9 +643,9 @@ START_TEST(marks_of_others_are_not_ours)
 	br.text = "netd:ffffffffffffffffffffffffffffffff:my-net";
 	must_apply(NULL, &br);
 	shell("ip link add br1 alias netd:0123 type bridge");
-	r = kind_link.observe(kernel, SCOPE_INSTANCE, NULL, 0, &seen, &err);
+	r = kind_observe(&kind_link, kernel, SCOPE_INSTANCE, NULL, 0, &seen, &err);
 	ck_assert(r == 0 && seen.count == 0);
-	r = kind_link.observe(kernel, SCOPE_ALL, NULL, 0, &seen, &err);
+	r = kind_observe(&kind_link, kernel, SCOPE_ALL, NULL, 0, &seen, &err);
 	ck_assert(r == 0 && seen.count == 1);
 	ck_assert_str_eq(seen.items[0].text, br.text);
 	resources_done(&seen);
@@ -590,7 +665,7 @@ static char *snapshot(void)
 	        "if .linkinfo.info_data then .linkinfo.info_data |= with_entries(select(.key | "
 	        "test(\"timer|root_|topology\") | not)) else . end)';"
 	        " ip $n -j -4 addr | jq -S 'map([.ifname, .addr_info])';"
-	        " ip $n -j route show table all type unicast |"
+	        " ip $n -j -4 route show table all type unicast |"
 	        " jq -S 'map(.flags -= [\"linkdown\", \"dead\"])'; done";
 	FILE *pipe = popen(command, "re");
 	char *text = NULL;
@@ -616,7 +691,7 @@ START_TEST(told_commands_make_the_same)
 	for (size_t i = 0; i < CONNECTED; i++)
 		steps[i] = (struct step){.new = &list[i]};
 	pair = list[1];
-	route = list[6];
+	route = list[8];
 	steps[count++] = (struct step){.old = &route, .new = &last_route};
 	steps[count++] = (struct step){.new = &second};
 	steps[count++] = (struct step){.old = &list[4]};
@@ -666,10 +741,13 @@ int main(void)
 	        many_links_go_by_few_messages, deleting_a_group_spares_a_foreign_link_in_it,
 	        deleting_what_is_gone_or_foreign_is_success, an_end_is_renamed_while_it_is_up,
 	        a_refused_rename_leaves_the_end_up, finds_a_route_that_was_changed_and_replaces_it,
-	        ipv6_addresses_are_usable_at_once, a_namespace_made_again_is_another_one,
+	        a_subnets_route_is_made_where_the_kernels_own_is_gone,
+	        a_subnets_route_leaves_anothers_alone, ipv6_addresses_are_usable_at_once,
+	        a_namespace_made_again_is_another_one,
 	        a_namespace_can_go_when_the_work_in_it_is_done,
-	        a_pair_that_ends_elsewhere_is_seen_so, marks_of_others_are_not_ours,
-	        told_commands_make_the_same, told_names_are_safe_for_a_shell, NULL};
+	        a_pair_that_ends_elsewhere_is_seen_so, a_look_at_the_host_enters_no_namespace,
+	        marks_of_others_are_not_ours, told_commands_make_the_same,
+	        told_names_are_safe_for_a_shell, NULL};
 
 	host_enter();
 	return run_tests("rtnl", setup, teardown, tests);

@@ -186,7 +186,7 @@ START_TEST(observes_journal_own_interfaces_and_namespaces)
 	shell("ip link add netd0 type bridge && ip link set netd0 alias netd:" KIND_INSTANCE
 	      ":my-net");
 	create(&on);
-	r = kind_sysctl.observe(kernel, SCOPE_INSTANCE, namespaces, 2, &list, &err);
+	r = kind_observe(&kind_sysctl, kernel, SCOPE_INSTANCE, namespaces, 2, &list, &err);
 	ck_assert_msg(r == 0, "%s", err.text);
 	found = find(&list, "", FORWARDING);
 	ck_assert(found && found->sysctl.journal && !strcmp(found->sysctl.value, "1"));

@@ -12,11 +12,16 @@ import sys
 DIRECTORIES = ["/run/netns", "/etc/netns", "/run/netd"]
 
 
-def output(*command):
+def printed(*command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: {done.stderr}")
-    return json.loads(done.stdout) if done.stdout.strip() else []
+    return done.stdout
+
+
+def output(*command):
+    text = printed(*command)
+    return json.loads(text) if text.strip() else []
 
 
 def sysctls():
@@ -52,7 +57,7 @@ def network():
         "routes": output("ip", "-4", "-j", "route", "show", "table", "all")
         + output("ip", "-6", "-j", "route", "show", "table", "all"),
         "rules": output("ip", "-4", "-j", "rule") + output("ip", "-6", "-j", "rule"),
-        "nft": output("nft", "-j", "list", "ruleset").get("nftables", []),
+        "nft": printed("nft", "-s", "list", "ruleset"),  # its JSON of a table with one flag is broken in 1.0.6
         "sysctls": sysctls(),
     }
 

@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -217,6 +218,7 @@ class Host(Place):
         self.state = self.dir / "state"
         self.state.mkdir()
         self.neighbours, self.servers, self.processes = [], [], []
+        self.kept = {}  # a service manager's descriptor store
         self.daemon = None
         self.logs = []
         self.lock = threading.Lock()  # of the channel: tests have threads
@@ -263,6 +265,7 @@ class Host(Place):
         for process in self.processes + ([self.daemon] if self.daemon else []):
             process.popen.wait(10)
         self.processes.clear()
+        self.forget()
         self.daemon = self.channel = self.init = self.pid = None
 
     def reboot(self):
@@ -316,9 +319,12 @@ class Host(Place):
 
     # --- netd ---
 
-    def start_daemon(self, *args, prefix=(), env=None, deadline=START_DEADLINE):
-        """Starts netd (under `prefix`, as strace is) and waits until it says READY. Fails with its log when it does not."""
+    def start_daemon(self, *args, prefix=(), env=None, deadline=START_DEADLINE, own_tables=True, keep=False):
+        """Starts netd (under `prefix`, as strace is) and waits until it says READY. Fails with its log when it does not.
+        own_tables=False: tests can change its live tables. keep: what it puts into the descriptor store until it is ready
+        is handed over to the next one."""
         assert self.daemon is None, "a daemon is running"
+        args = [*args, *([] if own_tables else ["--own-tables", "no"])]
         notify_path = self.dir / "notify"
         notify_path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
@@ -330,7 +336,7 @@ class Host(Place):
                 while True:
                     ready, _, _ = select.select([notify, pidfd], [], [], max(0, end - time.monotonic()))
                     if notify in ready:
-                        if "READY=1" in notify.recv(4096).decode().split("\n"):
+                        if "READY" in self.hear(notify, keep):
                             if prefix:
                                 self.daemon.descend()
                             return self.daemon
@@ -344,13 +350,37 @@ class Host(Place):
             finally:
                 os.close(pidfd)
 
+    def hear(self, notify, keep):
+        """One message to the service manager, as a dictionary."""
+        data, fds, _, _ = socket.recv_fds(notify, 4096, 8)
+        fields = dict(line.partition("=")[::2] for line in data.decode().splitlines())
+        if "FDSTOREREMOVE" in fields:
+            self.forget(fields["FDNAME"])
+        for fd in fds:
+            if keep and "FDSTORE" in fields:
+                self.kept[fields["FDNAME"]] = fd
+            else:
+                os.close(fd)
+        return fields
+
+    def forget(self, *names):
+        """Drops what the descriptor store has."""
+        for name in names or list(self.kept):
+            if name in self.kept:
+                os.close(self.kept.pop(name))
+
     def launch(self, *args, prefix=(), env=None):
         """Starts netd and returns at once."""
         log = self.dir / f"netd-{len(self.logs)}.log"
         self.logs.append(log)
+        command, env = [*prefix, NETD, *args], {"LC_ALL": "C.UTF-8", **(env or {})}
+        if self.kept:  # handed over as sd_listen_fds(3) expects it
+            numbers = " ".join(f"{3 + place}<&{fd}" for place, fd in enumerate(self.kept.values()))
+            command = [*prefix, "bash", "-c", f'export LISTEN_PID=$$; exec "$@" {numbers}', "bash", NETD, *args]
+            env |= {"LISTEN_FDS": str(len(self.kept)), "LISTEN_FDNAMES": ":".join(self.kept)}
         with log.open("w") as file:
-            self.daemon = Process(self.argv([*prefix, NETD, *args]), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                                  env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})})
+            self.daemon = Process(self.argv(command), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                                  pass_fds=list(self.kept.values()), env={**os.environ, **env})
         return self.daemon
 
     def stop_daemon(self, deadline=10.0):
@@ -407,8 +437,9 @@ class Host(Place):
         """An HTTP connection to the daemon's socket."""
         made = http.client.HTTPConnection("netd", timeout=deadline)
         made.sock = socket.socket(socket.AF_UNIX)
+        made.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(deadline), 0))
+        made.sock.connect(f"/proc/{self.pid}/root/run/netd/netd.sock")  # waits while others are ahead, where settimeout() would fail
         made.sock.settimeout(deadline)
-        made.sock.connect(f"/proc/{self.pid}/root/run/netd/netd.sock")
         return made
 
     def http(self, method, path, body=None, raw=None):

@@ -7,6 +7,7 @@
 
 #include "daemon/kernel/flows.h"
 #include "daemon/kernel/hold.h"
+#include "daemon/kernel/observation.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,6 +48,20 @@ int kind_apply(const struct kind *kind, struct kernel *kernel, const struct reso
 	int r = kind->apply(kernel, &step, err);
 
 	must(step.done == (r == 0), "a step is done exactly if it succeeded");
+	return r;
+}
+
+int kind_observe(const struct kind *kind, struct kernel *kernel, enum kernel_scope scope,
+        const char *const *namespaces, size_t namespace_count, struct resources *ret,
+        struct error *err)
+{
+	const struct kernel_look look = {scope, KERNEL_LOOK_ALL, namespaces, namespace_count};
+	struct observation observation;
+	int r = observation_init(&observation, kernel, &look, err);
+
+	if (r == 0)
+		r = kind->observe(&observation, ret, err);
+	observation_done(&observation);
 	return r;
 }
 

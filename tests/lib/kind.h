@@ -18,6 +18,10 @@ struct kernel *kind_kernel_free(struct kernel *kernel);
  */
 int kind_apply(const struct kind *kind, struct kernel *kernel, const struct resource *old,
         const struct resource *new, struct error *err);
+/* Appends what a kind's observe finds in these namespaces (NULL: in the host). */
+int kind_observe(const struct kind *kind, struct kernel *kernel, enum kernel_scope scope,
+        const char *const *namespaces, size_t namespace_count, struct resources *ret,
+        struct error *err);
 /* What would be told for that; the caller's to free. */
 char *kind_tell(const struct kind *kind, const struct resource *old, const struct resource *new);
 

@@ -15,7 +15,6 @@ COLLECT = Path(__file__).with_name("collect.py")
 
 LINK_DEALT = {"ifindex", "link_index", "link_netnsid", "ifi_index"}
 LINK_DEALT_LATE = re.compile(r"(_timer|^[gt]so_max_\w+|^gro_max_\w+|^gc_interval|^port_no|_port|^port_id|^no)$")
-NFT_DEALT = {"handle", "index", "packets", "bytes", "expires"}
 SYSCTL_DEALT = re.compile(r"^net/(netfilter/nf_conntrack_(count|buckets)|ipv4/(tcp_fastopen_key|inet_frag)|.*/stable_secret"
                           r"|ipv4/fib_sync_mem|netfilter/nf_log)")
 
@@ -76,27 +75,20 @@ def routes(items):
         yield text({name: route.get(name) for name in ("table", "type", "dst", "gateway", "dev", "metric")}), route
 
 
-def sorted_set(declared):
-    if isinstance(declared.get("elem"), list):
-        declared["elem"] = sorted(declared["elem"], key=text)
-    return declared
-
-
-def rules(items):
-    """nf_tables: objects by name, rules by their place in the chain."""
-    places = {}
-    for item in items:
-        (kind, declared), = item.items()
-        if kind == "metainfo":
-            continue
-        declared = strip(declared, lambda name: name in NFT_DEALT)
-        table = f'{declared["family"]} {declared.get("table", declared.get("name"))}'
-        if kind == "rule":
-            chain = f'{table} {declared["chain"]}'
-            places[chain] = places.get(chain, 0) + 1
-            yield f"rule {chain} {places[chain]:02}", declared
-        else:
-            yield f'{kind} {table} {declared.get("name")}', sorted_set(declared)
+def rules(listing):
+    """nf_tables: objects by name, rules by their place in the chain. Who owns a table is left out: that changes when netd stops."""
+    for table, body in re.findall(r"^table (\S+ \S+) \{[^\n]*\n(.*?)^\}", listing, re.M | re.S):
+        yield f"table {table}", re.findall(r"^\t(?!flags (?:owner)?$)([^\t}].*)(?<!\{)$", body, re.M)
+        for kind, name, inner in re.findall(r"^\t(\w+) (\S+) \{\n(.*?)^\t\}", body, re.M | re.S):
+            if kind == "chain":
+                lines = [line.strip() for line in inner.splitlines()]
+                yield f"chain {table} {name}", [line for line in lines if line.startswith("type ")]
+                for place, line in enumerate((line for line in lines if not line.startswith("type ")), 1):
+                    yield f"rule {table} {name} {place:02}", line
+            else:
+                fields, _, elements = inner.partition("elements = {")
+                members = [" ".join(member.split()) for member in elements.rpartition("}")[0].split(",")]
+                yield f"{kind} {table} {name}", {"fields": fields.split(), "elements": sorted(members)}
 
 
 def mounts(lines):

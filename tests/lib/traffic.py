@@ -215,3 +215,70 @@ class Stream:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Datagrams:
+    """Numbered datagrams, a thousand a second, one way: what arrives is counted, so that not one can be missing in silence."""
+
+    RATE = 1000
+
+    def __init__(self, place, address, port, to, to_port, to_address="0.0.0.0"):
+        """From `place` to address:port; the socket that they should reach is in `to`."""
+        self.receiver = to.socket(kind=socket.SOCK_DGRAM)
+        self.receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+        self.receiver.bind((to_address, to_port))
+        self.receiver.settimeout(0.1)
+        self.sender = client(place, "udp", address)
+        self.sender.connect((address, port))
+        self.sent = 0
+        self.arrived = set()
+        self.errors = []
+        self.stopping = self.ended = False
+        self.threads = [threading.Thread(target=work, daemon=True) for work in (self.send, self.receive)]
+        for thread in self.threads:
+            thread.start()
+
+    def send(self):
+        start = time.monotonic()
+        while not self.stopping:
+            while self.sent < (time.monotonic() - start) * self.RATE:
+                try:
+                    self.sender.send(b"%d" % self.sent)
+                except OSError as error:
+                    self.errors.append(error)
+                self.sent += 1
+            time.sleep(0.5 / self.RATE)
+
+    def receive(self):
+        while not self.ended:
+            try:
+                self.arrived.add(int(self.receiver.recv(64)))
+            except TimeoutError:
+                pass
+
+    def missing(self):
+        """Ends the sending, and waits until nothing arrives any more: the numbers that never did."""
+        self.stopping = True
+        self.threads[0].join()
+        end = time.monotonic() + 2.0
+        while len(self.arrived) < self.sent and time.monotonic() < end:
+            time.sleep(0.05)
+        return sorted(set(range(self.sent)) - self.arrived)
+
+    def wait(self, count, deadline=60.0):
+        """Until so many more have arrived."""
+        goal = len(self.arrived) + count
+        wait_for(lambda: len(self.arrived) >= goal, f"{count} more datagrams", deadline)
+
+    def close(self):
+        self.stopping = self.ended = True
+        for thread in self.threads:
+            thread.join()
+        self.sender.close()
+        self.receiver.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

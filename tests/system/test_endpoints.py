@@ -2,6 +2,7 @@
 
 import pytest
 
+from lib.host import NETD_CTL
 from lib.snapshot import assert_same, wait_same
 from lib.wait import wait_for
 
@@ -171,6 +172,8 @@ def test_small_subnet_is_used_up_and_says_so(networks):
 def test_users_own_changes_inside_stay_until_they_are_netds(networks):
     """A renamed interface is still the same endpoint."""
     networks.ctl("connect", "a", "web")
-    networks.shell("ip -n web link set eth0 down; ip -n web link set eth0 name mine; ip -n web link set mine up")
-    networks.ctl("disconnect", "a", "web")
+    with networks.paused_daemon():
+        networks.shell("ip -n web link set eth0 down; ip -n web link set eth0 name mine; ip -n web link set mine up")
+        leave = networks.spawn(NETD_CTL, "disconnect", "a", "web")
+    assert leave.wait() == 0
     wait_for(lambda: interfaces(networks.ns("web")) == ["lo"], "the endpoint is gone")

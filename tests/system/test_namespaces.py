@@ -145,6 +145,8 @@ def test_what_is_held_is_tried_again(netd):
     os.close(directory)
     wait_for(lambda: names(netd) == [], "the namespace is gone", 10)
     wait_for(lambda: netd.ctl("ns", "create", "web", check=False).returncode == 0, "the name is free")
+    assert netd.log().count("not gone yet") == 1, "however often it was tried"
+    assert "gone at last: namespace web" in netd.log()
 
 
 def at_once(host, *requests):

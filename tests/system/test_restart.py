@@ -40,8 +40,13 @@ def lists(host):
 
 # --- nothing to do ---
 
-def test_start_with_nothing_to_do_is_heard_by_no_one(built):
-    """Seen from outside: an owned table that is claimed again is announced, though it does not change."""
+CLAIMS = ["add table bridge netd", "add table inet netd"]
+
+
+@pytest.mark.parametrize("kept", (False, True), ids=("claiming", "kept"))
+def test_start_with_nothing_to_do_is_heard_by_no_one(built, kept):
+    """Seen from outside. Tables whose owner was not kept are claimed again: that is announced, though they do not change."""
+    built.restart_daemon(keep=kept)
     built.stop_daemon()
     before = built.snapshot(inside=True, without=OWN)
     heard = built.dir / "heard"
@@ -60,13 +65,14 @@ def test_start_with_nothing_to_do_is_heard_by_no_one(built):
         wait_for(lambda: both_heard(next(numbers)), "the monitors are done")
         built.shell("for link in $(ls /sys/class/net | grep marker); do ip link del $link; nft delete table inet $link; done")
     lines = [line for line in heard.read_text().splitlines()
-             if line and "marker" not in line and not line.startswith("# new generation")
-             and not re.match(r"add table (inet|bridge) netd( \{|$)", line)]
-    assert [line for line in lines if re.search(r"netd|nv[0-9a-f]{6}|nd-[ab]|10\.77\.", line)] == []
+             if line and "marker" not in line and not line.startswith("# new generation")]
+    assert sorted(line for line in lines if re.search(r"netd|nv[0-9a-f]{6}|nd-[ab]|10\.77\.", line)) == ([] if kept else CLAIMS)
     assert_same(before, built.snapshot(inside=True, without=OWN), "a start with nothing to do changes nothing")
 
 
-def test_start_with_nothing_to_do_sends_no_changing_message(built):
+@pytest.mark.parametrize("kept", (False, True), ids=("claiming", "kept"))
+def test_start_with_nothing_to_do_sends_no_changing_message(built, kept):
+    built.restart_daemon(keep=kept)
     built.stop_daemon()
     trace = built.dir / "trace"
     built.start_daemon(prefix=["strace", "-f", "-s", "4096", "-o", trace,
@@ -76,9 +82,10 @@ def test_start_with_nothing_to_do_sends_no_changing_message(built):
     built.stop_daemon()
     netlink = [line for line in calls if "nlmsg_type" in line]
     assert netlink, "strace shows the netlink messages"
-    claims = re.compile(r"NFT_MSG_NEWTABLE|NFNL_MSG_BATCH")  # claiming an owned table again is a NEWTABLE
-    changing = [line for line in netlink if CHANGING.search(claims.sub("", line))]
-    assert not changing, "\n".join(changing)
+    changing = [(match[0], line) for line in netlink for match in CHANGING.finditer(line)]
+    wanted = [] if kept else ["NFT_MSG_NEWTABLE"] * 2  # tables that no one owns are claimed
+    assert [message for message, _ in changing] == wanted, "\n".join(line for _, line in changing)
+    assert f"changes to the kernel: {len(wanted)}\n" in built.log()
     assert not [line for line in calls if re.search(r"\b(mount|umount2)\(", line)]
     assert not [line for line in calls if "/proc/sys/" in line and re.search(r"O_WRONLY|O_RDWR", line) and "pid_max" not in line]
 
@@ -120,6 +127,10 @@ DESTROYED = {
     "inner end's MTU": "ip -n web link set eth0 mtu 1300",
     "lo down": "ip -n web link set lo down",
     "address": "ip -n web addr flush dev eth0",
+    "bridge's subnet route": "ip route del 10.77.0.0/24 dev nd-a",
+    "bridge's subnet route elsewhere": "ip route replace 10.77.0.0/24 dev nd-b",
+    "subnet route": "ip -n web route del 10.77.0.0/24 dev eth0",
+    "subnet route of someone else's making": "ip -n web route replace 10.77.0.0/24 dev eth0",
     "default route": "ip -n web route del default",
     "default route elsewhere": "ip -n web route replace default via 10.77.0.9",
     "namespace's links all": "ip -n web link del eth0; ip -n web link del eth1",

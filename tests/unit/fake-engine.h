@@ -21,6 +21,8 @@
 struct engine {
 	struct event_base *base;
 	struct model *model;
+	engine_hears *hears;
+	void *hears_arg;
 };
 
 struct waiting {
@@ -41,6 +43,47 @@ struct kernel *engine_kernel(struct engine *engine)
 	return NULL;
 }
 
+const struct error *engine_refused(const struct engine *engine)
+{
+	return NULL;
+}
+
+void engine_listen(struct engine *engine, engine_hears *hears, void *arg)
+{
+	engine->hears = hears;
+	engine->hears_arg = arg;
+}
+
+const char *announcement_word(enum announcement_kind kind)
+{
+	return kind == ANNOUNCE_CHANGE ? "change" : kind == ANNOUNCE_DRIFT ? "drift" : "other";
+}
+
+/* A network's name says what its creation is announced as; the text is "x" where that is long. */
+static inline void pretend_announce(struct engine *engine, const struct request *request)
+{
+	static char text[ANNOUNCEMENT_SIZE];
+	struct announcement about = {.kind = ANNOUNCE_CHANGE,
+	        .network = request->network,
+	        .text = "network create",
+	        .asked = true,
+	        .uid = request->caller_uid,
+	        .pid = request->caller_pid};
+
+	if (strncmp(request->network, "drift", 5) == 0)
+		about = (struct announcement){.kind = ANNOUNCE_DRIFT,
+		        .network = request->network,
+		        .namespace = "web",
+		        .text = "cut in the middle: \xc3",
+		        .pid = 7,
+		        .program = "nft"};
+	if (strncmp(request->network, "long", 4) == 0) {
+		memset(text, 'x', sizeof(text) - 1);
+		about.text = text;
+	}
+	engine->hears(&about, engine->hears_arg);
+}
+
 static inline int pretend_network(
         struct engine *engine, const struct request *request, struct error *err)
 {
@@ -55,6 +98,8 @@ static inline int pretend_network(
 	if (strcmp(request->network, "taken") == 0)
 		return error_set(err, ERROR_EXISTS, 0, "network taken is there already");
 	memcpy(network.name, request->network, NAME_SIZE);
+	if (engine->hears)
+		pretend_announce(engine, request);
 	return model_put_network(engine->model, &network);
 }
 
@@ -212,25 +257,44 @@ static inline void stop(int signal, short events, void *base)
 	event_base_loopbreak(base);
 }
 
+static inline void drained(void *base)
+{
+	event_base_loopbreak(base);
+}
+
+static struct api *served;
+
+/* As SIGTERM is to the daemon. */
+static inline void drain(int signal, short events, void *base)
+{
+	struct error err;
+
+	unlink(path);
+	if (api_drain(served, false, drained, base, &err) < 0)
+		event_base_loopbreak(base);
+}
+
 static inline int serve(int listen_fd)
 {
 	struct event_base *base = event_base_new();
+	struct event *usr1 = evsignal_new(base, SIGUSR1, drain, base);
 	struct event *term = evsignal_new(base, SIGTERM, stop, base);
-	struct engine engine = {base, model_new()};
+	struct engine engine = {.base = base, .model = model_new()};
 	struct host host = {.instance = "0123456789abcdef0123456789abcdef", .next_id = 1};
-	struct api *api;
 	struct error err;
 
 	signal(SIGPIPE, SIG_IGN);
 	log_set_level(LOG_LEVEL_WARNING);
 	event_add(term, NULL);
+	event_add(usr1, NULL);
 	sigprocmask(SIG_SETMASK, &unblocked, NULL);
-	if (model_put_host(engine.model, &host) < 0 ||
-	        api_open(&api, base, &engine, listen_fd, &err) < 0)
+	if (model_put_host(engine.model, &host) < 0 || api_open(&served, base, &engine, &err) < 0 ||
+	        api_serve(served, listen_fd, &err) < 0)
 		return 1;
 	event_base_dispatch(base);
-	api_close(api);
+	api_close(served);
 	event_del(term);
+	event_free(usr1);
 	event_base_dispatch(base); /* the engine answers what is left */
 	model_free(engine.model);
 	event_free(term);

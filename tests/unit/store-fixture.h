@@ -43,7 +43,7 @@ static inline struct store *open_store(void)
 	struct store *store = NULL;
 	struct error err = {0};
 
-	ck_assert_msg(store_open(&store, directory, &err) == 0, "%s", err.text);
+	ck_assert_msg(store_open(&store, directory, directory, &err) == 0, "%s", err.text);
 	return store;
 }
 

@@ -106,14 +106,15 @@ static const struct {
 START_TEST(bad_input_is_a_problem_that_names_the_field)
 {
 	static const char *const codes[] = {
-	        [400] = "invalid", [404] = "not-found", [405] = "method-not-allowed"};
+	        [400] = "invalid", [404] = "unknown", [405] = "method-not-allowed"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct response response = ask(bad[i].method, bad[i].target, bad[i].body);
+		bool unknown = strstr(at(&response, "detail"), "there is no such");
 
 		ck_assert_msg(response.status == bad[i].status, "%s %s %s: status %d",
 		        bad[i].method, bad[i].target, bad[i].body, response.status);
-		is_problem(&response, bad[i].status, codes[bad[i].status]);
+		is_problem(&response, bad[i].status, unknown ? "unknown" : codes[bad[i].status]);
 		ck_assert_msg(strcmp(at(&response, "field"),
 		                      bad[i].field ? bad[i].field : "(absent)") == 0,
 		        "%s %s %s: field %s", bad[i].method, bad[i].target, bad[i].body,

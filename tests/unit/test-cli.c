@@ -138,6 +138,7 @@ static const struct {
         {"store", 503, 1},
         {"too-large", 413, 2},
         {"method-not-allowed", 405, 1},
+        {"unknown", 404, 2},
         {"none", 500, 1},
 };
 
@@ -147,6 +148,7 @@ START_TEST(each_code_has_its_exit_status)
 
 	snprintf(body, sizeof(body), "{\"code\": \"%s\", \"detail\": \"because\"}", codes[_i].code);
 	fake_answer(&fake, codes[_i].http, body);
+	fake_answer(&fake, 200, "{\"version\": \"" NETD_VERSION "\"}"); /* neither is older */
 	run("ns create web");
 	ck_assert_int_eq(status, codes[_i].status);
 	ck_assert_str_eq(out, "");
@@ -178,6 +180,78 @@ START_TEST(version_shows_both_ends)
 	run("version");
 	ck_assert_int_eq(status, EXIT_DONE);
 	check_contains(out, "netd-ctl " NETD_VERSION "\nnetd 0.9 (API 1, instance ab, on ");
+}
+END_TEST
+
+/* What a daemon of another version says of a path or field that it does not have. */
+static const struct {
+	int http;
+	const char *problem, *version, *says;
+} others[] = {
+        {404, "{\"code\": \"unknown\", \"detail\": \"d\"}", "0.0.9",
+                "netd-ctl: this netd (0.0.9) is older than netd-ctl (" NETD_VERSION
+                ") and does not know POST /v1/namespaces: restart it with 'systemctl restart "
+                "netd'\n"},
+        {400, "{\"code\": \"unknown\", \"detail\": \"d\", \"field\": \"name\"}", "0.0.9",
+                "does not know name of POST /v1/namespaces: "},
+        {405, "{\"code\": \"method-not-allowed\", \"detail\": \"d\"}", "0.0.10",
+                "this netd (0.0.10) is older"},
+        {404, "{\"code\": \"unknown\", \"detail\": \"d\"}", "10.0.0",
+                "this netd-ctl (" NETD_VERSION ") is older than netd (10.0.0), which does not know "
+                "POST /v1/namespaces any more: install"},
+};
+
+START_TEST(the_older_end_is_named_where_the_daemon_does_not_know_what_is_asked)
+{
+	char body[128];
+
+	snprintf(body, sizeof(body), "{\"version\": \"%s\"}", others[_i].version);
+	fake_answer(&fake, others[_i].http, others[_i].problem);
+	fake_answer(&fake, 200, body);
+	run("ns create --dry-run web");
+	check_contains(err, others[_i].says);
+	ck_assert_int_eq(status, EXIT_FAILED);
+	fake_stop(&fake);
+	check_request(1, "GET /v1/version");
+}
+END_TEST
+
+START_TEST(a_refusal_that_is_none_of_versions_asks_nothing_more)
+{
+	fake_answer(&fake, 404, "{\"code\": \"not-found\", \"detail\": \"no such one\"}");
+	fake_answer(&fake, 200, "{\"version\": \"0.0.9\"}");
+	run("network rm my-net");
+	fake_stop(&fake);
+	ck_assert_uint_eq(fake.record->n_requests, 1);
+	check_contains(err, "no such one");
+}
+END_TEST
+
+START_TEST(version_says_which_end_is_older)
+{
+	static const struct {
+		const char *version, *older, *says;
+	} ends[] = {
+	        {"0.0.9", "\"daemon\"", "warning: netd 0.0.9 is older than this netd-ctl"},
+	        {NETD_VERSION, "null", ""},
+	        {"10.0.0", "\"client\"", "is older than netd 10.0.0"},
+	};
+	char body[128], older[64];
+
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(body, sizeof(body),
+		        "{\"version\": \"%s\", \"api\": 1, \"instance\": \"ab\", \"new\": 1}",
+		        ends[i].version);
+		fake_answer(&fake, 200, body);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		run("version --json");
+		snprintf(older, sizeof(older), "\"older\": %s", ends[i].older);
+		check_contains(out, older);
+		check_contains(err, ends[i].says);
+		ck_assert_int_eq(status, EXIT_DONE);
+		ck_assert(ends[i].says[0] || !err[0]);
+	}
 }
 END_TEST
 
@@ -258,6 +332,11 @@ int main(void)
 	        tests, each_code_has_its_exit_status, 0, sizeof(codes) / sizeof(codes[0]));
 	tcase_add_test(tests, no_daemon_is_exit_4);
 	tcase_add_test(tests, version_shows_both_ends);
+	tcase_add_test(tests, version_says_which_end_is_older);
+	tcase_add_loop_test(tests,
+	        the_older_end_is_named_where_the_daemon_does_not_know_what_is_asked, 0,
+	        sizeof(others) / sizeof(others[0]));
+	tcase_add_test(tests, a_refusal_that_is_none_of_versions_asks_nothing_more);
 	tcase_add_test(tests, answer_without_its_list_is_not_netds);
 	tcase_add_test(tests, listener_is_named_with_its_process);
 	tcase_add_test(tests, output_that_cannot_be_written_is_a_failure);

@@ -149,10 +149,104 @@ static const char *const broken[] = {
 START_TEST(answer_that_is_not_netds_is_refused)
 {
 	fake_raw(&fake, broken[_i]);
+	fake_raw(&fake, broken[_i]); /* a question that gets no answer is asked again, once */
 	fake_start(&fake);
 	ck_assert_int_lt(get(), 0);
 	ck_assert_int_eq(err.code, ERROR_UNREACHABLE);
 	ck_assert_ptr_nonnull(strstr(err.text, fake.path));
+}
+END_TEST
+
+START_TEST(question_is_asked_again_when_the_daemon_ends)
+{
+	fake_raw(&fake, NULL);
+	fake_answer(&fake, 200, "{\"api\": 1}");
+	fake_start(&fake);
+	ck_assert_int_eq(get(), 0);
+	ck_assert_int_eq(json_integer_value(json_object_get(answer.body, "api")), 1);
+}
+END_TEST
+
+START_TEST(change_is_not_asked_for_again_when_the_daemon_ends)
+{
+	fake_raw(&fake, NULL);
+	fake_answer(&fake, 200, "{}");
+	fake_start(&fake);
+	ck_assert_int_lt(client_call(fake.path, "POST", "/v1/networks", NULL, &answer, &err), 0);
+	ck_assert_int_eq(err.code, ERROR_UNREACHABLE);
+	ck_assert_ptr_nonnull(strstr(err.text, "the change may be done or not"));
+	fake_stop(&fake);
+	ck_assert_uint_eq(fake.record->n_requests, 1);
+}
+END_TEST
+
+/* --- answers without an end --- */
+
+static char lines[256];
+
+/* Joins the lines with '|'; "stop" is enough. */
+static bool take(const char *line, size_t length, void *arg)
+{
+	size_t had = strlen(lines);
+
+	snprintf(lines + had, sizeof(lines) - had, "%.*s|", (int)length, line);
+	return length != 4 || memcmp(line, "stop", 4) != 0;
+}
+
+static int stream(const char *bytes)
+{
+	lines[0] = '\0';
+	fake_raw(&fake, bytes);
+	fake_start(&fake);
+	return client_stream(fake.path, "/v1/events", take, NULL, &answer, &err);
+}
+
+START_TEST(stream_hands_out_whole_lines)
+{
+	ck_assert_int_eq(stream("HTTP/1.0 200 OK\r\n\r\none\n\ntwo\nhalf"), 0);
+	ck_assert_str_eq(lines, "one||two|");
+	fake_stop(&fake);
+	ck_assert_int_eq(strncmp(fake.record->requests[0], "GET /v1/events HTTP/1.0\r\n", 25), 0);
+}
+END_TEST
+
+START_TEST(stream_ends_when_it_is_enough)
+{
+	ck_assert_int_eq(stream("HTTP/1.0 200 OK\r\n\r\none\nstop\ntwo\n"), 0);
+	ck_assert_str_eq(lines, "one|stop|");
+}
+END_TEST
+
+START_TEST(stream_that_is_refused_is_the_daemons_error)
+{
+	ck_assert_int_lt(stream("HTTP/1.0 409 No\r\nContent-Length: 37\r\n\r\n"
+	                        "{\"code\": \"refused\", \"detail\": \"full\"}"),
+	        0);
+	ck_assert_int_eq(err.code, ERROR_REFUSED);
+	ck_assert_str_eq(err.text, "full");
+	ck_assert_str_eq(lines, "");
+}
+END_TEST
+
+START_TEST(stream_of_one_endless_line_is_refused)
+{
+	size_t size = 1024 * 1024;
+	char *bytes = calloc(1, size);
+
+	memset(bytes, 'x', size - 1);
+	memcpy(bytes, "HTTP/1.0 200 OK\r\n\r\n", 19);
+	ck_assert_int_lt(stream(bytes), 0);
+	free(bytes);
+	ck_assert_int_eq(err.code, ERROR_UNREACHABLE);
+	ck_assert_str_eq(lines, "");
+}
+END_TEST
+
+START_TEST(stream_without_an_answer_says_so)
+{
+	ck_assert_int_lt(stream(NULL), 0);
+	ck_assert_int_eq(err.code, ERROR_UNREACHABLE);
+	ck_assert_ptr_nonnull(strstr(err.text, "closed without an answer"));
 }
 END_TEST
 
@@ -248,6 +342,13 @@ int main(void)
 	tcase_add_test(tests, refusal_of_an_unread_request_is_the_answer);
 	tcase_add_loop_test(
 	        tests, answer_that_is_not_netds_is_refused, 0, sizeof(broken) / sizeof(broken[0]));
+	tcase_add_test(tests, question_is_asked_again_when_the_daemon_ends);
+	tcase_add_test(tests, change_is_not_asked_for_again_when_the_daemon_ends);
+	tcase_add_test(tests, stream_hands_out_whole_lines);
+	tcase_add_test(tests, stream_ends_when_it_is_enough);
+	tcase_add_test(tests, stream_that_is_refused_is_the_daemons_error);
+	tcase_add_test(tests, stream_of_one_endless_line_is_refused);
+	tcase_add_test(tests, stream_without_an_answer_says_so);
 	tcase_add_test(tests, head_without_end_is_refused);
 	tcase_add_test(tests, missing_daemon_is_named_with_what_to_do);
 	tcase_add_test(tests, forbidden_socket_names_the_group);

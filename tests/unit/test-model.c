@@ -77,6 +77,34 @@ START_TEST(indexes_follow_their_objects)
 }
 END_TEST
 
+static unsigned entries(const struct model *model)
+{
+	unsigned sum = 0;
+
+	for (int table = 0; table < TABLE_COUNT; table++)
+		sum += model_count(model, (enum model_table)table);
+	return sum;
+}
+
+START_TEST(names_that_are_gone_leave_nothing_behind)
+{
+	struct model *model = made_up_model();
+	unsigned before = entries(model);
+	char net[NAME_SIZE], ns[NAME_SIZE];
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(net, sizeof(net), "net%d", i);
+		snprintf(ns, sizeof(ns), "ns%d", i);
+		must_create(model, net);
+		must_connect(model, net, ns);
+		ck_assert_int_eq(model_remove(model, TABLE_NAMESPACES, ns), 0);
+		ck_assert_int_eq(model_remove(model, TABLE_NETWORKS, net), 0);
+	}
+	ck_assert_uint_eq(entries(model), before);
+	model_free(model);
+}
+END_TEST
+
 START_TEST(ids_are_derived_from_history_and_never_given_twice)
 {
 	struct model *one = made_up_model(), *other = made_up_model();
@@ -121,5 +149,6 @@ int main(void)
 {
 	return SUITE_RUN("model", a_fork_shadows_its_parent_until_it_is_merged,
 	        what_a_fork_removes_is_gone_from_walks_and_indexes, indexes_follow_their_objects,
+	        names_that_are_gone_leave_nothing_behind,
 	        ids_are_derived_from_history_and_never_given_twice, a_fork_names_what_it_touched);
 }

@@ -14,7 +14,7 @@ static struct resources render(const struct model *model)
 {
 	struct resources list = {0};
 
-	ck_assert_int_eq(render_base("inet", "bridge", &list, &err), 0);
+	ck_assert_int_eq(render_base("inet", "bridge", false, &list, &err), 0);
 	ck_assert_int_eq(render_all(model, &list, &err), 0);
 	resources_sort(&list);
 	return list;
@@ -57,7 +57,7 @@ START_TEST(the_same_model_has_nothing_to_do)
 	struct resources one = render(model), other = render(model);
 	struct plan plan = difference(&one, &other);
 
-	ck_assert(plan_is_empty(&plan));
+	ck_assert_uint_eq(plan.reversible.count + plan.final.count, 0);
 	plan_done(&plan);
 	resources_done(&one);
 	resources_done(&other);
@@ -192,6 +192,27 @@ START_TEST(a_table_that_is_made_anew_gets_all_its_elements_in_the_same_batch)
 }
 END_TEST
 
+START_TEST(a_table_that_is_claimed_keeps_its_elements)
+{
+	struct model *model = small_world();
+	struct resources there = render(model), wanted = render(model);
+	struct plan plan;
+
+	for (size_t i = 0; i < wanted.count; i++)
+		if (wanted.items[i].kind == RESOURCE_SKELETON)
+			wanted.items[i].skeleton.owner = OWNER_NETD;
+	plan = difference(&there, &wanted);
+	ck_assert_uint_eq(plan.reversible.count, 2);
+	ck_assert_uint_eq(plan.final.count, 0);
+	for (size_t i = 0; i < plan.reversible.count; i++)
+		ck_assert(step_is_claim(&plan.reversible.items[i]));
+	plan_done(&plan);
+	resources_done(&there);
+	resources_done(&wanted);
+	model_free(model);
+}
+END_TEST
+
 START_TEST(opposites_of_what_was_done_come_backwards)
 {
 	struct model *model = small_world();
@@ -220,8 +241,8 @@ END_TEST
 /* With all that stood on it, also what looks as it should: the new pair has none of it. */
 START_TEST(a_pair_that_ends_elsewhere_is_replaced)
 {
-	static const enum resource_kind again[] = {
-	        RESOURCE_LINK, RESOURCE_SYSCTL, RESOURCE_END, RESOURCE_ADDRESS, RESOURCE_ROUTE};
+	static const enum resource_kind again[] = {RESOURCE_LINK, RESOURCE_SYSCTL, RESOURCE_END,
+	        RESOURCE_ADDRESS, RESOURCE_ROUTE, RESOURCE_ROUTE};
 	struct model *model = small_world();
 	struct resources there = render(model), wanted = render(model);
 	struct plan plan;
@@ -230,7 +251,7 @@ START_TEST(a_pair_that_ends_elsewhere_is_replaced)
 		if (there.items[i].kind == RESOURCE_LINK && there.items[i].link.type == LINK_VETH)
 			there.items[i].link.peer_ns[0] = '\0';
 	plan = difference(&there, &wanted);
-	ck_assert_uint_eq(plan.reversible.count, 6);
+	ck_assert_uint_eq(plan.reversible.count, 7);
 	ck_assert_ptr_null(plan.reversible.items[0].new);
 	for (size_t i = 1; i < plan.reversible.count; i++) {
 		ck_assert_ptr_null(plan.reversible.items[i].old);
@@ -251,5 +272,6 @@ int main(void)
 	        disconnecting_makes_the_link_harmless_and_deletes_nothing_yet,
 	        only_deletions_of_links_and_namespaces_are_final,
 	        a_table_that_is_made_anew_gets_all_its_elements_in_the_same_batch,
+	        a_table_that_is_claimed_keeps_its_elements,
 	        opposites_of_what_was_done_come_backwards, a_pair_that_ends_elsewhere_is_replaced);
 }

@@ -73,14 +73,13 @@ static enum firewall_verdict verdict_of(int code)
 
 struct firewall_action firewall_verdict_in(const struct nlattr *nest)
 {
-	const struct nlattr *verdict = firewall_attribute(nest, NFTA_DATA_VERDICT);
-	const char *chain = firewall_text(verdict, NFTA_VERDICT_CHAIN);
 	struct firewall_action action = {FIREWALL_NONE, ""};
-	uint32_t code;
+	const char *chain;
+	int code;
 
-	if (firewall_number(verdict, NFTA_VERDICT_CODE, &code))
-		action.verdict = verdict_of((int)code);
-	if (chain)
-		snprintf(action.chain, sizeof(action.chain), "%s", chain);
+	if (!nest || !nft_verdict_read(nest, &code, &chain))
+		return action;
+	action.verdict = verdict_of(code);
+	snprintf(action.chain, sizeof(action.chain), "%s", chain);
 	return action;
 }

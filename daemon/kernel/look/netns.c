@@ -56,65 +56,111 @@ static int open_rtnetlink(int *ret, struct error *err)
 	return 0;
 }
 
-static bool is_host(const struct stat *status)
+/* One look at several names. */
+struct search {
+	int rtnetlink;
+	struct stat host; /* the host's own namespace */
+	struct look_netns *list;
+};
+
+/* In the namespace. */
+static int visit(unsigned number, int fd, void *arg, struct error *err)
 {
-	struct stat own;
-
-	return stat("/proc/thread-self/ns/net", &own) == 0 && own.st_dev == status->st_dev &&
-	       own.st_ino == status->st_ino;
-}
-
-/* Reads what is behind the name. -ENOENT: it has gone; -EINVAL: it is no namespace. */
-static int read_namespace(int rtnetlink, struct look_netns *ret, struct error *err)
-{
-	_cleanup_(closep) int fd = -1;
-	struct stat status;
-	int r = netns_open(ret->name, &fd, err);
-
-	if (r < 0)
-		return r;
-	if (fstat(fd, &status) < 0)
-		return error_set(err, ERROR_KERNEL, errno, "look at namespace %s", ret->name);
-	ret->inode = status.st_ino;
-	ret->is_host = is_host(&status);
-	r = ask_nsid(rtnetlink, fd, &ret->nsid);
-	if (r < 0)
-		return error_set(err, ERROR_KERNEL, -r, "ask for the nsid of %s", ret->name);
-	return netns_cookie(ret->name, &ret->cookie, err);
-}
-
-static int look(int rtnetlink, const char *name, struct look_netns *ret, struct error *err)
-{
-	struct look_netns netns = {.nsid = NETNSA_NSID_NOT_ASSIGNED};
-	char path[sizeof NETNS_DIR + NAME_SIZE];
+	const struct search *search = arg;
+	struct look_netns *netns = &search->list[number];
 	struct stat status;
 	int r;
 
-	snprintf(netns.name, sizeof netns.name, "%s", name);
-	snprintf(path, sizeof path, NETNS_DIR "/%s", netns.name);
-	*ret = netns;
+	if (fstat(fd, &status) < 0)
+		return error_set(err, ERROR_KERNEL, errno, "look at namespace %s", netns->name);
+	netns->inode = status.st_ino;
+	netns->is_host =
+	        status.st_dev == search->host.st_dev && status.st_ino == search->host.st_ino;
+	r = ask_nsid(search->rtnetlink, fd, &netns->nsid);
+	if (r < 0)
+		return error_set(err, ERROR_KERNEL, -r, "ask for the nsid of %s", netns->name);
+	return netns_cookie("", &netns->cookie, err);
+}
+
+/* What the name itself is. */
+static int look_at_file(struct look_netns *netns, struct error *err)
+{
+	char path[sizeof NETNS_DIR + NAME_SIZE];
+	struct stat status;
+
+	netns->nsid = NETNSA_NSID_NOT_ASSIGNED;
+	snprintf(path, sizeof path, NETNS_DIR "/%s", netns->name);
 	if (lstat(path, &status) < 0)
 		return errno == ENOENT || errno == ENOTDIR
 		               ? 0
 		               : error_set(err, ERROR_KERNEL, errno, "look at %s", path);
-	netns.exists = true;
-	netns.symlink = S_ISLNK(status.st_mode);
-	r = read_namespace(rtnetlink, &netns, err);
-	if (r == -EINVAL)
-		netns.stale = true;
-	else if (r < 0 && r != -ENOENT)
-		return r;
-	if (r != -ENOENT)
-		*ret = netns;
+	netns->exists = true;
+	netns->symlink = S_ISLNK(status.st_mode);
 	return 0;
+}
+
+/* One that could not be visited: a file without a namespace, or it went meanwhile. */
+static void settle_unvisited(struct look_netns *netns)
+{
+	_cleanup_(closep) int fd = -1;
+	struct error ignored;
+
+	netns->stale = netns_open(netns->name, &fd, &ignored) == -EINVAL;
+	netns->exists = netns->stale;
+	netns->symlink &= netns->exists;
+}
+
+/* Of these nothing but the names is known yet. */
+static int look_at(struct look_netns *list, size_t count, struct error *err)
+{
+	_cleanup_(closep) int rtnetlink = -1;
+	_cleanup_(freep) const char **names = calloc(count + 1, sizeof(*names));
+	struct search search = {.list = list};
+	int r = names ? 0 : error_memory(err);
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		names[i] = list[i].name;
+		r = look_at_file(&list[i], err);
+	}
+	if (r == 0 && stat("/proc/thread-self/ns/net", &search.host) < 0)
+		r = error_set(err, ERROR_KERNEL, errno, "look at the host's own namespace");
+	if (r == 0)
+		r = open_rtnetlink(&rtnetlink, err);
+	search.rtnetlink = rtnetlink;
+	if (r == 0)
+		r = netns_tour(names, count, visit, &search, err);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (list[i].exists && !list[i].cookie)
+			settle_unvisited(&list[i]);
+	return r;
 }
 
 int look_netns(struct kernel *kernel, const char *name, struct look_netns *ret, struct error *err)
 {
-	_cleanup_(closep) int rtnetlink = -1;
-	int r = open_rtnetlink(&rtnetlink, err);
+	struct look_netns netns = {0};
+	int r;
 
-	return r < 0 ? r : look(rtnetlink, name, ret, err);
+	snprintf(netns.name, sizeof netns.name, "%s", name);
+	r = look_at(&netns, 1, err);
+	if (r == 0)
+		*ret = netns;
+	return r;
+}
+
+int look_netns_many(struct kernel *kernel, const char *const *names, size_t count,
+        struct look_netns **ret, struct error *err)
+{
+	_cleanup_(freep) struct look_netns *list = calloc(count + 1, sizeof *list);
+	int r;
+
+	if (!list)
+		return error_memory(err);
+	for (size_t i = 0; i < count; i++)
+		snprintf(list[i].name, sizeof list[i].name, "%s", names[i]);
+	r = look_at(list, count, err);
+	if (r == 0)
+		*ret = TAKE_PTR(list);
+	return r;
 }
 
 static int by_name(const void *a, const void *b)
@@ -122,20 +168,14 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct look_netns *)a)->name, ((const struct look_netns *)b)->name);
 }
 
-/* Appends the namespace of this name, if it is one. */
-static int append(int rtnetlink, const char *file, struct look_netns **list, unsigned *count,
-        struct error *err)
+/* Appends this name, if it is one of netd's kind. */
+static int append(const char *file, struct look_netns **list, unsigned *count, struct error *err)
 {
-	char name[NAME_SIZE];
-	struct look_netns *longer, netns;
+	struct look_netns *longer, netns = {0};
 	struct error ignored;
-	int r;
 
-	if (parse_netns(file, "", name, &ignored) < 0)
+	if (parse_netns(file, "", netns.name, &ignored) < 0)
 		return 0;
-	r = look(rtnetlink, name, &netns, err);
-	if (r < 0 || !netns.exists || netns.stale)
-		return r;
 	if ((*count & (*count - 1)) == 0) {
 		longer = reallocarray(*list, *count ? 2 * (size_t)*count : 1, sizeof *longer);
 		if (!longer)
@@ -146,18 +186,13 @@ static int append(int rtnetlink, const char *file, struct look_netns **list, uns
 	return 0;
 }
 
-int look_netns_all(
-        struct kernel *kernel, struct look_netns **ret, unsigned *count, struct error *err)
+static int read_names(struct look_netns **list, unsigned *count, struct error *err)
 {
-	_cleanup_(freep) struct look_netns *list = NULL;
 	_cleanup_(closedirp) DIR *directory = opendir(NETNS_DIR);
-	_cleanup_(closep) int rtnetlink = -1;
-	unsigned found = 0;
-	int r;
+	int r = 0;
 
 	if (!directory && errno != ENOENT)
 		return error_set(err, ERROR_KERNEL, errno, "read " NETNS_DIR);
-	r = open_rtnetlink(&rtnetlink, err);
 	while (r == 0 && directory) {
 		struct dirent *entry;
 
@@ -167,14 +202,29 @@ int look_netns_all(
 			r = error_set(err, ERROR_KERNEL, errno, "read " NETNS_DIR);
 		if (!entry)
 			break;
-		r = append(rtnetlink, entry->d_name, &list, &found, err);
+		r = append(entry->d_name, list, count, err);
 	}
+	return r;
+}
+
+int look_netns_all(
+        struct kernel *kernel, struct look_netns **ret, unsigned *count, struct error *err)
+{
+	_cleanup_(freep) struct look_netns *list = NULL;
+	unsigned found = 0, kept = 0;
+	int r = read_names(&list, &found, err);
+
+	if (r == 0)
+		r = look_at(list, found, err);
 	if (r < 0)
 		return r;
-	if (found > 1)
-		qsort(list, found, sizeof *list, by_name);
+	for (unsigned i = 0; i < found; i++)
+		if (list[i].exists && !list[i].stale)
+			list[kept++] = list[i];
+	if (kept > 1)
+		qsort(list, kept, sizeof *list, by_name);
 	*ret = TAKE_PTR(list);
-	*count = found;
+	*count = kept;
 	return 0;
 }
 

@@ -156,7 +156,7 @@ static int put_group(struct wire *wire, struct nft *nft, size_t *at)
 	return 0;
 }
 
-static int encode(struct wire *wire, struct nft *nft)
+static int encode(struct wire *wire, struct nft *nft, bool try)
 {
 	size_t at = 0;
 	int r;
@@ -178,7 +178,7 @@ static int encode(struct wire *wire, struct nft *nft)
 	if (r < 0 || wire->span_count == 0)
 		return r;
 	((struct nlmsghdr *)(wire->bytes + wire->last))->nlmsg_flags |= NLM_F_ACK;
-	return put_mark(wire, NFNL_MSG_BATCH_END, nft->sequence);
+	return try ? 0 : put_mark(wire, NFNL_MSG_BATCH_END, nft->sequence);
 }
 
 /* --- answers --- */
@@ -376,13 +376,14 @@ static int leave_out_gone(struct nft *nft, size_t *ret, struct error *err)
 	return 0;
 }
 
-/* 1: sent again with less. 0: committed. */
-static int commit_once(struct nft *nft, struct wire *wire, struct error *err)
+/* 1: sent again with less. 0: committed, or tried with success: a batch without its end is only
+ * examined. */
+static int commit_once(struct nft *nft, struct wire *wire, bool try, struct error *err)
 {
 	struct verdict verdict = {0};
 	const struct nft_entry *entry;
 	size_t gone;
-	int r = encode(wire, nft);
+	int r = encode(wire, nft, try);
 
 	if (r < 0)
 		return error_memory(err);
@@ -394,7 +395,7 @@ static int commit_once(struct nft *nft, struct wire *wire, struct error *err)
 	r = read_answers(nft, wire, &verdict);
 	if (r < 0)
 		return error_set(err, ERROR_KERNEL, -r, "read the answer to an nf_tables batch");
-	nft->commits += verdict.errnum == 0;
+	nft->commits += verdict.errnum == 0 && !try;
 	if (verdict.errnum == 0 && verdict.acknowledged)
 		return 0;
 	if (verdict.errnum == 0)
@@ -409,7 +410,7 @@ static int commit_once(struct nft *nft, struct wire *wire, struct error *err)
 	return gone > 0 ? 1 : refuse(entry, &verdict, err);
 }
 
-int nft_commit(struct nft *nft, unsigned long *changes, struct error *err)
+static int commit(struct nft *nft, bool try, unsigned long *changes, struct error *err)
 {
 	_cleanup_(wire_done) struct wire wire = {0};
 	int r = 1;
@@ -426,7 +427,7 @@ int nft_commit(struct nft *nft, unsigned long *changes, struct error *err)
 		return error_memory(err);
 	}
 	for (int i = 0; r > 0 && i < SEND_TRIES; i++)
-		r = commit_once(nft, &wire, err);
+		r = commit_once(nft, &wire, try, err);
 	if (r > 0)
 		r = error_set(err, ERROR_KERNEL, EBUSY,
 		        "commit an nf_tables batch: someone else keeps changing the sets");
@@ -434,6 +435,18 @@ int nft_commit(struct nft *nft, unsigned long *changes, struct error *err)
 		*changes += !nft->entries[i].gone;
 	nft_abandon(nft);
 	return r;
+}
+
+int nft_commit(struct nft *nft, unsigned long *changes, struct error *err)
+{
+	return commit(nft, false, changes, err);
+}
+
+int nft_try(struct nft *nft, struct error *err)
+{
+	unsigned long none = 0;
+
+	return commit(nft, true, &none, err);
 }
 
 /* --- the queue of elements --- */

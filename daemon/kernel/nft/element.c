@@ -10,6 +10,7 @@
 
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/nft.h"
+#include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -95,6 +96,7 @@ struct reading {
 	const struct set *set;
 	struct resources *elements;
 	struct resources ends; /* second points */
+	unsigned messages;
 };
 
 /* The value within KEY, KEY_END or DATA, if it has exactly this size. */
@@ -111,13 +113,12 @@ static const uint8_t *value_of(const struct nlattr *nest, size_t size)
 	return NULL;
 }
 
-/* What is neither of netd's two verdicts reads as 0, which equals nothing that netd wants. */
-static uint32_t verdict_of(const struct nlattr *data)
+bool nft_verdict_read(const struct nlattr *data, int *code, const char **chain)
 {
 	const struct nlattr *nest, *attr;
-	const char *chain = "";
-	int code = NF_ACCEPT;
+	bool found = false;
 
+	*chain = "";
 	mnl_attr_for_each_nested(nest, data)
 	{
 		if (mnl_attr_get_type(nest) != NFTA_DATA_VERDICT)
@@ -125,13 +126,26 @@ static uint32_t verdict_of(const struct nlattr *data)
 		mnl_attr_for_each_nested(attr, nest)
 		{
 			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CODE &&
-			        mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
-				code = (int)ntohl(mnl_attr_get_u32(attr));
+			        mnl_attr_validate(attr, MNL_TYPE_U32) == 0) {
+				*code = (int)ntohl(mnl_attr_get_u32(attr));
+				found = true;
+			}
 			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CHAIN &&
 			        mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
-				chain = mnl_attr_get_str(attr);
+				*chain = mnl_attr_get_str(attr);
 		}
 	}
+	return found;
+}
+
+/* What is neither of netd's two verdicts reads as 0, which equals nothing that netd wants. */
+static uint32_t verdict_of(const struct nlattr *data)
+{
+	const char *chain;
+	int code;
+
+	if (!nft_verdict_read(data, &code, &chain))
+		return 0;
 	if (code == NF_DROP)
 		return VERDICT_DROP;
 	return code == NFT_GOTO && strcmp(chain, CHAIN_PUBLISHED) == 0 ? VERDICT_PUBLISHED : 0;
@@ -204,8 +218,11 @@ static int fill_set(struct nlmsghdr *message, void *arg)
 
 static int read_message(const struct nlmsghdr *header, void *arg)
 {
+	struct reading *reading = arg;
 	const struct nlattr *list, *nest;
 	int r;
+
+	reading->messages++;
 
 	mnl_attr_for_each(list, header, sizeof(struct nfgenmsg))
 	{
@@ -213,7 +230,7 @@ static int read_message(const struct nlmsghdr *header, void *arg)
 			continue;
 		mnl_attr_for_each_nested(nest, list)
 		{
-			r = read_element(arg, nest);
+			r = read_element(reading, nest);
 			if (r < 0) {
 				errno = -r;
 				return MNL_CB_ERROR;
@@ -255,8 +272,9 @@ static void join_points(struct resources *list, size_t first, struct resources *
 	}
 }
 
-static int read_once(
-        struct nft *nft, const struct set *set, struct resources *ret, struct error *err)
+/* *whole: nothing can have been missed. */
+static int read_once(struct nft *nft, const struct set *set, struct resources *ret, bool *whole,
+        struct error *err)
 {
 	struct reading reading = {.set = set, .elements = ret};
 	size_t before = ret->count;
@@ -268,18 +286,62 @@ static int read_once(
 	resources_done(&reading.ends);
 	if (r < 0)
 		ret->count = before;
+	*whole = set->interval || reading.messages <= 1;
 	return r;
 }
 
+/* Sorts what stands behind `first`, and says whether that is the same as `before`, which then
+ * becomes a copy of it. */
+static int compare_reads(
+        struct resources *list, size_t first, struct resources *before, struct error *err)
+{
+	struct resources tail = {.items = list->items + first, .count = list->count - first};
+	bool same;
+
+	resources_sort(&tail);
+	list->count = first + tail.count;
+	same = tail.count == before->count;
+	for (size_t i = 0; same && i < tail.count; i++)
+		same = resource_compare(&tail.items[i], &before->items[i]) == 0;
+	before->count = 0;
+	for (size_t i = 0; !same && i < tail.count; i++) {
+		struct resource *copy = resources_add(before, RESOURCE_ELEMENT, "", "");
+
+		if (!copy)
+			return error_memory(err);
+		*copy = tail.items[i];
+	}
+	return same;
+}
+
+/*
+ * The kernel keeps a set without intervals in a hash table that grows in the background, some time
+ * after elements came; no generation tells of it. A dump continues by counting where it was, and
+ * where the table is another one by then, it leaves out some elements and gives others twice. So
+ * what took more than one message is read until it reads the same twice.
+ */
 int nft_set_read(struct nft *nft, const struct set *set, struct resources *ret, struct error *err)
 {
-	int r = -EINTR;
+	_cleanup_(resources_done) struct resources before = {0};
+	size_t first = ret->count;
 
-	for (int i = 0; r == -EINTR && i < NFT_DUMP_TRIES; i++)
-		r = read_once(nft, set, ret, err);
-	if (r < 0 && r != -ENOENT)
-		return error_context(err, "set %s %s", set->table, set->name);
-	return 0;
+	for (int i = 0; i < NFT_DUMP_TRIES; i++) {
+		bool whole;
+		int r;
+
+		ret->count = first;
+		r = read_once(nft, set, ret, &whole, err);
+		if (r == -EINTR)
+			continue;
+		if (r == 0 && !whole)
+			r = compare_reads(ret, first, &before, err);
+		else if (r == 0 || r == -ENOENT)
+			return 0;
+		if (r != 0)
+			return r < 0 ? error_context(err, "set %s %s", set->table, set->name) : 0;
+	}
+	return error_set(err, ERROR_KERNEL, EAGAIN, "read set %s %s, which keeps changing",
+	        set->table, set->name);
 }
 
 /* --- the kind --- */
@@ -295,10 +357,11 @@ static int element_apply(struct kernel *kernel, struct step *step, struct error 
 	return r;
 }
 
-static int element_observe(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int element_observe(
+        struct observation *observation, struct resources *ret, struct error *err)
 {
+	struct kernel *kernel = observation->kernel;
+	enum kernel_scope scope = observation->look->scope;
 	const char *table = "";
 	bool in_scope = false;
 

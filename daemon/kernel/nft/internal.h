@@ -25,6 +25,8 @@ struct nft {
 	char *label;      /* of the message being built */
 	uint32_t removed; /* bit per family: its table is removed by this batch */
 	bool broken;      /* a queued message was lost for want of memory */
+	bool owns;        /* tables are made to be owned by `changes` */
+	bool adopted;     /* `changes` comes from the descriptor store */
 	union {
 		struct nlmsghdr message;
 		char bytes[NFT_MESSAGE_SIZE];
@@ -32,3 +34,9 @@ struct nft {
 };
 
 struct nft_entry *nft_entry_add(struct nft *nft, uint16_t type, uint16_t family);
+
+/* Texts and offsets in errors, and no copy of what was refused. Kernels that lack them give plain
+ * numbers. */
+void nft_ask_for_details(struct mnl_socket *socket);
+/* Whether this kernel has tables with an owner that outlive it: asked, and never assumed. */
+int nft_owner_probe(struct nft *nft, bool *ret, struct error *err);

@@ -46,9 +46,7 @@ static int open_socket(struct mnl_socket **ret, struct error *err)
 	return -err->errnum;
 }
 
-/* Texts and offsets in errors, and no copy of what was refused. Kernels that lack them give plain
- * numbers. */
-static void ask_for_details(struct mnl_socket *socket)
+void nft_ask_for_details(struct mnl_socket *socket)
 {
 	int on = 1;
 
@@ -61,7 +59,7 @@ static void nft_closep(struct nft **nft)
 	nft_close(*nft);
 }
 
-int nft_open(struct nft **ret, struct error *err)
+int nft_open(struct nft **ret, bool own, struct error *err)
 {
 	_cleanup_(nft_closep) struct nft *nft = calloc(1, sizeof(*nft));
 	int r;
@@ -73,7 +71,10 @@ int nft_open(struct nft **ret, struct error *err)
 		r = open_socket(&nft->questions, err);
 	if (r < 0)
 		return r;
-	ask_for_details(nft->changes);
+	nft_ask_for_details(nft->changes);
+	r = own ? nft_owner_probe(nft, &nft->owns, err) : 0;
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(nft);
 	return 0;
 }
@@ -90,6 +91,11 @@ struct nft *nft_close(struct nft *nft)
 		mnl_socket_close(nft->questions);
 	free(nft);
 	return NULL;
+}
+
+uint32_t nft_port(const struct nft *nft)
+{
+	return mnl_socket_get_portid(nft->changes);
 }
 
 struct nft_entry *nft_entry_add(struct nft *nft, uint16_t type, uint16_t family)

@@ -2,11 +2,14 @@
  * The skeleton: a table with its chains, rules and empty sets, made and replaced in one batch, and
  * recognised again.
  *
- * What is there is compared as a text, the fingerprint: the mark of the instance, chains with hook,
- * priority and policy, sets with type and flags, and for every rule in order the mark in its
- * comment. A rule that someone added bears none, one that was replaced lost it, so the text differs
- * from that of this program's own table if and only if someone touched the table, or it is another
- * version's.
+ * What is there is compared as a text, the fingerprint: the mark of the instance, flags, chains
+ * with hook, priority and policy, sets with type and flags, and for every rule in order the mark in
+ * its comment. A rule that someone added bears none, one that was replaced lost it, so the text
+ * differs from that of this program's own table if and only if someone touched the table, or it is
+ * another version's.
+ *
+ * Who owns it is no part of that text, so that an orphan differs from a table of netd's in nothing
+ * else. Then claiming it is all there is to do: one message, and it keeps all that is in it.
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -14,6 +17,7 @@
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/nft.h"
 #include "daemon/kernel/nft/rules.h"
+#include "daemon/kernel/observation.h"
 #include "lib/cleanup.h"
 
 #include <linux/netfilter.h>
@@ -43,7 +47,14 @@ static void print_rule(FILE *out, const char *chain, const char *mark)
 	fprintf(out, "rule %s %s\n", chain, mark);
 }
 
-char *nft_skeleton_fingerprint(const char *table, const char *instance)
+/* An orphan is one that could be netd's: the flag that goes with the owner is left out. */
+static void print_flags(FILE *out, uint32_t flags)
+{
+	if (flags & ~NFT_TABLE_OWNER)
+		fprintf(out, "flags %x\n", flags & ~NFT_TABLE_OWNER);
+}
+
+char *nft_skeleton_fingerprint(const char *table, const char *instance, bool owned)
 {
 	char *text = NULL;
 	size_t size;
@@ -52,6 +63,7 @@ char *nft_skeleton_fingerprint(const char *table, const char *instance)
 	if (!out)
 		return NULL;
 	fprintf(out, "netd:%s\n", instance);
+	print_flags(out, owned ? NFT_TABLE_OWNED : 0);
 	for (const struct chain *chain = chains; chain->table; chain++)
 		if (strcmp(chain->table, table) == 0)
 			print_chain(out, chain->name, chain->type, chain->hook, chain->priority,
@@ -76,7 +88,9 @@ char *nft_skeleton_fingerprint(const char *table, const char *instance)
 
 struct reading {
 	const char *table; /* bare name */
+	uint32_t port_id;  /* netd's own */
 	bool found;
+	enum table_owner owner;
 	FILE *out;
 };
 
@@ -122,8 +136,11 @@ static int read_table(const struct nlmsghdr *header, void *arg)
 	if (!is_of_table(reading, attrs[NFTA_TABLE_NAME]))
 		return MNL_CB_OK;
 	reading->found = true;
-	if (number_of(attrs[NFTA_TABLE_FLAGS]) != 0) /* dormant, say */
-		fprintf(reading->out, "flags %x\n", number_of(attrs[NFTA_TABLE_FLAGS]));
+	print_flags(reading->out, number_of(attrs[NFTA_TABLE_FLAGS]));
+	if (attrs[NFTA_TABLE_OWNER])
+		reading->owner = number_of(attrs[NFTA_TABLE_OWNER]) == reading->port_id
+		                         ? OWNER_NETD
+		                         : OWNER_OTHER;
 	return MNL_CB_OK;
 }
 
@@ -213,9 +230,10 @@ static int read_all(struct nft *nft, const char *table, struct reading *reading,
 }
 
 /* *ret is the caller's to free; NULL where there is no such table. */
-static int observe_once(struct nft *nft, const char *table, char **ret, struct error *err)
+static int observe_once(
+        struct nft *nft, const char *table, char **ret, enum table_owner *owner, struct error *err)
 {
-	struct reading reading = {.table = nft_table_name(table)};
+	struct reading reading = {.table = nft_table_name(table), .port_id = nft_port_id(nft)};
 	_cleanup_(freep) char *text = NULL;
 	char instance[33];
 	size_t size;
@@ -233,6 +251,7 @@ static int observe_once(struct nft *nft, const char *table, char **ret, struct e
 	if (r < 0)
 		return r;
 	*ret = reading.found ? TAKE_PTR(text) : NULL;
+	*owner = reading.owner;
 	return 0;
 }
 
@@ -241,12 +260,13 @@ static const char *const tables[] = {"inet netd", "bridge netd"};
 static int observe_table(
         struct kernel *kernel, const char *table, struct resources *ret, struct error *err)
 {
+	enum table_owner owner = OWNER_NONE;
 	struct resource *resource;
 	char *text = NULL;
 	int r = -EINTR;
 
 	for (int i = 0; r == -EINTR && i < NFT_DUMP_TRIES; i++)
-		r = observe_once(kernel->nft, table, &text, err);
+		r = observe_once(kernel->nft, table, &text, &owner, err);
 	if (r < 0)
 		return error_context(err, "table %s", table);
 	if (!text)
@@ -257,6 +277,7 @@ static int observe_table(
 		return error_memory(err);
 	}
 	resource->text = text;
+	resource->skeleton.owner = owner;
 	return 0;
 }
 
@@ -272,13 +293,15 @@ int nft_table_in_scope(struct kernel *kernel, const char *table, enum kernel_sco
 	return 0;
 }
 
-static int skeleton_observe(struct kernel *kernel, enum kernel_scope scope,
-        const char *const *namespaces, size_t namespace_count, struct resources *ret,
-        struct error *err)
+static int skeleton_observe(
+        struct observation *observation, struct resources *ret, struct error *err)
 {
+	struct kernel *kernel = observation->kernel;
+
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
 		bool in_scope;
-		int r = nft_table_in_scope(kernel, tables[i], scope, &in_scope, err);
+		int r = nft_table_in_scope(
+		        kernel, tables[i], observation->look->scope, &in_scope, err);
 
 		if (r == 0 && in_scope)
 			r = observe_table(kernel, tables[i], ret, err);
@@ -290,7 +313,8 @@ static int skeleton_observe(struct kernel *kernel, enum kernel_scope scope,
 
 /* --- to the kernel --- */
 
-static int queue_table(struct nft *nft, uint16_t type, const char *table, const char *instance)
+static int queue_table(
+        struct nft *nft, uint16_t type, const char *table, bool owned, const char *instance)
 {
 	uint16_t flags = type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0;
 	struct nlmsghdr *message;
@@ -301,6 +325,8 @@ static int queue_table(struct nft *nft, uint16_t type, const char *table, const 
 	if (!message)
 		return -ENOMEM;
 	mnl_attr_put_strz(message, NFTA_TABLE_NAME, nft_table_name(table));
+	if (owned)
+		mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(NFT_TABLE_OWNED));
 	if (instance) {
 		char data[64] = {0 /* a comment */};
 		int size = snprintf(data + 2, sizeof(data) - 2, "netd:%s", instance) + 1;
@@ -315,9 +341,9 @@ static int queue_table(struct nft *nft, uint16_t type, const char *table, const 
 /* Removing a table that is not there would fail the batch; made first, it is there. */
 static int queue_removal(struct nft *nft, const char *table)
 {
-	int r = queue_table(nft, NFT_MSG_NEWTABLE, table, NULL);
+	int r = queue_table(nft, NFT_MSG_NEWTABLE, table, false, NULL);
 
-	return r < 0 ? r : queue_table(nft, NFT_MSG_DELTABLE, table, NULL);
+	return r < 0 ? r : queue_table(nft, NFT_MSG_DELTABLE, table, false, NULL);
 }
 
 static int queue_chain(struct nft *nft, const struct chain *chain)
@@ -345,12 +371,12 @@ static int queue_chain(struct nft *nft, const struct chain *chain)
 }
 
 /* The whole table in place of whatever bears its name. Kernel 6.1 has no other atomic way. */
-static int queue_skeleton(struct nft *nft, const char *table, const char *instance)
+static int queue_skeleton(struct nft *nft, const char *table, bool owned, const char *instance)
 {
 	int r = queue_removal(nft, table);
 
 	if (r == 0)
-		r = queue_table(nft, NFT_MSG_NEWTABLE, table, instance);
+		r = queue_table(nft, NFT_MSG_NEWTABLE, table, owned, instance);
 	for (const struct chain *chain = chains; r == 0 && chain->table; chain++)
 		if (strcmp(chain->table, table) == 0)
 			r = queue_chain(nft, chain);
@@ -365,9 +391,21 @@ static int queue_skeleton(struct nft *nft, const char *table, const char *instan
 
 static int skeleton_apply(struct kernel *kernel, struct step *step, struct error *err)
 {
-	int r = step->new ? queue_skeleton(kernel->nft, step->new->name, kernel->instance)
-	                  : queue_removal(kernel->nft, step->old->name);
+	struct nft *nft = kernel->nft;
+	int r;
 
+	if (step->old && step->old->skeleton.owner == OWNER_OTHER)
+		return error_set(err, ERROR_KERNEL, EPERM,
+		        "%s table %s, which another program owns, or a netd that has not ended "
+		        "yet (stop that one: nobody else can change the table while it runs)",
+		        step->new ? "change" : "delete", step->old->name);
+	if (!step->new)
+		r = queue_removal(nft, step->old->name);
+	else if (step_is_claim(step))
+		r = queue_table(nft, NFT_MSG_NEWTABLE, step->new->name, true, NULL);
+	else
+		r = queue_skeleton(nft, step->new->name, step->new->skeleton.owner == OWNER_NETD,
+		        kernel->instance);
 	return r < 0 ? error_memory(err) : 0;
 }
 
@@ -404,9 +442,14 @@ static void tell_table(const char *table, const char *fingerprint, FILE *out)
 
 static void skeleton_tell(const struct step *step, FILE *out)
 {
-	if (step->new)
-		tell_table(step->new->name, step->new->text, out);
-	else
+	const struct resource *new = step->new;
+
+	if (new && !step_is_claim(step))
+		tell_table(new->name, new->text, out);
+	if (new &&new->skeleton.owner == OWNER_NETD)
+		fprintf(out, "# netd owns table %s while it runs: no one else can change it\n",
+		        new->name);
+	if (!new)
 		fprintf(out, "nft delete table %s\n", step->old->name);
 }
 

@@ -1,0 +1,159 @@
+/*
+ * Who has to go when there is no room: for one more connection, or for the bytes of requests that
+ * are not whole and of answers that are not read.
+ *
+ * First it is who has been silent for longest and is owed nothing. Where all are new or busy, it is
+ * one of the process that takes the most: so whoever opens a thousand connections is in its own way
+ * only. A request that is worked on is never broken off.
+ */
+#include "daemon/api/connection.h"
+
+#include <sys/ioctl.h>
+#include <time.h>
+
+#define CONNECTIONS_MAX 256
+#define CROWD_MIN       (CONNECTIONS_MAX / 2) /* no process with fewer connections is one too many */
+#define REQUEST_MAX     (BODY_MAX + HEADERS_MAX)
+#define BYTES_MAX       (8 * 1024 * 1024) /* of all clients, but for the last answer */
+/* In which a client keeps its place that has something to send or to read; and one of a crowd. */
+#define GRACE_MS       500
+#define CROWD_GRACE_MS 20
+
+uint64_t room_now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+void room_identify(struct connection *connection)
+{
+	socklen_t size = sizeof(connection->peer);
+
+	getsockopt(bufferevent_getfd(connection->stream), SOL_SOCKET, SO_PEERCRED,
+	        &connection->peer, &size);
+}
+
+static size_t unread(const struct connection *connection)
+{
+	return evbuffer_get_length(bufferevent_get_output(connection->stream));
+}
+
+static bool may_drop(const struct connection *connection)
+{
+	return connection->http && !connection->call;
+}
+
+static bool is_older(const struct connection *connection, unsigned ms)
+{
+	return room_now() - connection->since > ms;
+}
+
+/* What it has sent lies in its socket still. */
+static bool is_heard(const struct connection *connection)
+{
+	int size = 0;
+
+	return ioctl(bufferevent_getfd(connection->stream), FIONREAD, &size) < 0 || size == 0;
+}
+
+bool room_drop_silent(struct api *api)
+{
+	struct connection *connection;
+
+	TAILQ_FOREACH (connection, &api->connections, next) {
+		bool done = connection->asked && unread(connection) == 0;
+
+		if (may_drop(connection) && (done || is_older(connection, GRACE_MS))) {
+			evhttp_connection_free(connection->http);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_same_peer(const struct connection *a, const struct connection *b)
+{
+	return a->peer.pid == b->peer.pid && a->peer.uid == b->peer.uid;
+}
+
+/* Of the process whose connections weigh the most, and at least so much. NULL: there is none. */
+static const struct connection *find_heaviest(const struct api *api, size_t least)
+{
+	const struct connection *heaviest = NULL, *connection, *other;
+
+	TAILQ_FOREACH (connection, &api->connections, next) {
+		size_t sum = 0;
+
+		TAILQ_FOREACH (other, &api->connections, next)
+			if (is_same_peer(connection, other))
+				sum += other->weight;
+		if (sum >= least) {
+			heaviest = connection;
+			least = sum + 1;
+		}
+	}
+	return heaviest;
+}
+
+/* One of the largest crowd, which has said nothing new. */
+static bool drop_of_crowd(struct api *api)
+{
+	const struct connection *peer;
+	struct connection *connection;
+
+	TAILQ_FOREACH (connection, &api->connections, next)
+		connection->weight = 1;
+	peer = find_heaviest(api, CROWD_MIN);
+	if (!peer)
+		return false;
+	TAILQ_FOREACH (connection, &api->connections, next)
+		if (is_same_peer(connection, peer) && may_drop(connection) &&
+		        is_older(connection, CROWD_GRACE_MS) && is_heard(connection)) {
+			evhttp_connection_free(connection->http);
+			return true;
+		}
+	return false;
+}
+
+bool room_make(struct api *api)
+{
+	return api->count < CONNECTIONS_MAX || room_drop_silent(api) || drop_of_crowd(api);
+}
+
+/* Returns the sum. */
+static size_t weigh(struct api *api)
+{
+	struct connection *connection;
+	size_t sum = 0;
+
+	TAILQ_FOREACH (connection, &api->connections, next) {
+		size_t request =
+		        connection->received < REQUEST_MAX ? connection->received : REQUEST_MAX;
+
+		connection->weight = request + unread(connection) +
+		                     evbuffer_get_length(bufferevent_get_input(connection->stream));
+		sum += connection->weight;
+	}
+	return sum;
+}
+
+void room_squeeze(struct api *api)
+{
+	size_t sum;
+
+	while ((sum = weigh(api)) > BYTES_MAX) {
+		const struct connection *peer = find_heaviest(api, 1);
+		struct connection *connection, *heaviest = NULL;
+
+		TAILQ_FOREACH (connection, &api->connections, next)
+			if (is_same_peer(connection, peer) && may_drop(connection) &&
+			        (is_older(connection, GRACE_MS) || sum > 2 * (size_t)BYTES_MAX) &&
+			        (!heaviest || connection->weight > heaviest->weight))
+				heaviest = connection;
+		if (!heaviest)
+			return;
+		evhttp_connection_free(heaviest->http);
+	}
+}

@@ -1,0 +1,337 @@
+/*
+ * What may have drifted, and when it is looked at. A suspicion names an object; after a moment, in
+ * which the rest of a burst arrives, the suspected objects are looked at together, some at a time,
+ * and what has drifted is healed (engine/heal.c).
+ *
+ * Each object has a budget: looks that follow closely on one another wait longer and longer, so
+ * that someone who removes the same thing again and again, or a tenant who plays with an interface,
+ * costs a look a minute and not a loop. It is said once, when the waiting begins.
+ */
+#include "daemon/engine/internal.h"
+
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#include <bsd/sys/tree.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SETTLE_MS        5    /* the rest of a burst */
+#define LOOKS_FREE       8    /* that follow one another at once */
+#define PAUSE_FIRST_MS   1000 /* then it waits: so long, and twice as long each time */
+#define PAUSE_LONGEST_MS 60000
+#define QUIET_MS         20000 /* after this long without a look the budget is full again */
+#define TOGETHER_MAX     64    /* objects that are looked at in one turn of the loop */
+
+struct suspect {
+	RB_ENTRY(suspect) node;
+	struct ailing ailing;
+	bool suspected;
+	unsigned looks;       /* without a quiet time between them */
+	uint64_t due, looked; /* milliseconds of the monotonic clock */
+	unsigned pid;         /* who was it, where known */
+	char program[16];
+};
+
+RB_HEAD(suspects, suspect);
+
+struct drift {
+	struct engine *engine;
+	struct suspects suspects;
+	struct event *timer;
+	uint64_t next; /* when it wakes up; 0: it does not */
+};
+
+static int compare(const struct suspect *a, const struct suspect *b)
+{
+	if (a->ailing.kind != b->ailing.kind)
+		return a->ailing.kind < b->ailing.kind ? -1 : 1;
+	return strcmp(a->ailing.name, b->ailing.name);
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+RB_GENERATE_INTERNAL(suspects, suspect, node, compare, static)
+#pragma GCC diagnostic pop
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t pause_of(const struct suspect *suspect)
+{
+	unsigned over = suspect->looks > LOOKS_FREE ? suspect->looks - LOOKS_FREE : 0;
+
+	if (over == 0)
+		return 0;
+	return over > 6 ? PAUSE_LONGEST_MS : (uint64_t)PAUSE_FIRST_MS << (over - 1);
+}
+
+static void wake_at(struct drift *drift, uint64_t due, uint64_t now)
+{
+	uint64_t wait = due > now ? due - now : 0;
+	const struct timeval delay = {
+	        .tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
+
+	if (drift->next && drift->next <= due)
+		return;
+	drift->next = due;
+	event_add(drift->timer, &delay);
+}
+
+static struct suspect *find(struct drift *drift, enum ailing_kind kind, const char *name)
+{
+	struct suspect key = {.ailing.kind = kind}, *suspect;
+
+	snprintf(key.ailing.name, NAME_SIZE, "%s", name);
+	suspect = RB_FIND(suspects, &drift->suspects, &key);
+	if (suspect)
+		return suspect;
+	suspect = malloc(sizeof(*suspect));
+	if (!suspect)
+		return NULL;
+	*suspect = key;
+	RB_INSERT(suspects, &drift->suspects, suspect);
+	return suspect;
+}
+
+/* NULL: out of memory; the suspicion is lost, and the log has it. */
+static struct suspect *add(
+        struct drift *drift, enum ailing_kind kind, const char *name, unsigned sides)
+{
+	struct suspect *suspect = find(drift, kind, name);
+	uint64_t now = now_ms(), soon;
+
+	if (!suspect) {
+		log_error("drift of %s: out of memory", name);
+		return NULL;
+	}
+	suspect->ailing.sides |= sides;
+	if (suspect->suspected)
+		return suspect;
+	if (now - suspect->looked > QUIET_MS + pause_of(suspect))
+		suspect->looks = 0;
+	soon = now + SETTLE_MS;
+	suspect->due = suspect->looked + pause_of(suspect);
+	if (suspect->due < soon)
+		suspect->due = soon;
+	suspect->suspected = true;
+	wake_at(drift, suspect->due, now);
+	return suspect;
+}
+
+void drift_rules(struct drift *drift, unsigned pid, const char *program)
+{
+	struct suspect *suspect = add(drift, AILING_RULES, "", 0);
+
+	if (!suspect || !pid)
+		return;
+	suspect->pid = pid;
+	snprintf(suspect->program, sizeof(suspect->program), "%s", program);
+}
+
+void drift_interfaces(struct drift *drift)
+{
+	add(drift, AILING_INTERFACES, "", 0);
+}
+
+void drift_network(struct drift *drift, const char *name)
+{
+	add(drift, AILING_NETWORK, name, 0);
+}
+
+void drift_namespace(struct drift *drift, const char *name, unsigned sides)
+{
+	add(drift, AILING_NAMESPACE, name, sides);
+}
+
+void drift_namespaces(struct drift *drift, unsigned sides)
+{
+	const struct namespace *ns;
+	char key[KEY_SIZE] = "";
+
+	while ((ns = model_next(drift->engine->model, TABLE_NAMESPACES, key)))
+		if (ns->endpoint_count)
+			drift_namespace(drift, ns->name, sides);
+}
+
+void drift_host(struct drift *drift)
+{
+	const struct network *network;
+	char key[KEY_SIZE] = "";
+
+	drift_interfaces(drift);
+	while ((network = model_next(drift->engine->model, TABLE_NETWORKS, key)))
+		drift_network(drift, network->name);
+	drift_namespaces(drift, SIDE_OUTER);
+}
+
+/* --- looking --- */
+
+static const char *describe(const struct ailing *ailing, char text[static NAME_SIZE + 16])
+{
+	static const char *const words[] = {
+	        [AILING_RULES] = "netd's nf_tables rules",
+	        [AILING_INTERFACES] = "forwarding of the host's interfaces",
+	        [AILING_NETWORK] = "network ",
+	        [AILING_NAMESPACE] = "namespace ",
+	};
+
+	snprintf(text, NAME_SIZE + 16, "%s%s", words[ailing->kind], ailing->name);
+	return text;
+}
+
+static struct announcement about(enum announcement_kind kind, const struct suspect *suspect)
+{
+	const struct ailing *ailing = &suspect->ailing;
+
+	return (struct announcement){.kind = kind,
+	        .network = ailing->kind == AILING_NETWORK ? ailing->name : "",
+	        .namespace = ailing->kind == AILING_NAMESPACE ? ailing->name : "",
+	        .pid = (int)suspect->pid,
+	        .program = suspect->program};
+}
+
+/* Who could have been among those who are due, for the one line that says what was healed. */
+static const struct suspect *culprit(struct suspect *const *due, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (due[i]->ailing.drifted && due[i]->pid)
+			return due[i];
+	for (unsigned i = 0; i < count; i++)
+		if (due[i]->ailing.drifted)
+			return due[i];
+	return due[0];
+}
+
+/* Its budget is used up: from now on it waits. */
+static void note_fight(struct drift *drift, const struct suspect *suspect)
+{
+	const struct announcement fight = about(ANNOUNCE_FIGHT, suspect);
+	char name[NAME_SIZE + 32];
+
+	if (suspect->looks == LOOKS_FREE + 1)
+		engine_announce(drift->engine, &fight,
+		        "%s: changed by someone again and again, %u times in a row: netd goes on "
+		        "to "
+		        "repair it, at longer and longer intervals (now %d s)",
+		        describe(&suspect->ailing, name), suspect->looks, PAUSE_FIRST_MS / 1000);
+}
+
+static void settle(struct drift *drift, struct suspect *const *due, const struct ailing *ailing,
+        unsigned count, bool failed)
+{
+	uint64_t now = now_ms();
+
+	for (unsigned i = 0; i < count; i++) {
+		struct suspect *suspect = due[i];
+
+		suspect->looked = now;
+		suspect->looks++;
+		suspect->ailing.drifted = ailing[i].drifted;
+		if (ailing[i].drifted)
+			note_fight(drift, suspect);
+		/* What could not be healed is still suspected. */
+		suspect->suspected = failed && ailing[i].drifted;
+		suspect->due = now + (pause_of(suspect) ? pause_of(suspect) : PAUSE_FIRST_MS);
+		if (!suspect->suspected)
+			suspect->ailing.sides = 0;
+	}
+}
+
+static void look_at(struct drift *drift, struct suspect *const *due, unsigned count)
+{
+	struct ailing ailing[TOGETHER_MAX];
+	_cleanup_(freep) char *what = NULL;
+	struct announcement announcement;
+	struct error err = {0};
+	int r;
+
+	for (unsigned i = 0; i < count; i++) {
+		ailing[i] = due[i]->ailing;
+		ailing[i].drifted = false;
+	}
+	r = engine_heal(drift->engine, ailing, count, &what, &err);
+	/* What could not even be looked at counts as drifted: it is looked at again. */
+	for (unsigned i = 0; r < 0 && !what && i < count; i++)
+		ailing[i].drifted = true;
+	settle(drift, due, ailing, count, r < 0);
+	announcement = about(r < 0 ? ANNOUNCE_REPAIR_FAILED : ANNOUNCE_DRIFT, culprit(due, count));
+	if (r < 0)
+		engine_announce(drift->engine, &announcement, "%s%s%s; tried again soon",
+		        what ? what : "", what ? ": repair: " : "look for drift: ", err.text);
+	else if (what)
+		engine_announce(drift->engine, &announcement, "%s: repaired", what);
+	for (unsigned i = 0; i < count; i++)
+		due[i]->pid = 0;
+}
+
+/* Wakes up when the next one is due. What is gone, or was quiet for long, need not be remembered.
+ */
+static void go_on(struct drift *drift)
+{
+	struct suspect *suspect, *next;
+	uint64_t now = now_ms();
+
+	RB_FOREACH_SAFE (suspect, suspects, &drift->suspects, next) {
+		if (suspect->suspected) {
+			wake_at(drift, suspect->due, now);
+		} else if (now - suspect->looked > QUIET_MS + PAUSE_LONGEST_MS) {
+			RB_REMOVE(suspects, &drift->suspects, suspect);
+			free(suspect);
+		}
+	}
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct drift *drift = arg;
+	struct suspect *due[TOGETHER_MAX], *suspect;
+	uint64_t now = now_ms();
+	unsigned count = 0;
+
+	drift->next = 0;
+	RB_FOREACH (suspect, suspects, &drift->suspects)
+		if (suspect->suspected && suspect->due <= now && count < TOGETHER_MAX)
+			due[count++] = suspect;
+	if (count)
+		look_at(drift, due, count);
+	go_on(drift);
+}
+
+int drift_open(struct drift **ret, struct engine *engine, struct error *err)
+{
+	struct drift *drift = calloc(1, sizeof(*drift));
+
+	if (!drift)
+		return error_memory(err);
+	drift->engine = engine;
+	RB_INIT(&drift->suspects);
+	drift->timer = event_new(engine->base, -1, 0, on_timer, drift);
+	if (!drift->timer) {
+		free(drift);
+		return error_memory(err);
+	}
+	*ret = drift;
+	return 0;
+}
+
+struct drift *drift_close(struct drift *drift)
+{
+	struct suspect *suspect, *next;
+
+	if (!drift)
+		return NULL;
+	RB_FOREACH_SAFE (suspect, suspects, &drift->suspects, next) {
+		RB_REMOVE(suspects, &drift->suspects, suspect);
+		free(suspect);
+	}
+	event_free(drift->timer);
+	free(drift);
+	return NULL;
+}

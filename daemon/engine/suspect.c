@@ -1,0 +1,208 @@
+/*
+ * From an announcement of the kernel to what it puts under suspicion: it is held against what the
+ * model wants, so that what netd itself did, and what others do with their own things, costs no
+ * look. Nothing is decided here. What a suspicion is worth shows when the kernel is asked
+ * (engine/drift.c).
+ */
+#include "daemon/engine/internal.h"
+
+#include <string.h>
+
+/* --- the host --- */
+
+static bool is_bridge(int index, const char *bridge)
+{
+	char name[IFNAMSIZ];
+
+	return index && if_indextoname((unsigned)index, name) && strcmp(name, bridge) == 0;
+}
+
+/* Waits for its deletion, and is harmless. */
+static bool is_retired(const struct happening *link)
+{
+	return link->group && !link->master && !link->up;
+}
+
+static bool bridge_is_wrong(const struct network *network, const struct happening *link)
+{
+	return link->gone || !link->up || strcmp(link->name, network->bridge) != 0 ||
+	       link->mtu != network->mtu || memcmp(link->mac, network->mac, MAC_SIZE) != 0;
+}
+
+static bool pair_is_wrong(const struct network *network, const struct endpoint *endpoint,
+        const struct happening *link)
+{
+	return link->gone || !link->up || strcmp(link->name, endpoint->host_ifname) != 0 ||
+	       link->mtu != network->mtu || !is_bridge(link->master, network->bridge);
+}
+
+bool mark_read(const struct model *model, const char *alias, struct mark *ret)
+{
+	const char *instance = model_host(model)->instance;
+	size_t length = strlen(instance);
+	const char *object = alias + strlen("netd:") + length + 1, *slash;
+
+	if (strncmp(alias, "netd:", 5) != 0 || strncmp(alias + 5, instance, length) != 0 ||
+	        alias[5 + length] != ':')
+		return false;
+	slash = strchrnul(object, '/');
+	if (slash - object >= NAME_SIZE)
+		return false;
+	snprintf(ret->network, NAME_SIZE, "%.*s", (int)(slash - object), object);
+	snprintf(ret->namespace, NAME_SIZE, "%s", *slash ? slash + 1 : "");
+	return true;
+}
+
+static void suspect_link(
+        struct drift *drift, const struct model *model, const struct happening *link)
+{
+	const struct endpoint *endpoint;
+	const struct network *network;
+	const struct namespace *ns;
+	struct mark mark;
+
+	if (!mark_read(model, link->alias, &mark) || is_retired(link))
+		return;
+	network = model_network(model, mark.network);
+	ns = model_namespace(model, mark.namespace);
+	endpoint = ns ? namespace_endpoint(ns, mark.network) : NULL;
+	if (network && !mark.namespace[0] && bridge_is_wrong(network, link))
+		drift_network(drift, network->name);
+	if (network && endpoint && pair_is_wrong(network, endpoint, link))
+		drift_namespace(drift, ns->name, link->gone ? SIDE_BOTH : SIDE_OUTER);
+}
+
+static bool is_of_network(const struct network *network, const struct happening *happening)
+{
+	for (unsigned i = 0; i < network->subnet_count; i++) {
+		const struct subnet *subnet = &network->subnets[i];
+
+		if (happening->cidr.prefix == subnet->cidr.prefix &&
+		        ip_equal(&happening->cidr.ip, happening->kind == EVENT_ADDRESS
+		                                              ? &subnet->gateway
+		                                              : &subnet->cidr.ip))
+			return true;
+	}
+	return false;
+}
+
+/* An address or a route went: perhaps a bridge's. */
+static void suspect_subnet(
+        struct drift *drift, const struct model *model, const struct happening *happening)
+{
+	const struct network *network;
+	char key[KEY_SIZE] = "";
+
+	while (happening->gone && (network = model_next(model, TABLE_NETWORKS, key)))
+		if (is_of_network(network, happening))
+			drift_network(drift, network->name);
+}
+
+static void suspect_forwarding(
+        struct drift *drift, const struct model *model, const struct happening *happening)
+{
+	char ifname[IFNAMSIZ];
+	const char *network;
+
+	if (!happening->gone || !happening->index ||
+	        !if_indextoname((unsigned)happening->index, ifname))
+		return;
+	network = model_owner(model, TABLE_BRIDGES, ifname);
+	if (network)
+		drift_network(drift, network);
+	else if (model_object(model, TABLE_INTERFACES, ifname))
+		drift_interfaces(drift);
+}
+
+void suspect_host(struct drift *drift, const struct model *model, const struct happening *happening)
+{
+	switch (happening->kind) {
+	case EVENT_LINK:
+		suspect_link(drift, model, happening);
+		break;
+	case EVENT_ADDRESS:
+	case EVENT_ROUTE:
+		suspect_subnet(drift, model, happening);
+		break;
+	case EVENT_FORWARDING:
+		suspect_forwarding(drift, model, happening);
+		break;
+	case EVENT_RULES:
+		drift_rules(drift, happening->pid, happening->program);
+		break;
+	}
+}
+
+/* --- inside a namespace --- */
+
+/* Of an interface that has no endpoint's name it is not known whether it is a renamed one of
+ * netd's: only those whose other end is elsewhere can be. */
+static bool end_is_wrong(
+        const struct model *model, const struct namespace *ns, const struct happening *link)
+{
+	if (link->loopback)
+		return ns->origin == ORIGIN_CREATED && !link->up;
+	for (unsigned i = 0; i < ns->endpoint_count; i++) {
+		const struct endpoint *endpoint = &ns->endpoints[i];
+		const struct network *network = model_network(model, endpoint->network);
+
+		if (strcmp(link->name, endpoint->ifname) == 0)
+			return link->gone || !link->up || link->mtu != network->mtu ||
+			       memcmp(link->mac, endpoint->mac, MAC_SIZE) != 0;
+	}
+	return !link->gone && link->peer_nsid >= 0;
+}
+
+static bool has_address(const struct namespace *ns, const struct cidr *cidr)
+{
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		for (unsigned j = 0; j < ns->endpoints[i].address_count; j++)
+			if (ip_equal(&ns->endpoints[i].addresses[j].ip, &cidr->ip) &&
+			        ns->endpoints[i].addresses[j].prefix == cidr->prefix)
+				return true;
+	return false;
+}
+
+/* A default route that is none of netd's is one too many; a subnet's that went is one too few. */
+static bool route_is_wrong(
+        const struct model *model, const struct namespace *ns, const struct happening *route)
+{
+	const struct endpoint *way_out = namespace_default_endpoint(model, ns);
+
+	if (route->cidr.prefix == 0 && !route->gone)
+		return way_out &&
+		       !ip_equal(&route->gateway,
+		               &model_network(model, way_out->network)->subnets[0].gateway);
+	if (route->cidr.prefix == 0)
+		return way_out != NULL;
+	for (unsigned i = 0; route->gone && i < ns->endpoint_count; i++)
+		if (is_of_network(model_network(model, ns->endpoints[i].network), route))
+			return true;
+	return false;
+}
+
+void suspect_inside(struct drift *drift, const struct model *model, const char *name,
+        const struct happening *happening)
+{
+	const struct namespace *ns = model_namespace(model, name);
+	bool wrong = false;
+
+	if (!ns || ns->endpoint_count == 0)
+		return;
+	switch (happening->kind) {
+	case EVENT_LINK:
+		wrong = end_is_wrong(model, ns, happening);
+		break;
+	case EVENT_ADDRESS:
+		wrong = happening->gone && has_address(ns, &happening->cidr);
+		break;
+	case EVENT_ROUTE:
+		wrong = route_is_wrong(model, ns, happening);
+		break;
+	case EVENT_FORWARDING:
+	case EVENT_RULES:
+		break;
+	}
+	if (wrong)
+		drift_namespace(drift, name, SIDE_INSIDE);
+}

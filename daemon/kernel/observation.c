@@ -1,0 +1,117 @@
+/*
+ * What kinds of resources share while the kernel is observed: the host's interfaces, and what is
+ * inside each namespace.
+ *
+ * The invariant: each namespace is entered once, and all that any kind wants to know of it is asked
+ * then. So within one observation every kind speaks of the same interfaces, where one that comes or
+ * goes between two questions would be there for some and not for others; and entering, which takes
+ * longer than the questions, is paid for once.
+ */
+#include "daemon/kernel/observation.h"
+
+#include "daemon/kernel/inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DISABLE_IPV6 "net/ipv6/conf/default/disable_ipv6"
+
+#define KINDS_OF_LINKS                                                                             \
+	(KERNEL_LOOK(RESOURCE_LINK) | KERNEL_LOOK(RESOURCE_END) | KERNEL_LOOK(RESOURCE_PORT) |     \
+	        KERNEL_LOOK(RESOURCE_SYSCTL) | KERNEL_LOOK(RESOURCE_ADDRESS) |                     \
+	        KERNEL_LOOK(RESOURCE_ROUTE))
+
+int observation_init(struct observation *observation, struct kernel *kernel,
+        const struct kernel_look *look, struct error *err)
+{
+	*observation = (struct observation){.kernel = kernel, .look = look};
+	if (look->namespace_count == 0)
+		return 0;
+	observation->insides = calloc(look->namespace_count, sizeof(*observation->insides));
+	observation->nsids = calloc(look->namespace_count, sizeof(*observation->nsids));
+	return observation->insides && observation->nsids ? 0 : error_memory(err);
+}
+
+void observation_done(struct observation *observation)
+{
+	for (size_t i = 0; observation->insides && i < observation->look->namespace_count; i++) {
+		links_done(&observation->insides[i].links);
+		addresses_done(&observation->insides[i].addresses);
+		routes_done(&observation->insides[i].routes);
+	}
+	free(observation->insides);
+	free(observation->nsids);
+	survey_done(&observation->survey);
+}
+
+static bool wants(const struct observation *observation, unsigned kinds)
+{
+	return observation->look->kinds & kinds;
+}
+
+static int read_default(struct inside *inside, struct error *err)
+{
+	int r = sysctl_read("", DISABLE_IPV6, inside->disable_ipv6, err);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+/* In the namespace, with the pipeline's socket there. */
+static int read_links(
+        struct observation *observation, const char *ns, unsigned number, struct error *err)
+{
+	struct rtnl *rtnl = observation->kernel->rtnl;
+	struct inside *inside = &observation->insides[number];
+	bool leads = survey_leads_to(&observation->survey, observation->nsids[number]);
+	int r = links_read(rtnl, ns, &inside->links, err);
+
+	if (r == 0 && leads && wants(observation, KERNEL_LOOK(RESOURCE_ADDRESS)))
+		r = addresses_read(rtnl, ns, &inside->addresses, err);
+	if (r == 0 && leads && wants(observation, KERNEL_LOOK(RESOURCE_ROUTE)))
+		r = routes_list(rtnl, ns, &inside->routes, err);
+	return r;
+}
+
+/* In the namespace with this number. */
+static int visit(unsigned number, int fd, void *arg, struct error *err)
+{
+	struct observation *observation = arg;
+	const char *ns = observation->look->namespaces[number];
+	struct inside *inside = &observation->insides[number];
+	int r = netns_cookie("", &inside->cookie, err);
+
+	if (r == 0 && wants(observation, KERNEL_LOOK(RESOURCE_SYSCTL)))
+		r = read_default(inside, err);
+	if (r < 0 || !wants(observation, KINDS_OF_LINKS))
+		return r;
+	r = survey_nsid(observation->kernel->rtnl, fd, &observation->nsids[number], err);
+	if (r == 0)
+		r = rtnl_enter(observation->kernel->rtnl, ns, fd, err);
+	if (r == 0)
+		r = read_links(observation, ns, number, err);
+	/* It went while it was looked at. */
+	return r == -ENOENT || r == -EINVAL ? 0 : r;
+}
+
+int observation_read(struct observation *observation, struct error *err)
+{
+	const struct kernel_look *look = observation->look;
+	int r = 0;
+
+	if (observation->read)
+		return 0;
+	for (size_t i = 0; i < look->namespace_count; i++)
+		observation->nsids[i] = -1;
+	/* The host's links first: listing a veth is what makes the kernel number the other end's
+	 * namespace. */
+	if (wants(observation, KINDS_OF_LINKS))
+		r = survey_read(observation->kernel, look->scope, &observation->survey, err);
+	if (r == 0)
+		r = netns_tour(look->namespaces, look->namespace_count, visit, observation, err);
+	if (r == 0)
+		r = survey_place(&observation->survey, look->namespaces, observation->nsids,
+		        look->namespace_count, err);
+	observation->read = r == 0;
+	return r;
+}
