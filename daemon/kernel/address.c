@@ -50,8 +50,8 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	length = snprintf(what, sizeof(what), step->new ? "add " : "delete ");
 	resource_describe(address, what + length, sizeof(what) - (size_t)length);
 	index = rtnl_ifindex(kernel->rtnl, address->ns, address->address.ifname);
-	if (index == 0 && step->new)
-		return error_set(err, ERROR_KERNEL, ENODEV, "%s", what);
+	if (index < 0 || (index == 0 && step->new))
+		return error_set(err, ERROR_KERNEL, index ? -index : ENODEV, "%s", what);
 	if (index == 0) {
 		step->done = true; /* it went with its interface */
 		return 0;

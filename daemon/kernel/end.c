@@ -108,9 +108,9 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 		step->done = true; /* its tenant was faster */
 		return 0;
 	}
-	if (index == 0)
-		return error_set(
-		        err, ERROR_KERNEL, ENODEV, "set up interface %s in %s", name, new->ns);
+	if (index <= 0)
+		return error_set(err, ERROR_KERNEL, index ? -index : ENODEV,
+		        "set up interface %s in %s", name, new->ns);
 	/* Going down first, a rename needs no detour. */
 	if (difference.name && difference.up && !new->end.up) {
 		static const struct difference up = {.up = true};

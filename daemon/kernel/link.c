@@ -63,12 +63,13 @@ static int find_master(
 {
 	const char *master = master_of(link);
 	char what[160];
+	int index = master[0] ? rtnl_ifindex(kernel->rtnl, "", master) : 0;
 
-	*ret = master[0] ? (uint32_t)rtnl_ifindex(kernel->rtnl, "", master) : 0;
+	*ret = index > 0 ? (uint32_t)index : 0;
 	if (*ret || !master[0])
 		return 0;
 	sentence("put", link, what, sizeof(what));
-	return error_set(err, ERROR_KERNEL, ENODEV, "%s: bridge %s", what, master);
+	return error_set(err, ERROR_KERNEL, index ? -index : ENODEV, "%s: bridge %s", what, master);
 }
 
 static int put_bridge(struct nl_msg *msg)
