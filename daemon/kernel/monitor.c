@@ -384,7 +384,8 @@ int monitor_read(struct monitor *monitor, enum monitor_source source, unsigned m
 			break;
 		count++;
 		/* What the host's own socket tells needs not be told twice. */
-		if (size > 0 && (source == MONITOR_INSIDE) == (reading.nsid >= 0))
+		if (size > 0 && (source == MONITOR_INSIDE) == (reading.nsid >= 0) &&
+		        talk_is_whole(buffer, (size_t)size))
 			mnl_cb_run(buffer, (size_t)size, 0, 0, take, &reading);
 	}
 	return lost ? -ENOBUFS : (int)count;
