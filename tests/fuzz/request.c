@@ -186,6 +186,11 @@ const struct model *__wrap_engine_model(const struct engine *engine)
 	return engine->model;
 }
 
+const struct error *__wrap_engine_refused(const struct engine *engine)
+{
+	return NULL;
+}
+
 struct kernel *__wrap_engine_kernel(struct engine *engine)
 {
 	return NULL;
