@@ -225,7 +225,7 @@ static int take_rules(const struct nlmsghdr *header, void *arg)
 	        .kind = EVENT_RULES, .nsid = -1, .peer_nsid = -1, .alias = ""};
 
 	if (header->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
-	        header->nlmsg_pid == nft_port(monitor->kernel->nft))
+	        header->nlmsg_pid == nft_port_id(monitor->kernel->nft))
 		return MNL_CB_OK;
 	if ((header->nlmsg_type & 0xff) != NFT_MSG_NEWGEN) {
 		monitor->touched |= is_own_table(header);
@@ -384,7 +384,8 @@ int monitor_read(struct monitor *monitor, enum monitor_source source, unsigned m
 			break;
 		count++;
 		/* What the host's own socket tells needs not be told twice. */
-		if (size > 0 && (source == MONITOR_INSIDE) == (reading.nsid >= 0))
+		if (size > 0 && (source == MONITOR_INSIDE) == (reading.nsid >= 0) &&
+		        talk_is_whole(buffer, (size_t)size))
 			mnl_cb_run(buffer, (size_t)size, 0, 0, take, &reading);
 	}
 	return lost ? -ENOBUFS : (int)count;

@@ -15,10 +15,6 @@ struct nft;
 int nft_open(struct nft **ret, bool own, struct error *err);
 struct nft *nft_close(struct nft *nft);
 
-/* The port of the socket that changes are made through: events that bear it are netd's own doing.
- */
-uint32_t nft_port(const struct nft *nft);
-
 /* NFPROTO_* and the bare name of a table that is named like "inet netd". */
 uint16_t nft_family(const char *table);
 const char *nft_table_name(const char *table);

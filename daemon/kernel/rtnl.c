@@ -13,6 +13,7 @@
 #include "daemon/kernel/rtnl_private.h"
 
 #include "daemon/kernel/inside.h"
+#include "daemon/kernel/talk.h"
 #include "lib/cleanup.h"
 
 #include <linux/rtnetlink.h>
@@ -225,15 +226,17 @@ static void answered(struct rtnl *rtnl, const struct nlmsghdr *header)
 	const struct nlmsgerr *answer = nlmsg_data(header);
 	struct pending *pending;
 	char extack[256];
+	int errnum;
 
 	if (number >= rtnl->count || nlmsg_datalen(header) < (int)sizeof(*answer))
 		return;
 	pending = &rtnl->pending[number];
 	if (pending->answered)
 		return;
-	if (answer->error != 0 && !is_tolerated(pending->tolerate, -answer->error)) {
+	errnum = talk_errno(answer->error);
+	if (errnum != 0 && !is_tolerated(pending->tolerate, errnum)) {
 		rtnl_extack(header, extack, sizeof(extack));
-		fail(rtnl, pending, -answer->error, extack);
+		fail(rtnl, pending, errnum, extack);
 		return;
 	}
 	pending->answered = true;

@@ -10,6 +10,7 @@
  */
 #include "daemon/kernel/rtnl_private.h"
 
+#include "daemon/kernel/talk.h"
 #include "lib/cleanup.h"
 
 #include <linux/rtnetlink.h>
@@ -138,14 +139,14 @@ static int take_answer(struct answers *answers, const struct nlmsghdr *header)
 	if (header->nlmsg_type == NLMSG_ERROR) {
 		if (nlmsg_datalen(header) < (int)sizeof(*refusal))
 			return 1;
-		answers->errnum = -refusal->error;
+		answers->errnum = talk_errno(refusal->error);
 		rtnl_extack(header, answers->extack, sizeof(answers->extack));
 		return 1;
 	}
 	if (header->nlmsg_type == NLMSG_DONE) {
 		/* A dump that fails on its way ends with its error here. */
 		if (nlmsg_datalen(header) >= (int)sizeof(int) && *(int *)nlmsg_data(header) < 0)
-			answers->errnum = -*(int *)nlmsg_data(header);
+			answers->errnum = talk_errno(*(int *)nlmsg_data(header));
 		return 1;
 	}
 	if (header->nlmsg_type >= NLMSG_MIN_TYPE) {

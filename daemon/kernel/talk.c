@@ -8,7 +8,6 @@
  */
 #include "daemon/kernel/talk.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -41,7 +40,7 @@ static int end(const struct nlmsghdr *header, void *arg)
 		memcpy(&error, mnl_nlmsg_get_payload(header), sizeof error);
 	if (error >= 0)
 		return MNL_CB_STOP;
-	errno = -error;
+	errno = talk_errno(error);
 	return MNL_CB_ERROR;
 }
 

@@ -51,7 +51,7 @@ struct model *fuzz_model(void)
 	return model;
 }
 
-void fuzz_resources(struct resources *ret, const enum resource_kind *kinds)
+struct model *fuzz_endpoint_model(void)
 {
 	struct request connect = {
 	        .kind = REQUEST_CONNECT, .network = NETWORK_DEFAULT, .namespace = "web"};
@@ -62,11 +62,18 @@ void fuzz_resources(struct resources *ret, const enum resource_kind *kinds)
 	                .port = 80,
 	                .protocol = IPPROTO_TCP}};
 	struct model *model = fuzz_model();
-	struct error err = {0};
-	size_t kept = 0;
 
 	grant(model, &connect);
 	grant(model, &publish);
+	return model;
+}
+
+void fuzz_resources(struct resources *ret, const enum resource_kind *kinds)
+{
+	struct model *model = fuzz_endpoint_model();
+	struct error err = {0};
+	size_t kept = 0;
+
 	REQUIRE(render_all(model, ret, &err) == 0, "%s", err.text);
 	model_free(model);
 	resources_sort(ret);

@@ -6,8 +6,10 @@
 
 /* A host with nothing but the default network; each call makes another. */
 struct model *fuzz_model(void);
-/* One with an endpoint `web` and a published port, too, and what that renders to, sorted: only the
- * kinds that are given, up to the first that is RESOURCE_KINDS. */
+/* One with an endpoint `web` and a published port, too. */
+struct model *fuzz_endpoint_model(void);
+/* What that renders to, sorted: only the kinds that are given, up to the first that is
+ * RESOURCE_KINDS. */
 void fuzz_resources(struct resources *ret, const enum resource_kind *kinds);
 
 /* A sentence: there is a code, and one line that a terminal does not obey. */

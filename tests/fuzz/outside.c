@@ -2,31 +2,19 @@
  * Plays the kernel from records; see outside.h.
  *
  * The invariant: every question ends. Records are used once, and after the last one the answer is
- * made whole, once; who then asks for more hears that nothing comes (EAGAIN). While no target runs,
- * and for what is not its business, each call goes to the real function.
+ * made whole, once; who then asks for more hears that nothing comes (EAGAIN).
  */
-#include "tests/fuzz/outside.h"
+#include "tests/fuzz/outside_private.h"
 
-#include "daemon/kernel/inside.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libmnl/libmnl.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <linux/netlink.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define HEAD_SIZE 4 /* of a record */
-#define SEND_MAX  4096
 
 const char *const outside_files[] = {
         "/proc/net/ip_tables_names",
@@ -36,27 +24,7 @@ const char *const outside_files[] = {
         NULL,
 };
 
-static struct {
-	bool playing;
-	FILE *recording;
-	char instance[33];
-	const uint8_t *bytes; /* the records */
-	size_t size;
-	bool *used; /* by the offset of a record */
-	struct {
-		const char *path;
-		const uint8_t *bytes;
-		size_t size;
-	} files[OUTSIDE_FILES_MAX];
-	unsigned file_count;
-
-	/* the question that was asked last */
-	uint16_t type, flags;
-	uint32_t sequence;
-	uint32_t acks[SEND_MAX]; /* sequence numbers of its messages that want one */
-	unsigned ack_count;
-	bool whole;
-} outside;
+struct outside outside;
 
 /* --- records --- */
 
@@ -69,7 +37,7 @@ static uint16_t number_at(size_t at)
 }
 
 /* The next unused record of this key. */
-static bool take_record(uint16_t key, const uint8_t **ret, size_t *size)
+bool outside_take(uint16_t key, const uint8_t **ret, size_t *size)
 {
 	for (size_t at = 0; at + HEAD_SIZE <= outside.size;) {
 		size_t length = number_at(at + 2), rest = outside.size - at - HEAD_SIZE;
@@ -87,7 +55,7 @@ static bool take_record(uint16_t key, const uint8_t **ret, size_t *size)
 	return false;
 }
 
-static void write_record(uint16_t key, const void *bytes, size_t size)
+void outside_write(uint16_t key, const void *bytes, size_t size)
 {
 	_cleanup_(freep) uint8_t *copy = malloc(size ? size : 1);
 	uint16_t head[2] = {key, (uint16_t)size};
@@ -132,6 +100,14 @@ void outside_end(void)
 	outside.recording = NULL;
 }
 
+void outside_announce(int nsid)
+{
+	outside.type = OUTSIDE_EVENT;
+	outside.sequence = 0;
+	outside.whole = false;
+	outside.nsid = nsid;
+}
+
 bool outside_record(const char *path, const char *instance, char first)
 {
 	snprintf(outside.instance, sizeof(outside.instance), "%s", instance);
@@ -161,7 +137,7 @@ static void shift(uint8_t *bytes, size_t size, uint32_t by)
 	}
 }
 
-static void remember(const uint8_t *bytes, size_t size)
+void outside_asked(const uint8_t *bytes, size_t size)
 {
 	bool first = true;
 
@@ -218,7 +194,7 @@ static size_t complete(uint8_t *bytes, size_t size)
 	return used;
 }
 
-static ssize_t play(void *bytes, size_t size, int *flags)
+ssize_t outside_play(void *bytes, size_t size, int *flags)
 {
 	const uint8_t *record;
 	size_t length;
@@ -228,12 +204,17 @@ static ssize_t play(void *bytes, size_t size, int *flags)
 		errno = EAGAIN;
 		return -1;
 	}
-	if (take_record(OUTSIDE_ERRNO | (outside.type & 0xff), &record, &length) && length > 0) {
+	if (outside_take(OUTSIDE_ERRNO | (outside.type & 0xff), &record, &length) && length > 0) {
 		errno = record[0] ? record[0] : EINTR;
 		return -1;
 	}
-	if (!take_record(outside.type, &record, &length) || length == 0)
+	if (!outside_take(outside.type, &record, &length) || length == 0) {
+		outside.whole = outside.type == OUTSIDE_EVENT;
+		errno = EAGAIN;
+		if (outside.whole)
+			return -1;
 		return (ssize_t)complete(bytes, size);
+	}
 	if (length > size)
 		*flags = MSG_TRUNC;
 	length = length < size ? length : size;
@@ -242,7 +223,7 @@ static ssize_t play(void *bytes, size_t size, int *flags)
 	return (ssize_t)length;
 }
 
-static void keep(const void *bytes, ssize_t size)
+void outside_keep(const void *bytes, ssize_t size)
 {
 	_cleanup_(freep) uint8_t *copy = malloc(size > 0 ? (size_t)size : 1);
 
@@ -250,183 +231,13 @@ static void keep(const void *bytes, ssize_t size)
 		return;
 	memcpy(copy, bytes, (size_t)size);
 	shift(copy, (size_t)size, -outside.sequence);
-	write_record(outside.type, copy, (size_t)size);
+	outside_write(outside.type, copy, (size_t)size);
 }
 
-/* --- the seam: sockets --- */
-
-ssize_t __real_sendto(int fd, const void *bytes, size_t size, int flags,
-        const struct sockaddr *address, socklen_t address_size);
-ssize_t __wrap_sendto(int fd, const void *bytes, size_t size, int flags,
-        const struct sockaddr *address, socklen_t address_size);
-ssize_t __wrap_sendto(int fd, const void *bytes, size_t size, int flags,
-        const struct sockaddr *address, socklen_t address_size)
-{
-	if (outside.playing || outside.recording)
-		remember(bytes, size);
-	return outside.playing ? (ssize_t)size
-	                       : __real_sendto(fd, bytes, size, flags, address, address_size);
-}
-
-ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
-ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
-ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
-{
-	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-	ssize_t size;
-
-	if (!outside.playing) {
-		size = __real_recvmsg(fd, message, flags);
-		keep(message->msg_iov[0].iov_base, size);
-		return size;
-	}
-	memcpy(message->msg_name, &kernel, sizeof(kernel));
-	return play(message->msg_iov[0].iov_base, message->msg_iov[0].iov_len, &message->msg_flags);
-}
-
-ssize_t __real_recvfrom(int fd, void *bytes, size_t size, int flags, struct sockaddr *address,
-        socklen_t *address_size);
-ssize_t __wrap_recvfrom(int fd, void *bytes, size_t size, int flags, struct sockaddr *address,
-        socklen_t *address_size);
-ssize_t __wrap_recvfrom(int fd, void *bytes, size_t size, int flags, struct sockaddr *address,
-        socklen_t *address_size)
-{
-	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-	ssize_t got;
-
-	if (!outside.playing) {
-		got = __real_recvfrom(fd, bytes, size, flags, address, address_size);
-		keep(bytes, got);
-		return got;
-	}
-	memcpy(address, &kernel, sizeof(kernel));
-	return play(bytes, size, &flags);
-}
-
-int __real_getsockopt(int fd, int level, int option, void *value, socklen_t *size);
-int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *size);
-int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *size)
-{
-	const uint8_t *record;
-	size_t length;
-	int r;
-
-	if (!outside.playing || level != IPPROTO_IP) {
-		r = __real_getsockopt(fd, level, option, value, size);
-		if (outside.recording && r == 0 && level == IPPROTO_IP)
-			write_record((uint16_t)(OUTSIDE_OPTION + option), value, *size);
-		return r;
-	}
-	if (!take_record((uint16_t)(OUTSIDE_OPTION + option), &record, &length)) {
-		errno = ENOPROTOOPT;
-		return -1;
-	}
-	if (length > *size)
-		length = *size;
-	memcpy(value, record, length);
-	*size = (socklen_t)length;
-	return 0;
-}
-
-int __real_setsockopt(int fd, int level, int option, const void *value, socklen_t size);
-int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t size);
-int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t size)
-{
-	return outside.playing ? 0 : __real_setsockopt(fd, level, option, value, size);
-}
-
-/* Any descriptor will do that can be closed. */
-int __real_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol)
-{
-	return outside.playing ? __real_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)
-	                       : __real_socket(domain, type, protocol);
-}
-
-struct mnl_socket *__real_mnl_socket_open2(int bus, int flags);
-struct mnl_socket *__wrap_mnl_socket_open2(int bus, int flags);
-struct mnl_socket *__wrap_mnl_socket_open2(int bus, int flags)
-{
-	return outside.playing ? mnl_socket_fdopen(__wrap_socket(AF_UNIX, SOCK_DGRAM, 0))
-	                       : __real_mnl_socket_open2(bus, flags);
-}
-
-int __real_mnl_socket_bind(struct mnl_socket *socket, unsigned groups, pid_t pid);
-int __wrap_mnl_socket_bind(struct mnl_socket *socket, unsigned groups, pid_t pid);
-int __wrap_mnl_socket_bind(struct mnl_socket *socket, unsigned groups, pid_t pid)
-{
-	return outside.playing ? 0 : __real_mnl_socket_bind(socket, groups, pid);
-}
-
-/* Every interface is there, under a small number. */
-static unsigned index_of(const char *name)
-{
-	unsigned sum = 0;
-
-	while (*name)
-		sum += (unsigned char)*name++;
-	return sum % 9 + 1;
-}
-
-unsigned __real_if_nametoindex(const char *name);
-unsigned __wrap_if_nametoindex(const char *name);
-unsigned __wrap_if_nametoindex(const char *name)
-{
-	return outside.playing ? index_of(name) : __real_if_nametoindex(name);
-}
-
-int __real_ioctl(int fd, unsigned long request, void *argument);
-int __wrap_ioctl(int fd, unsigned long request, void *argument);
-int __wrap_ioctl(int fd, unsigned long request, void *argument)
-{
-	struct ifreq *interface = argument;
-
-	if (!outside.playing || request != SIOCGIFINDEX)
-		return __real_ioctl(fd, request, argument);
-	interface->ifr_ifindex = (int)index_of(interface->ifr_name);
-	return 0;
-}
-
-/* --- the seam: namespaces --- */
-
-int __real_netns_socket(
-        const char *ns, int domain, int type, int protocol, int *ret, struct error *err);
-int __wrap_netns_socket(
-        const char *ns, int domain, int type, int protocol, int *ret, struct error *err);
-int __wrap_netns_socket(
-        const char *ns, int domain, int type, int protocol, int *ret, struct error *err)
-{
-	if (!outside.playing)
-		return __real_netns_socket(ns, domain, type, protocol, ret, err);
-	*ret = __wrap_socket(domain, type, protocol);
-	return *ret < 0 ? error_set(err, ERROR_KERNEL, errno, "open a socket") : 0;
-}
-
-int __real_netns_open(const char *ns, int *ret, struct error *err);
-int __wrap_netns_open(const char *ns, int *ret, struct error *err);
-int __wrap_netns_open(const char *ns, int *ret, struct error *err)
-{
-	if (!outside.playing)
-		return __real_netns_open(ns, ret, err);
-	*ret = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return *ret < 0 ? error_set(err, ERROR_KERNEL, errno, "open a namespace") : 0;
-}
-
-int __real_netns_inside(
-        const char *ns, int (*work)(void *arg, struct error *err), void *arg, struct error *err);
-int __wrap_netns_inside(
-        const char *ns, int (*work)(void *arg, struct error *err), void *arg, struct error *err);
-int __wrap_netns_inside(
-        const char *ns, int (*work)(void *arg, struct error *err), void *arg, struct error *err)
-{
-	return outside.playing ? work(arg, err) : __real_netns_inside(ns, work, arg, err);
-}
-
-/* --- the seam: files --- */
+/* --- files --- */
 
 /* True: the file is one of those that bytes stand for; *ret is NULL where it is not there. */
-static bool find_file(const char *path, const uint8_t **ret, size_t *size)
+bool outside_find_file(const char *path, const uint8_t **ret, size_t *size)
 {
 	*ret = NULL;
 	for (unsigned i = 0; i < outside.file_count; i++) {
@@ -438,68 +249,9 @@ static bool find_file(const char *path, const uint8_t **ret, size_t *size)
 	}
 	for (unsigned i = 0; outside_files[i]; i++) {
 		if (strcmp(outside_files[i], path) == 0) {
-			take_record((uint16_t)(OUTSIDE_FILE + i), ret, size);
+			outside_take((uint16_t)(OUTSIDE_FILE + i), ret, size);
 			return true;
 		}
 	}
 	return false;
-}
-
-FILE *__real_fopen64(const char *path, const char *mode);
-
-static void record_file(const char *path)
-{
-	char bytes[16384];
-
-	for (unsigned i = 0; outside_files[i]; i++) {
-		_cleanup_(fclosep) FILE *file =
-		        strcmp(outside_files[i], path) == 0 ? __real_fopen64(path, "re") : NULL;
-
-		if (file)
-			write_record((uint16_t)(OUTSIDE_FILE + i), bytes,
-			        fread(bytes, 1, sizeof(bytes), file));
-	}
-}
-
-FILE *__wrap_fopen64(const char *path, const char *mode);
-FILE *__wrap_fopen64(const char *path, const char *mode)
-{
-	const uint8_t *bytes;
-	size_t size = 0;
-
-	if (outside.recording)
-		record_file(path);
-	if (!outside.playing || !find_file(path, &bytes, &size))
-		return __real_fopen64(path, mode);
-	if (!bytes) {
-		errno = ENOENT;
-		return NULL;
-	}
-	return size ? fmemopen((void *)bytes, size, "r") : __real_fopen64("/dev/null", mode);
-}
-
-int __real_open64(const char *path, int flags, ...);
-int __wrap_open64(const char *path, int flags, ...);
-int __wrap_open64(const char *path, int flags, ...)
-{
-	const uint8_t *bytes;
-	size_t size = 0;
-	va_list arguments;
-	int fd, mode = 0;
-
-	va_start(arguments, flags);
-	if (flags & O_CREAT)
-		mode = va_arg(arguments, int);
-	va_end(arguments);
-
-	if (!outside.playing || !find_file(path, &bytes, &size))
-		return __real_open64(path, flags, mode);
-	if (!bytes) {
-		errno = ENOENT;
-		return -1;
-	}
-	fd = memfd_create("outside", MFD_CLOEXEC);
-	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET) < 0)
-		abort();
-	return fd;
 }

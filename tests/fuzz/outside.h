@@ -21,6 +21,7 @@ enum outside_key {
 	OUTSIDE_ERRNO =
 	        0xff00, /* plus the low byte of a type: that question fails with this errno */
 	OUTSIDE_OPTION = 0xfe00, /* plus an option's number: what getsockopt(IPPROTO_IP) gives */
+	OUTSIDE_EVENT = 0xfc00,  /* a datagram that nobody asked for */
 	OUTSIDE_FILE = 0xfd00,   /* plus the number of a file in outside_files[] */
 };
 
@@ -33,6 +34,8 @@ void outside_begin(const uint8_t *answers, size_t size);
 void outside_put_file(const char *path, const uint8_t *bytes, size_t size);
 #define OUTSIDE_FILES_MAX 8
 void outside_end(void);
+/* From now on there are announcements only, from the namespace of this number; -1: the host. */
+void outside_announce(int nsid);
 
 /*
  * For seeds: the real outside is asked, and what it says is written to this file as records, behind

@@ -16,7 +16,6 @@
 #include "daemon/kernel/look/firewall_memory.h"
 #include "lib/cleanup.h"
 
-#include <libnftnl/chain.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
@@ -36,14 +35,8 @@ static void chains_done(struct chains *chains)
 	free(chains->items);
 }
 
-static int add_chain(struct chains *chains, struct nftnl_chain *chain)
+static int add_chain(struct chains *chains, const struct firewall_chain *chain)
 {
-	const char *table = nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE);
-	const char *name = nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME);
-	struct firewall_chain *seen;
-
-	if (!table || !name)
-		return 0;
 	if (chains->count == chains->capacity) {
 		size_t capacity = chains->capacity ? 2 * chains->capacity : 32;
 		void *items = reallocarray(chains->items, capacity, sizeof(*chains->items));
@@ -53,30 +46,49 @@ static int add_chain(struct chains *chains, struct nftnl_chain *chain)
 		chains->items = items;
 		chains->capacity = capacity;
 	}
-	seen = &chains->items[chains->count++];
-	*seen = (struct firewall_chain){
-	        .family = (uint16_t)nftnl_chain_get_u32(chain, NFTNL_CHAIN_FAMILY),
-	        .forward = nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM) &&
-	                   nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM) == NF_INET_FORWARD,
-	        .policy_drop = nftnl_chain_is_set(chain, NFTNL_CHAIN_POLICY) &&
-	                       nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_DROP,
-	};
-	snprintf(seen->table, sizeof(seen->table), "%s", table);
-	snprintf(seen->name, sizeof(seen->name), "%s", name);
+	chains->items[chains->count++] = *chain;
 	return 0;
+}
+
+static void copy_text(const struct nlattr *attr, char *ret, size_t size)
+{
+	if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+		snprintf(ret, size, "%s", mnl_attr_get_str(attr));
 }
 
 static int read_chain(const struct nlmsghdr *header, void *arg)
 {
-	struct nftnl_chain *chain = nftnl_chain_alloc();
-	int r = chain ? 0 : -ENOMEM;
+	const struct nfgenmsg *family = mnl_nlmsg_get_payload(header);
+	struct firewall_chain chain = {0};
+	const struct nlattr *attr;
+	uint32_t hook;
 
-	if (r == 0 && nftnl_chain_nlmsg_parse(header, chain) == 0)
-		r = add_chain(arg, chain);
-	if (chain)
-		nftnl_chain_free(chain);
-	errno = -r;
-	return r < 0 ? MNL_CB_ERROR : MNL_CB_OK;
+	if (mnl_nlmsg_get_payload_len(header) < sizeof(*family))
+		return MNL_CB_OK;
+	chain.family = family->nfgen_family;
+	mnl_attr_for_each(attr, header, sizeof(*family))
+	{
+		switch (mnl_attr_get_type(attr)) {
+		case NFTA_CHAIN_TABLE:
+			copy_text(attr, chain.table, sizeof(chain.table));
+			break;
+		case NFTA_CHAIN_NAME:
+			copy_text(attr, chain.name, sizeof(chain.name));
+			break;
+		case NFTA_CHAIN_HOOK:
+			chain.forward = firewall_number(attr, NFTA_HOOK_HOOKNUM, &hook) &&
+			                hook == NF_INET_FORWARD;
+			break;
+		case NFTA_CHAIN_POLICY:
+			chain.policy_drop = mnl_attr_validate(attr, MNL_TYPE_U32) == 0 &&
+			                    ntohl(mnl_attr_get_u32(attr)) == NF_DROP;
+			break;
+		}
+	}
+	if (!chain.table[0] || !chain.name[0] || add_chain(arg, &chain) == 0)
+		return MNL_CB_OK;
+	errno = ENOMEM;
+	return MNL_CB_ERROR;
 }
 
 static int read_chains(struct nft *nft, struct chains *ret, struct error *err)
@@ -92,10 +104,16 @@ static int read_chains(struct nft *nft, struct chains *ret, struct error *err)
 
 /* --- rules of one table --- */
 
+struct rule {
+	struct nlmsghdr *message; /* owned: as it came */
+	const char *chain;        /* in it */
+	size_t position;          /* among all rules */
+};
+
 struct rules {
 	struct nft *nft;
 	const struct firewall_chain *base;
-	struct nftnl_rule **items;
+	struct rule *items;
 	size_t count, capacity;
 	size_t steps; /* taken; a ruleset that branches without end is left */
 };
@@ -103,7 +121,7 @@ struct rules {
 static void rules_clear(struct rules *rules)
 {
 	for (size_t i = 0; i < rules->count; i++)
-		nftnl_rule_free(rules->items[i]);
+		free(rules->items[i].message);
 	rules->count = 0;
 }
 
@@ -113,8 +131,11 @@ static void rules_done(struct rules *rules)
 	free(rules->items);
 }
 
-static int add_rule(struct rules *rules, struct nftnl_rule *rule)
+/* Takes a copy of the message. */
+static int add_rule(struct rules *rules, const struct nlmsghdr *header)
 {
+	struct nlmsghdr *copy;
+
 	if (rules->count == rules->capacity) {
 		size_t capacity = rules->capacity ? 2 * rules->capacity : 64;
 		void *items = reallocarray(rules->items, capacity, sizeof(*rules->items));
@@ -124,7 +145,13 @@ static int add_rule(struct rules *rules, struct nftnl_rule *rule)
 		rules->items = items;
 		rules->capacity = capacity;
 	}
-	rules->items[rules->count++] = rule;
+	copy = malloc(header->nlmsg_len);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, header, header->nlmsg_len);
+	rules->items[rules->count] =
+	        (struct rule){.message = copy, .chain = "", .position = rules->count};
+	rules->count++;
 	return 0;
 }
 
@@ -136,56 +163,32 @@ static int fill_table(struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
-/* libnftnl compares the names of expressions without asking whether they have one. */
-static bool expressions_have_names(const struct nlmsghdr *header)
-{
-	const struct nlattr *attr, *expression, *part;
-
-	mnl_attr_for_each(attr, header, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(attr) != NFTA_RULE_EXPRESSIONS)
-			continue;
-		mnl_attr_for_each_nested(expression, attr)
-		{
-			bool named = false;
-
-			mnl_attr_for_each_nested(part, expression) named |=
-			        mnl_attr_get_type(part) == NFTA_EXPR_NAME &&
-			        mnl_attr_validate(part, MNL_TYPE_NUL_STRING) == 0;
-			if (!named)
-				return false;
-		}
-	}
-	return true;
-}
-
 static int read_rule(const struct nlmsghdr *header, void *arg)
 {
-	struct nftnl_rule *rule = nftnl_rule_alloc();
-	bool good = rule && expressions_have_names(header) &&
-	            nftnl_rule_nlmsg_parse(header, rule) == 0 &&
-	            nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
+	struct rules *rules = arg;
+	const struct nlattr *attr;
+	struct rule *rule;
 
-	if (good && add_rule(arg, rule) == 0)
-		return MNL_CB_OK;
-	errno = rule && !good ? EBADMSG : ENOMEM;
-	if (rule)
-		nftnl_rule_free(rule);
-	return MNL_CB_ERROR;
+	if (add_rule(rules, header) < 0) {
+		errno = ENOMEM;
+		return MNL_CB_ERROR;
+	}
+	rule = &rules->items[rules->count - 1];
+	mnl_attr_for_each(attr, rule->message, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NFTA_RULE_CHAIN &&
+		        mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+			rule->chain = mnl_attr_get_str(attr);
+	}
+	return MNL_CB_OK;
 }
 
 static int compare_rules(const void *a, const void *b)
 {
-	struct nftnl_rule *const *x = a, *const *y = b;
-	int order = strcmp(
-	        nftnl_rule_get_str(*x, NFTNL_RULE_CHAIN), nftnl_rule_get_str(*y, NFTNL_RULE_CHAIN));
+	const struct rule *x = a, *y = b;
+	int order = strcmp(x->chain, y->chain);
 
-	/* Stable within a chain: the position was put there for this. */
-	return order ? order
-	             : (nftnl_rule_get_u32(*x, NFTNL_RULE_ID) >
-	                       nftnl_rule_get_u32(*y, NFTNL_RULE_ID)) -
-	                       (nftnl_rule_get_u32(*x, NFTNL_RULE_ID) <
-	                               nftnl_rule_get_u32(*y, NFTNL_RULE_ID));
+	return order ? order : (x->position > y->position) - (x->position < y->position);
 }
 
 static int read_rules(struct rules *rules, struct error *err)
@@ -197,12 +200,9 @@ static int read_rules(struct rules *rules, struct error *err)
 		r = nft_dump(rules->nft, NFT_MSG_GETRULE, rules->base->family, fill_table,
 		        read_rule, rules, err);
 	}
-	if (r < 0 || rules->count == 0)
-		return r;
-	for (size_t i = 0; i < rules->count; i++)
-		nftnl_rule_set_u32(rules->items[i], NFTNL_RULE_ID, (uint32_t)i);
-	qsort(rules->items, rules->count, sizeof(*rules->items), compare_rules);
-	return 0;
+	if (r == 0 && rules->count > 0)
+		qsort(rules->items, rules->count, sizeof(*rules->items), compare_rules);
+	return r;
 }
 
 /* The first rule of a chain; count if it has none. */
@@ -213,7 +213,7 @@ static size_t find_chain(const struct rules *rules, const char *chain)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (strcmp(nftnl_rule_get_str(rules->items[middle], NFTNL_RULE_CHAIN), chain) < 0)
+		if (strcmp(rules->items[middle].chain, chain) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -233,11 +233,10 @@ static int walk(struct rules *rules, const char *chain, const struct firewall_pa
 		struct firewall_action action = {FIREWALL_NONE, ""};
 		int r;
 
-		if (strcmp(nftnl_rule_get_str(rules->items[i], NFTNL_RULE_CHAIN), chain) != 0 ||
-		        rules->steps++ > STEPS_MAX)
+		if (strcmp(rules->items[i].chain, chain) != 0 || rules->steps++ > STEPS_MAX)
 			return 0;
 		r = firewall_rule(rules->nft, rules->base->table, rules->base->family,
-		        rules->items[i], packet, &match, &action, err);
+		        rules->items[i].message, packet, &match, &action, err);
 		if (r < 0)
 			return r;
 		if (action.verdict == FIREWALL_NONE || !firewall_applies(&match, action.verdict))

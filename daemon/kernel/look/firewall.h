@@ -11,7 +11,7 @@
 
 #include "daemon/kernel/nft.h"
 
-#include <libnftnl/rule.h>
+#include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <net/if.h>
 
@@ -44,8 +44,18 @@ struct firewall_action {
 	char chain[NFT_CHAIN_MAXNAMELEN]; /* of a jump */
 };
 
-/* NF_* or NFT_* */
-enum firewall_verdict firewall_verdict_of(int code);
+/* --- attributes: of other people's rules nothing is expected. (libnftnl would end the process
+ * where the kernel sends an attribute of another size than it knows.) NULL for `nest` is an empty
+ * one. --- */
+
+/* The attribute of this type within another; NULL: none. */
+const struct nlattr *firewall_attribute(const struct nlattr *nest, uint16_t type);
+/* Its number or its text; false and NULL where there is none. */
+bool firewall_number(const struct nlattr *nest, uint16_t type, uint32_t *ret);
+const char *firewall_text(const struct nlattr *nest, uint16_t type);
+/* The bytes, or the verdict, of a nest with NFTA_DATA_*. */
+const uint8_t *firewall_value(const struct nlattr *nest, size_t *size);
+struct firewall_action firewall_verdict_in(const struct nlattr *nest);
 
 /* --- registers, of which each word of four bytes is known or not --- */
 
@@ -86,8 +96,8 @@ int firewall_search(
 
 /* --- rules --- */
 
-/* What one nf_tables rule does to the packet. It may have to read sets. */
-int firewall_rule(struct nft *nft, const char *table, uint16_t family, struct nftnl_rule *rule,
+/* What one nf_tables rule, as the kernel sends it, does to the packet. It may have to read sets. */
+int firewall_rule(struct nft *nft, const char *table, uint16_t family, const struct nlmsghdr *rule,
         const struct firewall_packet *packet, struct firewall_match *match,
         struct firewall_action *ret, struct error *err);
 

@@ -8,11 +8,11 @@
 
 #include "daemon/kernel/look/firewall.h"
 
-#include <libnftnl/expr.h>
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
@@ -65,15 +65,17 @@ static void load_interface(struct run *run, uint32_t reg, bool out, bool index)
 		load(run, reg, number ? WORD_BRIDGE : WORD_UNKNOWN, &number, sizeof(number));
 }
 
-static void run_meta(struct run *run, struct nftnl_expr *expr)
+static void run_meta(struct run *run, const struct nlattr *expr)
 {
-	uint32_t reg = nftnl_expr_get_u32(expr, NFTNL_EXPR_META_DREG);
 	uint8_t family = run->packet->family;
 	uint16_t protocol = htons(family == NFPROTO_IPV4 ? ETH_P_IP : ETH_P_IPV6);
+	uint32_t reg, key;
 
-	if (!nftnl_expr_is_set(expr, NFTNL_EXPR_META_DREG)) /* it sets something */
+	if (!firewall_number(expr, NFTA_META_DREG, &reg)) /* it sets something */
 		return;
-	switch (nftnl_expr_get_u32(expr, NFTNL_EXPR_META_KEY)) {
+	if (!firewall_number(expr, NFTA_META_KEY, &key))
+		return forget(run);
+	switch (key) {
 	case NFT_META_IIFNAME:
 		return load_interface(run, reg, false, false);
 	case NFT_META_OIFNAME:
@@ -92,14 +94,16 @@ static void run_meta(struct run *run, struct nftnl_expr *expr)
 }
 
 /* A new flow; what enters comes by a published port, so it is translated. */
-static void run_ct(struct run *run, struct nftnl_expr *expr)
+static void run_ct(struct run *run, const struct nlattr *expr)
 {
-	uint32_t reg = nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_DREG);
 	uint32_t state = NF_CT_STATE_BIT(IP_CT_NEW), status = run->packet->enters ? IPS_DST_NAT : 0;
+	uint32_t reg, key;
 
-	if (!nftnl_expr_is_set(expr, NFTNL_EXPR_CT_DREG))
+	if (!firewall_number(expr, NFTA_CT_DREG, &reg))
 		return;
-	switch (nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_KEY)) {
+	if (!firewall_number(expr, NFTA_CT_KEY, &key))
+		return forget(run);
+	switch (key) {
 	case NFT_CT_STATE:
 		return load(run, reg, WORD_KNOWN, &state, sizeof(state));
 	case NFT_CT_STATUS:
@@ -109,21 +113,25 @@ static void run_ct(struct run *run, struct nftnl_expr *expr)
 	}
 }
 
-static void run_bitwise(struct run *run, struct nftnl_expr *expr)
+static void run_bitwise(struct run *run, const struct nlattr *expr)
 {
-	uint32_t from = nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_SREG);
-	uint32_t to = nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_DREG), mask_size, xor_size;
-	const uint8_t *mask = nftnl_expr_get(expr, NFTNL_EXPR_BITWISE_MASK, &mask_size);
-	const uint8_t * xor = nftnl_expr_get(expr, NFTNL_EXPR_BITWISE_XOR, &xor_size);
+	size_t mask_size, xor_size;
+	const uint8_t *mask =
+	        firewall_value(firewall_attribute(expr, NFTA_BITWISE_MASK), &mask_size);
+	const uint8_t * xor = firewall_value(firewall_attribute(expr, NFTA_BITWISE_XOR), &xor_size);
 	uint8_t bytes[16];
 	enum firewall_word state;
+	uint32_t from, to;
 
+	if (!firewall_number(expr, NFTA_BITWISE_SREG, &from) ||
+	        !firewall_number(expr, NFTA_BITWISE_DREG, &to))
+		return forget(run);
 	if (!mask || !xor || mask_size != xor_size || mask_size > sizeof(bytes))
 		return load(run, to, WORD_UNKNOWN, NULL, 16);
 	state = firewall_known(&run->registers, firewall_word_of(from), mask_size);
 	if (state == WORD_UNKNOWN || state == WORD_OTHER)
 		return load(run, to, state, NULL, mask_size);
-	for (uint32_t i = 0; i < mask_size; i++)
+	for (size_t i = 0; i < mask_size; i++)
 		bytes[i] = (run->registers.bytes[4 * firewall_word_of(from) + (int)i] & mask[i]) ^
 		           xor[i];
 	load(run, to, state, bytes, mask_size);
@@ -143,18 +151,21 @@ static void judge(struct run *run, enum firewall_word state, bool holds)
 		run->match->named = true;
 }
 
-static void run_cmp(struct run *run, struct nftnl_expr *expr)
+static void run_cmp(struct run *run, const struct nlattr *expr)
 {
-	uint32_t reg = nftnl_expr_get_u32(expr, NFTNL_EXPR_CMP_SREG), size;
-	const void *data = nftnl_expr_get(expr, NFTNL_EXPR_CMP_DATA, &size);
-	enum firewall_word state =
-	        data ? firewall_known(&run->registers, firewall_word_of(reg), size) : WORD_UNKNOWN;
+	size_t size;
+	const uint8_t *data = firewall_value(firewall_attribute(expr, NFTA_CMP_DATA), &size);
+	enum firewall_word state = WORD_UNKNOWN;
+	uint32_t reg, operation = UINT32_MAX;
 	bool equal;
 
+	if (data && firewall_number(expr, NFTA_CMP_SREG, &reg))
+		state = firewall_known(&run->registers, firewall_word_of(reg), size);
 	if (state == WORD_UNKNOWN || state == WORD_OTHER)
 		return judge(run, state, true);
 	equal = memcmp(run->registers.bytes + 4 * firewall_word_of(reg), data, size) == 0;
-	switch (nftnl_expr_get_u32(expr, NFTNL_EXPR_CMP_OP)) {
+	firewall_number(expr, NFTA_CMP_OP, &operation);
+	switch (operation) {
 	case NFT_CMP_EQ:
 		return judge(run, state, equal);
 	case NFT_CMP_NEQ: /* "not eth0" does not name the bridge */
@@ -165,21 +176,24 @@ static void run_cmp(struct run *run, struct nftnl_expr *expr)
 }
 
 /* Whether the key is in the set; of a map of verdicts also which one it has. */
-static void run_lookup(struct run *run, struct nftnl_expr *expr)
+static void run_lookup(struct run *run, const struct nlattr *expr)
 {
-	bool inverted = nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV;
-	bool map = nftnl_expr_is_set(expr, NFTNL_EXPR_LOOKUP_DREG);
+	uint32_t from, to, flags = 0;
+	bool map = firewall_number(expr, NFTA_LOOKUP_DREG, &to), inverted;
 	struct firewall_search search = {
 	        .registers = &run->registers,
-	        .word = firewall_word_of(nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_SREG)),
 	        .table = run->table,
-	        .set = nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET),
+	        .set = firewall_text(expr, NFTA_LOOKUP_SET),
 	};
 
-	if (map && nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_DREG) != NFT_REG_VERDICT) {
+	firewall_number(expr, NFTA_LOOKUP_FLAGS, &flags);
+	inverted = flags & NFT_LOOKUP_F_INV;
+	if (!search.set || !firewall_number(expr, NFTA_LOOKUP_SREG, &from) ||
+	        (map && to != NFT_REG_VERDICT)) {
 		run->match->unknown = true;
 		return forget(run);
 	}
+	search.word = firewall_word_of(from);
 	run->result = firewall_search(run->nft, run->family, &search, run->err);
 	if (search.unknown || (search.found && search.other && inverted))
 		run->match->unknown = true;
@@ -194,59 +208,57 @@ static void run_lookup(struct run *run, struct nftnl_expr *expr)
 
 /* --- the rest --- */
 
-static void run_immediate(struct run *run, struct nftnl_expr *expr)
+static void run_immediate(struct run *run, const struct nlattr *expr)
 {
-	const char *chain = nftnl_expr_get_str(expr, NFTNL_EXPR_IMM_CHAIN);
+	uint32_t to;
 
-	if (nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_DREG) != NFT_REG_VERDICT)
+	if (!firewall_number(expr, NFTA_IMMEDIATE_DREG, &to) || to != NFT_REG_VERDICT)
 		return forget(run);
-	run->action->verdict =
-	        firewall_verdict_of((int)nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_VERDICT));
-	snprintf(run->action->chain, sizeof(run->action->chain), "%s", chain ? chain : "");
+	*run->action = firewall_verdict_in(firewall_attribute(expr, NFTA_IMMEDIATE_DATA));
 }
 
 /* iptables' own matches and targets. */
-static void run_xt_match(struct run *run, struct nftnl_expr *expr)
+static void run_xt_match(struct run *run, const struct nlattr *expr)
 {
-	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_MT_NAME);
+	const char *name = firewall_text(expr, NFTA_MATCH_NAME);
 
 	if (!name || strcmp(name, "comment") != 0)
 		run->match->unknown = true;
 }
 
-static void run_xt_target(struct run *run, struct nftnl_expr *expr)
+static void run_xt_target(struct run *run, const struct nlattr *expr)
 {
-	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME);
+	const char *name = firewall_text(expr, NFTA_TARGET_NAME);
 
 	if (name && strcmp(name, "REJECT") == 0)
 		run->action->verdict = FIREWALL_DROP;
 }
 
-static void run_reject(struct run *run, struct nftnl_expr *expr)
+static void run_reject(struct run *run, const struct nlattr *expr)
 {
 	run->action->verdict = FIREWALL_DROP;
 }
 
-static void run_nothing(struct run *run, struct nftnl_expr *expr)
+static void run_nothing(struct run *run, const struct nlattr *expr)
 {
 }
 
 /* Conditions that depend on what is not known: rates, quotas, hash buckets. */
-static void run_unknown(struct run *run, struct nftnl_expr *expr)
+static void run_unknown(struct run *run, const struct nlattr *expr)
 {
 	run->match->unknown = true;
 	forget(run);
 }
 
 /* Loads something into a register, and says nothing itself. */
-static void run_load(struct run *run, struct nftnl_expr *expr)
+static void run_load(struct run *run, const struct nlattr *expr)
 {
 	forget(run);
 }
 
 static const struct {
 	const char *name;
-	void (*run)(struct run *run, struct nftnl_expr *expr);
+	void (*run)(struct run *run, const struct nlattr *expr);
 } runners[] = {
         {"meta", run_meta},
         {"ct", run_ct},
@@ -272,22 +284,20 @@ static const struct {
         {"byteorder", run_load},
 };
 
-static int run_expr(struct nftnl_expr *expr, void *arg)
+static void run_expression(struct run *run, const struct nlattr *expression)
 {
-	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
-	struct run *run = arg;
+	const char *name = firewall_text(expression, NFTA_EXPR_NAME);
 
-	for (size_t i = 0; i < sizeof(runners) / sizeof(*runners); i++) {
-		if (strcmp(runners[i].name, name) != 0)
-			continue;
-		runners[i].run(run, expr);
-		return run->result;
+	for (size_t i = 0; name && i < sizeof(runners) / sizeof(*runners); i++) {
+		if (strcmp(runners[i].name, name) == 0) {
+			runners[i].run(run, firewall_attribute(expression, NFTA_EXPR_DATA));
+			return;
+		}
 	}
-	run_unknown(run, expr);
-	return 0;
+	run_unknown(run, expression);
 }
 
-int firewall_rule(struct nft *nft, const char *table, uint16_t family, struct nftnl_rule *rule,
+int firewall_rule(struct nft *nft, const char *table, uint16_t family, const struct nlmsghdr *rule,
         const struct firewall_packet *packet, struct firewall_match *match,
         struct firewall_action *ret, struct error *err)
 {
@@ -298,27 +308,19 @@ int firewall_rule(struct nft *nft, const char *table, uint16_t family, struct nf
 	        .match = match,
 	        .action = ret,
 	        .err = err};
+	const struct nlattr *attr, *expression;
 
-	nftnl_expr_foreach(rule, run_expr, &run);
-	return run.result;
-}
-
-enum firewall_verdict firewall_verdict_of(int code)
-{
-	switch (code) {
-	case NF_ACCEPT:
-		return FIREWALL_ACCEPT;
-	case NF_DROP:
-		return FIREWALL_DROP;
-	case NFT_JUMP:
-		return FIREWALL_JUMP;
-	case NFT_GOTO:
-		return FIREWALL_GOTO;
-	case NFT_RETURN:
-		return FIREWALL_RETURN;
-	default:
-		return FIREWALL_NONE;
+	mnl_attr_for_each(attr, rule, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) != NFTA_RULE_EXPRESSIONS)
+			continue;
+		mnl_attr_for_each_nested(expression, attr)
+		{
+			if (run.result == 0)
+				run_expression(&run, expression);
+		}
 	}
+	return run.result;
 }
 
 bool firewall_applies(const struct firewall_match *match, enum firewall_verdict verdict)

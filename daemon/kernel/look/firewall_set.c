@@ -49,35 +49,6 @@ struct reading {
 	struct firewall_action action;
 };
 
-static const uint8_t *value_of(const struct nlattr *nest, size_t *size)
-{
-	const struct nlattr *attr;
-
-	if (!nest)
-		return NULL;
-	mnl_attr_for_each_nested(attr, nest)
-	{
-		if (mnl_attr_get_type(attr) != NFTA_DATA_VALUE)
-			continue;
-		*size = mnl_attr_get_payload_len(attr);
-		return mnl_attr_get_payload(attr);
-	}
-	return NULL;
-}
-
-static struct firewall_action verdict_of(const struct nlattr *data)
-{
-	struct firewall_action action = {FIREWALL_NONE, ""};
-	const char *chain;
-	int code;
-
-	if (!data || !nft_verdict_read(data, &code, &chain))
-		return action;
-	action.verdict = firewall_verdict_of(code);
-	snprintf(action.chain, sizeof(action.chain), "%s", chain);
-	return action;
-}
-
 /* Word by word; what is on the other side fits everything. */
 static bool fits(
         const struct firewall_search *search, const uint8_t *key, const uint8_t *last, size_t size)
@@ -128,8 +99,8 @@ static void read_element(struct reading *reading, const struct nlattr *nest)
 		if (mnl_attr_get_type(attr) <= NFTA_SET_ELEM_MAX)
 			parts[mnl_attr_get_type(attr)] = attr;
 	}
-	key = value_of(parts[NFTA_SET_ELEM_KEY], &size);
-	last = value_of(parts[NFTA_SET_ELEM_KEY_END], &last_size);
+	key = firewall_value(parts[NFTA_SET_ELEM_KEY], &size);
+	last = firewall_value(parts[NFTA_SET_ELEM_KEY_END], &last_size);
 	attr = parts[NFTA_SET_ELEM_FLAGS];
 	if (attr && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 		end = ntohl(mnl_attr_get_u32(attr)) & NFT_SET_ELEM_INTERVAL_END;
@@ -145,7 +116,7 @@ static void read_element(struct reading *reading, const struct nlattr *nest)
 		search->other |= state == WORD_OTHER;
 		search->bridge |= state == WORD_BRIDGE;
 	}
-	action = verdict_of(parts[NFTA_SET_ELEM_DATA]);
+	action = firewall_verdict_in(parts[NFTA_SET_ELEM_DATA]);
 	reading->points |= end;
 	if (!last)
 		take_point(reading, key, size, end, &action);

@@ -228,7 +228,7 @@ static void read_answer(const struct nlmsghdr *header, const struct wire *wire, 
 	if (answer->error == 0) {
 		ret->acknowledged = true;
 	} else if (ret->errnum == 0) {
-		ret->errnum = -answer->error;
+		ret->errnum = talk_errno(answer->error);
 		ret->sequence = header->nlmsg_seq;
 		read_details(header, ret);
 	}

@@ -295,9 +295,11 @@ static int read_once(struct nft *nft, const struct set *set, struct resources *r
 static int compare_reads(
         struct resources *list, size_t first, struct resources *before, struct error *err)
 {
-	struct resources tail = {.items = list->items + first, .count = list->count - first};
+	struct resources tail = {.count = list->count - first};
 	bool same;
 
+	if (tail.count > 0) /* else there may be no list at all */
+		tail.items = list->items + first;
 	resources_sort(&tail);
 	list->count = first + tail.count;
 	same = tail.count == before->count;

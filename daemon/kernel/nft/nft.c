@@ -93,11 +93,6 @@ struct nft *nft_close(struct nft *nft)
 	return NULL;
 }
 
-uint32_t nft_port(const struct nft *nft)
-{
-	return mnl_socket_get_portid(nft->changes);
-}
-
 struct nft_entry *nft_entry_add(struct nft *nft, uint16_t type, uint16_t family)
 {
 	struct nft_entry *entry;
