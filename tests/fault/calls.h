@@ -1,3 +1,4 @@
+/* clang-format off */
 /*
  * Every outside call of netd that is made to fail, once: its symbol, its group, the errnos that are tried, and where it is said
  * that it can give them. meson.build wraps each CALL at link time, and seam.c has a wrapper for it; a HOOK

@@ -340,7 +340,9 @@ START_TEST(a_record_alone_is_gone_and_made_again)
 	create("web");
 	shell("ip netns del web");
 	list = observe(SCOPE_INSTANCE, NULL);
-	ck_assert_uint_eq(list.count, 0);
+	ck_assert_uint_eq(list.count, 1);
+	ck_assert(list.items[0].netns.gone);
+	resources_done(&list);
 	list = observe(SCOPE_ALL, NULL);
 	ck_assert_uint_eq(list.count, 1);
 	ck_assert(list.items[0].netns.gone);
