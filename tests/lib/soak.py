@@ -278,6 +278,7 @@ def first_amiss(host, rules_before):
     networks = {network["name"]: network for network in listed(host, "networks")}
     links = {link["ifname"]: link for link in host.json("ip -j -d link")}
     addresses = host.run("ip -o -4 addr").stdout
+    hairpin = host.sysctl("net/bridge/bridge-nf-call-iptables") == "1"  # the kernel does not announce when it changes
     for network in networks.values():
         bridge = links.get(network["bridge"])
         if not bridge or "UP" not in bridge["flags"] or bridge["mtu"] != network["mtu"]:
@@ -290,6 +291,8 @@ def first_amiss(host, rules_before):
         outer = links.get(endpoint["host_interface"])
         if not outer or "UP" not in outer["flags"] or outer.get("master") != networks[endpoint["network"]]["bridge"]:
             return f"outer end of {endpoint['network']}/{endpoint['namespace']}"
+        if outer["linkinfo"]["info_slave_data"]["hairpin"] != hairpin:
+            return f"hairpin of {endpoint['network']}/{endpoint['namespace']}"
         words = host.run("ip", "-n", endpoint["namespace"], "-o", "addr", "show", "dev", endpoint["interface"], check=False).stdout
         if not all(f"inet {address.partition('/')[0]}/" in words for address in endpoint["addresses"]):
             return f"address of {endpoint['network']}/{endpoint['namespace']}"
