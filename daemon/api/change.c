@@ -64,10 +64,12 @@ static void answer_change(struct call *call, const struct answer *answer)
 
 	if (fill_answer(call, answer, body, &err) < 0) {
 		json_decref(body);
-		reply_error(call, &err, NULL);
-	} else {
-		reply_json(call, made ? 201 : 200, body);
+		body = NULL;
 	}
+	if (!body && call->request.dry_run)
+		reply_error(call, &err, NULL);
+	else
+		reply_change(call, made ? 201 : 200, body);
 }
 
 static void answered(const struct answer *answer, const struct error *err, void *arg)

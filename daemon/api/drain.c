@@ -11,8 +11,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#define UNASKED_MS 2000 /* for a client to send its first request */
-#define UNREAD_MS  5000 /* for one to read its answer */
+#define UNREAD_MS 5000 /* for a client to read its answer */
+
+unsigned drain_unasked_ms = 2000;
 
 static const struct timeval step = {.tv_usec = 10000};
 
@@ -31,7 +32,7 @@ static bool is_done(const struct connection *connection, uint64_t waited)
 	if (connection->call || !connection->http)
 		return false;
 	if (!connection->asked)
-		return waited > UNASKED_MS;
+		return waited > drain_unasked_ms;
 	if (waited > UNREAD_MS)
 		return true;
 	return evbuffer_get_length(bufferevent_get_output(stream)) == 0 &&

@@ -81,6 +81,10 @@ int call_flag(const struct call *call, const char *name, bool *ret, struct error
 /* --- change.c: changing requests --- */
 void change_start(struct call *call);
 
+/* --- drain.c --- */
+/* How long a client that has connected may take to ask when the server ends. Tests change it. */
+extern unsigned drain_unasked_ms;
+
 /* --- events.c --- */
 /* How long a stream may be silent. Tests shorten it. */
 extern struct timeval events_heartbeat;
@@ -98,6 +102,8 @@ int events_read(struct call *call, struct error *err);
 json_t *text_json(const char *text);
 /* The body is taken over; NULL is out of memory. */
 void reply_json(struct call *call, int status, json_t *body);
+/* The answer to a change that is committed: also without memory for the body it is a success. */
+void reply_change(struct call *call, int status, json_t *body);
 void reply_error(struct call *call, const struct error *err, const struct listener_info *listener);
 void reply_problem(struct call *call, int status, const char *code, const char *detail);
 /* The same as bytes: into `out`. */

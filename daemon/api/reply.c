@@ -143,6 +143,25 @@ void reply_json(struct call *call, int status, json_t *body)
 	send_json(call, status, TYPE_JSON, body);
 }
 
+/* What is committed is not called failed because it cannot be shown. */
+void reply_change(struct call *call, int status, json_t *body)
+{
+	static const char text[] = "{\"warnings\":[\"done; but there is no memory to show it\"]}\n";
+	struct evbuffer *out = evbuffer_new();
+
+	if (!out) {
+		json_decref(body);
+		server_send(call, status, TYPE_JSON, NULL);
+		return;
+	}
+	if (!write_json(out, body)) {
+		evbuffer_drain(out, evbuffer_get_length(out));
+		evbuffer_add_reference(out, text, sizeof(text) - 1, NULL, NULL);
+	}
+	server_send(call, status, TYPE_JSON, out);
+	evbuffer_free(out);
+}
+
 void reply_problem(struct call *call, int status, const char *code, const char *detail)
 {
 	send_json(call, status, TYPE_PROBLEM, problem_json(status, code, detail));

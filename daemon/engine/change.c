@@ -45,7 +45,24 @@ static int change_make(const struct engine *engine, const struct model *fork, st
 	return 0;
 }
 
-/* Takes back what was done. If even that fails, the next reconcile repairs it. */
+/*
+ * Whether more may have changed than is known: a step whose answer was lost, or a removal that was
+ * refused: its thing may have gone with another one of the same send, as a route goes with its
+ * address.
+ */
+static bool is_unsure(const struct steps *steps)
+{
+	for (size_t i = 0; i < steps->count; i++)
+		if (steps->items[i].unsure || (steps->items[i].failed && steps->items[i].old))
+			return true;
+	return false;
+}
+
+/*
+ * Takes back what was done. Where no one knows what that is, or where it cannot be taken back step
+ * by step, everything is looked at, and made as it was. If even that fails, it is tried again
+ * later.
+ */
 static void undo(struct engine *engine, const struct steps *done)
 {
 	const struct timeval soon = {.tv_sec = 1};
@@ -55,6 +72,8 @@ static void undo(struct engine *engine, const struct steps *done)
 
 	if (r == 0)
 		r = kernel_apply_all(engine->kernel, &opposite, &err);
+	if (r < 0 || is_unsure(done))
+		r = engine_reconcile(engine, engine->model, &err);
 	if (r == 0)
 		return;
 	log_error("undo a change that failed: %s; everything is looked at again in a second",

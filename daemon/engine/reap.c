@@ -46,6 +46,13 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+static void again_slower(struct engine *engine)
+{
+	again_in(engine, engine->reap_pause);
+	engine->reap_pause = engine->reap_pause * 2 < PAUSE_LONGEST_MS ? engine->reap_pause * 2
+	                                                               : PAUSE_LONGEST_MS;
+}
+
 static bool is_gone(const struct gone *gone, const char *id)
 {
 	for (unsigned i = 0; i < gone->count; i++)
@@ -264,7 +271,8 @@ static void plan_next(struct engine *engine)
 	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
 	uint64_t time = now();
 
-	if (engine->gone.count || collect_new(engine, tombstones))
+	/* While the store takes no commit, what is gone waits to be buried with the next one. */
+	if ((engine->gone.count && !engine_refused(engine)) || collect_new(engine, tombstones))
 		again_in(engine, QUIET_MS);
 	else if (engine->held.count)
 		again_in(engine, engine->reap_due > time ? (unsigned)(engine->reap_due - time) : 0);
@@ -298,6 +306,16 @@ static void try_held(struct engine *engine)
 	engine->reap_due = now() + engine->reap_pause;
 }
 
+/* What could not be buried now is buried later: until then it is in the database, though not in the
+ * kernel. */
+static void buried(const struct answer *answer, const struct error *err, void *arg)
+{
+	if (!err)
+		return;
+	log_warning("bury tombstones: %s", err->text);
+	again_slower(arg);
+}
+
 void engine_reap_later(struct engine *engine)
 {
 	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
@@ -314,8 +332,11 @@ void engine_reap_later(struct engine *engine)
 		work_off(engine, tombstones, count, NULL);
 	else if (engine->held.count && now() >= engine->reap_due)
 		try_held(engine);
-	if (engine->gone.count && !engine_refused(engine) &&
-	        engine_submit(engine, &bury, NULL, NULL, &err) < 0)
+	if (engine->gone.count && !engine_refused(engine)) {
+		/* The answer says when it goes on. */
+		if (engine_submit(engine, &bury, buried, engine, &err) == 0)
+			return;
 		log_error("bury tombstones: %s", err.text);
+	}
 	plan_next(engine);
 }

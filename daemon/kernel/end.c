@@ -92,6 +92,17 @@ static bool frees_name(const struct resource *end)
 	return !end->end.up && strcmp(end->end.ifname, end->name) == 0;
 }
 
+/* Without its outer end, what has its name is somebody else's. */
+static int find_end(struct kernel *kernel, const struct resource *old, const struct resource *new,
+        const char *name)
+{
+	int outer = old && !is_loopback(new) ? link_index(kernel, new->name) : 1;
+
+	if (outer == 0 || outer == -EEXIST)
+		return 0;
+	return outer < 0 ? outer : rtnl_ifindex(kernel->rtnl, new->ns, name);
+}
+
 static int change(struct kernel *kernel, struct step *step, struct error *err)
 {
 	const struct resource *old = step->old, *new = step->new;
@@ -103,18 +114,14 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 		step->done = true;
 		return 0;
 	}
-	/* Without its outer end, what has its name is somebody else's. */
-	if (old && !is_loopback(new) && link_index(kernel, new->name) <= 0)
-		index = 0;
-	else
-		index = rtnl_ifindex(kernel->rtnl, new->ns, name);
+	index = find_end(kernel, old, new, name);
 	if (index == 0 && frees_name(new)) {
 		step->done = true; /* its tenant was faster */
 		return 0;
 	}
-	if (index == 0)
-		return error_set(
-		        err, ERROR_KERNEL, ENODEV, "set up interface %s in %s", name, new->ns);
+	if (index <= 0)
+		return error_set(err, ERROR_KERNEL, index ? -index : ENODEV,
+		        "set up interface %s in %s", name, new->ns);
 	/* Going down first, a rename needs no detour. */
 	if (difference.name && difference.up && !new->end.up) {
 		static const struct difference up = {.up = true};

@@ -29,11 +29,20 @@
 
 #define STACK_SIZE (256 * 1024)
 
-static bool is_namespace(int fd)
+/* 1: yes, 0: no. A negative errno: who knows. */
+static int is_namespace(int fd)
 {
 	struct statfs file;
 
-	return fstatfs(fd, &file) == 0 && file.f_type == NSFS_MAGIC;
+	return fstatfs(fd, &file) < 0 ? -errno : file.f_type == NSFS_MAGIC;
+}
+
+/* The same, of the network. ENOTTY: it is no namespace at all. */
+static int is_network(int fd)
+{
+	int type = ioctl(fd, NS_GET_NSTYPE);
+
+	return type >= 0 || errno == ENOTTY ? type == CLONE_NEWNET : -errno;
 }
 
 static int open_own(int *ret, struct error *err)
@@ -70,6 +79,7 @@ int netns_open(const char *ns, int *ret, struct error *err)
 {
 	_cleanup_(closep) int path_fd = -1, fd = -1;
 	char path[sizeof(NETNS_DIR) + NAME_SIZE];
+	int r;
 
 	if (!ns || !ns[0])
 		return open_own(ret, err);
@@ -86,7 +96,10 @@ int netns_open(const char *ns, int *ret, struct error *err)
 	if (path_fd < 0)
 		return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_KERNEL, errno,
 		        "namespace %s: open %s", ns, path);
-	if (!is_namespace(path_fd))
+	r = is_namespace(path_fd);
+	if (r < 0)
+		return error_set(err, ERROR_KERNEL, -r, "namespace %s: look at %s", ns, path);
+	if (r == 0)
 		return error_set(err, ERROR_KERNEL, EINVAL,
 		        "namespace %s: %s is a file without a namespace behind it (remove it: rm "
 		        "%s)",
@@ -94,7 +107,10 @@ int netns_open(const char *ns, int *ret, struct error *err)
 	fd = reopen(path_fd);
 	if (fd < 0)
 		return error_set(err, ERROR_KERNEL, errno, "namespace %s: open %s", ns, path);
-	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+	r = is_network(fd);
+	if (r < 0)
+		return error_set(err, ERROR_KERNEL, -r, "namespace %s: look at %s", ns, path);
+	if (r == 0)
 		return error_set(err, ERROR_KERNEL, EINVAL,
 		        "namespace %s: %s is a namespace, but not a network namespace", ns, path);
 	*ret = TAKE_FD(fd);

@@ -124,17 +124,20 @@ static bool apply_batch(struct application *application, struct step *steps, siz
 {
 	struct kernel *kernel = application->kernel;
 	struct error err = {0};
+	bool sent;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = kind_of(&steps[i])->apply(kernel, &steps[i], &err);
-	if (r == 0)
+	sent = r == 0;
+	if (sent)
 		r = nft_commit(kernel->nft, &kernel->changes, &err);
 	else
 		nft_abandon(kernel->nft);
 	for (size_t i = 0; i < count; i++) {
 		steps[i].done = r == 0;
 		steps[i].failed = r < 0;
+		steps[i].unsure = sent && r < 0 && nft_unsure(kernel->nft);
 	}
 	return keep(application, r, &err);
 }

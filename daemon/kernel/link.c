@@ -65,12 +65,11 @@ static int find_master(
 	char what[160];
 	int index = master[0] ? link_index(kernel, master) : 0;
 
-	*ret = (uint32_t)index;
-	if (index > 0 || !master[0])
+	*ret = index > 0 ? (uint32_t)index : 0;
+	if (*ret || !master[0])
 		return 0;
 	sentence("put", link, what, sizeof(what));
-	return index < 0 ? link_foreign(what, master, err)
-	                 : error_set(err, ERROR_KERNEL, ENODEV, "%s: bridge %s", what, master);
+	return link_missing(what, master, index, err);
 }
 
 static int put_bridge(struct nl_msg *msg)
@@ -281,13 +280,12 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	}
 	sentence(step->new->link.retired ? "retire" : "change", step->new, what, sizeof(what));
 	header.ifi_index = link_index(kernel, step->new->name);
-	if (header.ifi_index <= 0 && step->new->link.retired) {
+	if ((header.ifi_index == 0 || header.ifi_index == -EEXIST) && step->new->link.retired) {
 		step->done = true; /* it is gone already */
 		return 0;
 	}
 	if (header.ifi_index <= 0)
-		return header.ifi_index < 0 ? link_foreign(what, step->new->name, err)
-		                            : error_set(err, ERROR_KERNEL, ENODEV, "%s", what);
+		return link_missing(what, step->new->name, header.ifi_index, err);
 	if (difference.master)
 		r = find_master(kernel, step->new, &master, err);
 	if (r < 0)

@@ -226,19 +226,21 @@ int link_index(struct kernel *kernel, const char *name)
 {
 	_cleanup_(links_done) struct links found = {0};
 	int index = rtnl_ifindex(kernel->rtnl, "", name);
-	struct error ignored; /* one that cannot be looked at is not known to be netd's */
+	struct error ignored; /* the number says enough */
+	int r;
 
 	/* netd draws its indexes itself: only for others the kernel's slow answer is needed. */
-	if (index == 0 || index >= LINKS_FIRST_INDEX)
+	if (index <= 0 || index >= LINKS_FIRST_INDEX)
 		return index;
-	if (links_read_one(kernel->rtnl, "", name, &found, &ignored) < 0 || !found.count)
-		return 0;
+	r = links_read_one(kernel->rtnl, "", name, &found, &ignored);
+	if (r < 0 || !found.count)
+		return r;
 	return mark_matches(found.items[0].alias, NULL) ? found.items[0].index : -EEXIST;
 }
 
 void link_explain(struct kernel *kernel, const struct resource *link, struct error *err)
 {
-	bool host = rtnl_ifindex(kernel->rtnl, "", link->name) != 0;
+	bool host = rtnl_ifindex(kernel->rtnl, "", link->name) > 0;
 	size_t length = strlen(err->text);
 
 	snprintf(err->text + length, sizeof(err->text) - length,
@@ -247,8 +249,11 @@ void link_explain(struct kernel *kernel, const struct resource *link, struct err
 	        host ? link->name : link->link.peer_name);
 }
 
-int link_foreign(const char *what, const char *name, struct error *err)
+int link_missing(const char *what, const char *name, int index, struct error *err)
 {
+	if (index != -EEXIST)
+		return error_set(
+		        err, ERROR_KERNEL, index ? -index : ENODEV, "%s: interface %s", what, name);
 	return error_set(err, ERROR_REFUSED, 0,
 	        "%s: the interface %s of the host is not the one that netd made: remove or rename "
 	        "it",

@@ -59,26 +59,35 @@ enum entry {
 	ENTRY_OTHER,
 };
 
-static enum entry look_at(int directory, const char *name)
+static int look_at(int directory, const char *name, enum entry *ret, struct error *err)
 {
 	_cleanup_(closep) int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct statfs file_system;
 	struct stat file;
 
+	if (fd < 0 && errno == ENOENT) {
+		*ret = ENTRY_NONE;
+		return 0;
+	}
 	if (fd < 0 || fstat(fd, &file) < 0 || fstatfs(fd, &file_system) < 0)
-		return ENTRY_NONE;
+		return error_set(err, ERROR_KERNEL, errno, "look at " NETNS_DIR "/%s", name);
 	if (S_ISLNK(file.st_mode))
-		return ENTRY_LINK;
-	if (file_system.f_type == NSFS_MAGIC)
-		return ENTRY_NETNS;
-	return S_ISREG(file.st_mode) && file.st_size == 0 ? ENTRY_STALE : ENTRY_OTHER;
+		*ret = ENTRY_LINK;
+	else if (file_system.f_type == NSFS_MAGIC)
+		*ret = ENTRY_NETNS;
+	else
+		*ret = S_ISREG(file.st_mode) && file.st_size == 0 ? ENTRY_STALE : ENTRY_OTHER;
+	return 0;
 }
 
 bool netns_is_stale(const char *name)
 {
 	_cleanup_(closep) int directory = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum entry entry;
+	struct error ignored;
 
-	return directory >= 0 && look_at(directory, name) == ENTRY_STALE;
+	return directory >= 0 && look_at(directory, name, &entry, &ignored) == 0 &&
+	       entry == ENTRY_STALE;
 }
 
 /* --- creating --- */
@@ -108,8 +117,11 @@ static const char *describe(enum entry entry)
 /* Makes room for the name. A stale file goes; anything else stays, and has the name. */
 static int clear_name(int directory, const char *name, struct error *err)
 {
-	enum entry entry = look_at(directory, name);
+	enum entry entry;
+	int r = look_at(directory, name, &entry, err);
 
+	if (r < 0)
+		return r;
 	if (entry == ENTRY_STALE && unlinkat(directory, name, 0) < 0 && errno != ENOENT)
 		return error_set(
 		        err, ERROR_KERNEL, errno, "remove the stale file " NETNS_DIR "/%s", name);
@@ -196,13 +208,17 @@ static int unlink_name(struct kernel *kernel, int directory, const char *name, s
 static int unmount(struct kernel *kernel, int directory, const char *name, struct error *err)
 {
 	char path[NETNS_PATH_SIZE];
+	enum entry entry = ENTRY_NETNS;
+	int r = 0;
 
 	path_of(name, path);
 	rtnl_forget(kernel->rtnl, name);
-	for (int i = 0; i < MOUNTS_MAX && look_at(directory, name) == ENTRY_NETNS; i++)
+	for (int i = 0; r == 0 && i < MOUNTS_MAX && entry == ENTRY_NETNS; i++) {
 		if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL)
 			return error_set(err, ERROR_KERNEL, errno, "unmount %s", path);
-	return unlink_name(kernel, directory, name, err);
+		r = look_at(directory, name, &entry, err);
+	}
+	return r < 0 ? r : unlink_name(kernel, directory, name, err);
 }
 
 /* What has this name now, and what its record says. */
@@ -238,13 +254,16 @@ static int delete_created(struct kernel *kernel, const struct resource *netns, s
 {
 	_cleanup_(closep) int directory = -1;
 	struct identity identity = {0};
+	enum entry entry = ENTRY_NONE;
 	int r = open_directory(&directory, err);
 
 	if (r == -ENOENT)
 		return netns_record_remove(kernel->runtime_dir, netns->name, err);
+	if (r == 0)
+		r = look_at(directory, netns->name, &entry, err);
 	if (r < 0)
 		return r;
-	switch (look_at(directory, netns->name)) {
+	switch (entry) {
 	case ENTRY_NETNS:
 		r = identify(kernel, netns, &identity, err);
 		if (r == 0 && identity.meant)
@@ -266,11 +285,14 @@ static int delete_created(struct kernel *kernel, const struct resource *netns, s
 static int delete_adopted(struct kernel *kernel, const struct resource *netns, struct error *err)
 {
 	_cleanup_(closep) int directory = -1;
+	enum entry entry = ENTRY_NONE;
 	int r = open_directory(&directory, err);
 
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0 || look_at(directory, netns->name) != ENTRY_LINK)
+	if (r == 0)
+		r = look_at(directory, netns->name, &entry, err);
+	if (r < 0 || entry != ENTRY_LINK)
 		return r;
 	rtnl_forget(kernel->rtnl, netns->name);
 	return unlink_name(kernel, directory, netns->name, err);

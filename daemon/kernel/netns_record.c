@@ -146,6 +146,13 @@ int netns_record_remove(const char *runtime_dir, const char *name, struct error 
 	return 0;
 }
 
+/* What a kill left of a record that was being written. */
+static void remove_hidden(DIR *directory, const char *file)
+{
+	if (file[0] == '.' && strcmp(file, ".") != 0 && strcmp(file, "..") != 0)
+		unlinkat(dirfd(directory), file, 0);
+}
+
 /* Appends the record of this file, if it is one. */
 static int append(const char *runtime_dir, const char *file, struct netns_record **list,
         unsigned *count, struct error *err)
@@ -187,6 +194,7 @@ int netns_records(
 	if (!directory && errno != ENOENT)
 		return error_set(err, ERROR_KERNEL, errno, "read directory %s", path);
 	while (directory && (errno = 0, entry = readdir(directory))) {
+		remove_hidden(directory, entry->d_name);
 		r = append(runtime_dir, entry->d_name, &list, &found, err);
 		if (r < 0)
 			return r;

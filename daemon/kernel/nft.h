@@ -49,6 +49,9 @@ int nft_queue_element(
 int nft_commit(struct nft *nft, unsigned long *changes, struct error *err);
 /* Has the kernel examine the batch and throw it away, as `nft --check` does. */
 int nft_try(struct nft *nft, struct error *err);
+/* Whether the last commit failed because its answer was lost: then it may be in the kernel or not.
+ */
+bool nft_unsure(const struct nft *nft);
 /* Throws the batch away. */
 void nft_abandon(struct nft *nft);
 

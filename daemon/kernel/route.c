@@ -74,9 +74,9 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	length = snprintf(what, sizeof(what), step->new ? "set " : "delete ");
 	resource_describe(route, what + length, sizeof(what) - (size_t)length);
 	index = rtnl_ifindex(kernel->rtnl, route->ns, route->route.ifname);
-	if (index == 0 && step->new)
-		return error_set(
-		        err, ERROR_KERNEL, ENODEV, "%s: interface %s", what, route->route.ifname);
+	if (index < 0 || (index == 0 && step->new))
+		return error_set(err, ERROR_KERNEL, index ? -index : ENODEV, "%s: interface %s",
+		        what, route->route.ifname);
 	if (index == 0) {
 		step->done = true; /* it went with its interface */
 		return 0;

@@ -51,6 +51,19 @@ static void drop_inside(struct rtnl *rtnl)
 	rtnl->known_index = 0;
 }
 
+static int open_host(struct rtnl *rtnl, struct error *err)
+{
+	_cleanup_(closep) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int r;
+
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "open an rtnetlink socket");
+	r = set_up(fd, err);
+	if (r == 0)
+		rtnl->host = TAKE_FD(fd);
+	return r;
+}
+
 static bool same_namespace(const struct rtnl *rtnl, const struct stat *file)
 {
 	return file->st_ino == rtnl->ns_file.st_ino && file->st_dev == rtnl->ns_file.st_dev;
@@ -82,8 +95,9 @@ int rtnl_socket(struct rtnl *rtnl, const char *ns, int *ret, struct error *err)
 	int r;
 
 	if (!ns[0]) {
+		r = rtnl->host < 0 ? open_host(rtnl, err) : 0;
 		*ret = rtnl->host;
-		return 0;
+		return r;
 	}
 	snprintf(path, sizeof(path), NETNS_DIR "/%s", ns);
 	if (stat(path, &file) < 0)
@@ -115,23 +129,30 @@ int rtnl_enter(struct rtnl *rtnl, const char *ns, int fd, struct error *err)
 	return keep_inside(rtnl, ns, &file, inside, err);
 }
 
+void rtnl_renew(struct rtnl *rtnl, int fd)
+{
+	if (fd == rtnl->inside) {
+		drop_inside(rtnl);
+	} else if (fd == rtnl->host) {
+		close(rtnl->host);
+		rtnl->host = -1;
+	}
+}
+
 int rtnl_open(struct rtnl **ret, unsigned long *changes, struct error *err)
 {
-	_cleanup_(closep) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	struct rtnl *rtnl;
+	struct rtnl *rtnl = calloc(1, sizeof(*rtnl));
 	int r;
 
-	if (fd < 0)
-		return error_set(err, ERROR_KERNEL, errno, "open an rtnetlink socket");
-	r = set_up(fd, err);
-	if (r < 0)
-		return r;
-	rtnl = calloc(1, sizeof(*rtnl));
 	if (!rtnl)
 		return error_memory(err);
 	rtnl->changes = changes;
-	rtnl->host = TAKE_FD(fd);
-	rtnl->inside = -1;
+	rtnl->host = rtnl->inside = -1;
+	r = open_host(rtnl, err);
+	if (r < 0) {
+		rtnl_close(rtnl);
+		return r;
+	}
 	*ret = rtnl;
 	return 0;
 }
@@ -148,7 +169,7 @@ struct rtnl *rtnl_close(struct rtnl *rtnl)
 		return NULL;
 	release_held(rtnl);
 	drop_inside(rtnl);
-	close(rtnl->host);
+	closep(&rtnl->host);
 	free(rtnl);
 	return NULL;
 }
@@ -224,6 +245,20 @@ static void answered(struct rtnl *rtnl, const struct nlmsghdr *header)
 	pending->step->done = true;
 }
 
+/* What these messages asked for may be done or not. */
+static void lose_rest(struct rtnl *rtnl, int errnum)
+{
+	for (unsigned i = 0; i < rtnl->count; i++) {
+		struct pending *pending = &rtnl->pending[i];
+
+		if (pending->answered)
+			continue;
+		fail(rtnl, pending, errnum, "the kernel's answer was lost");
+		if (pending->step)
+			pending->step->unsure = true;
+	}
+}
+
 static void receive_answers(struct rtnl *rtnl, int fd)
 {
 	unsigned open = rtnl->count;
@@ -241,10 +276,7 @@ static void receive_answers(struct rtnl *rtnl, int fd)
 			continue;
 		}
 		if (size < 0) {
-			for (unsigned i = 0; i < rtnl->count; i++)
-				if (!rtnl->pending[i].answered)
-					fail(rtnl, &rtnl->pending[i], (int)-size,
-					        "the kernel's answer was lost");
+			lose_rest(rtnl, (int)-size);
 			return;
 		}
 		for (; nlmsg_ok(header, rest); header = nlmsg_next(header, &rest))

@@ -72,8 +72,8 @@ int rtnl_get(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
  * goes through it. Flushes first. `fd` is the namespace, borrowed. */
 int rtnl_enter(struct rtnl *rtnl, const char *ns, int fd, struct error *err);
 
-/* The index of an interface, 0 where there is none. Flushes first, unless it is known from the
- * question before. */
+/* The index of an interface, 0 where there is none; a negative errno where that could not be asked.
+ * Flushes first, unless it is known from the question before. */
 int rtnl_ifindex(struct rtnl *rtnl, const char *ns, const char *ifname);
 
 /* Closes the socket inside `ns` (NULL: wherever it is), so that it does not keep a deleted

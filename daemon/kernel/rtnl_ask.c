@@ -19,6 +19,7 @@
 
 #define DUMP_SIZE_MAX (256u << 20) /* a million routes and more */
 #define DUMP_TRIES    16
+#define LOSSES_MAX    16 /* in one answer */
 
 /* What came of one question: its answers in a row, or the kernel's refusal. */
 struct answers {
@@ -159,7 +160,7 @@ static int take_answer(struct answers *answers, const struct nlmsghdr *header)
 /* Sends one question and reads its answers to the end, also past a failure of our own. */
 static int collect(struct rtnl *rtnl, int fd, struct nlmsghdr *request, struct answers *answers)
 {
-	int failure, r = 0;
+	int failure, flags = 0, losses = 0, r = 0;
 
 	request->nlmsg_seq = ++rtnl->sequence;
 	request->nlmsg_pid = 0;
@@ -167,14 +168,19 @@ static int collect(struct rtnl *rtnl, int fd, struct nlmsghdr *request, struct a
 	if (failure < 0)
 		return failure;
 	while (r <= 0) {
-		ssize_t size = rtnl_read(rtnl, fd, 0);
+		ssize_t size = rtnl_read(rtnl, fd, flags);
 		struct nlmsghdr *header = (struct nlmsghdr *)rtnl->in;
 
-		if (size == -ENOBUFS || size == -EMSGSIZE) {
-			if (size == -ENOBUFS)
-				answers->interrupted = true;
-			else
-				failure = -EMSGSIZE;
+		/* Something was lost, perhaps the end: what there is to be read is there by now. */
+		if (size == -ENOBUFS && ++losses < LOSSES_MAX) {
+			answers->interrupted = true;
+			flags = MSG_DONTWAIT;
+			continue;
+		}
+		if (size == -ETIMEDOUT && answers->interrupted)
+			return failure;
+		if (size == -EMSGSIZE) {
+			failure = -EMSGSIZE;
 			continue;
 		}
 		if (size < 0)
@@ -224,6 +230,8 @@ static int ask(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
 			return r;
 		r = collect(rtnl, fd, request, &answers);
 		if (r < 0)
+			rtnl_renew(rtnl, fd);
+		if (r < 0)
 			return rtnl_error(err, -r, what, "");
 		if (answers.errnum != 0)
 			return rtnl_error(err, answers.errnum, what, answers.extack);
@@ -258,17 +266,20 @@ int rtnl_ifindex(struct rtnl *rtnl, const char *ns, const char *ifname)
 {
 	struct ifreq request = {0};
 	struct error ignored;
-	int fd;
+	int fd, r;
 
 	if (rtnl->known_index && strcmp(ns, rtnl->known_ns) == 0 &&
 	        strcmp(ifname, rtnl->known_name) == 0)
 		return rtnl->known_index;
 	rtnl_send(rtnl);
-	if (strlen(ifname) >= IFNAMSIZ || rtnl_socket(rtnl, ns, &fd, &ignored) < 0)
+	if (strlen(ifname) >= IFNAMSIZ)
 		return 0;
+	r = rtnl_socket(rtnl, ns, &fd, &ignored);
+	if (r < 0)
+		return r == -ENOENT || r == -EINVAL ? 0 : r; /* the namespace is gone */
 	strcpy(request.ifr_name, ifname);
 	if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
-		return 0;
+		return errno == ENODEV ? 0 : -errno;
 	rtnl->known_index = request.ifr_ifindex;
 	snprintf(rtnl->known_ns, sizeof(rtnl->known_ns), "%s", ns);
 	snprintf(rtnl->known_name, sizeof(rtnl->known_name), "%s", ifname);

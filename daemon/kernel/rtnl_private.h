@@ -20,7 +20,7 @@ struct pending {
 
 struct rtnl {
 	unsigned long *changes;
-	int host;
+	int host;            /* -1: to be opened anew */
 	int inside;          /* -1: none */
 	char ns[NAME_SIZE];  /* where `inside` is */
 	struct stat ns_file; /* and which namespace that was: the socket keeps its inode from being
@@ -47,6 +47,8 @@ struct rtnl {
 
 /* The socket for `ns`, borrowed. */
 int rtnl_socket(struct rtnl *rtnl, const char *ns, int *ret, struct error *err);
+/* This socket has a dump that was not read to its end, which is in the way of the next one. */
+void rtnl_renew(struct rtnl *rtnl, int fd);
 /* Sends what is queued; a refusal is kept. */
 void rtnl_send(struct rtnl *rtnl);
 

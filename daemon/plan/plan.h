@@ -23,6 +23,7 @@ struct step {
 	enum phase phase;
 	bool done; /* set by whoever applies it */
 	bool failed;
+	bool unsure; /* not done, as far as is known: the kernel's answer was lost */
 };
 
 struct steps {

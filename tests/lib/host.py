@@ -219,7 +219,7 @@ class Host(Place):
         self.state.mkdir()
         self.neighbours, self.servers, self.processes = [], [], []
         self.kept = {}  # a service manager's descriptor store
-        self.daemon = None
+        self.daemon, self.netd = None, NETD
         self.logs = []
         self.lock = threading.Lock()  # of the channel: tests have threads
         self.channel = self.init = self.pid = None
@@ -373,10 +373,10 @@ class Host(Place):
         """Starts netd and returns at once."""
         log = self.dir / f"netd-{len(self.logs)}.log"
         self.logs.append(log)
-        command, env = [*prefix, NETD, *args], {"LC_ALL": "C.UTF-8", **(env or {})}
+        command, env = [*prefix, self.netd, *args], {"LC_ALL": "C.UTF-8", **(env or {})}
         if self.kept:  # handed over as sd_listen_fds(3) expects it
             numbers = " ".join(f"{3 + place}<&{fd}" for place, fd in enumerate(self.kept.values()))
-            command = [*prefix, "bash", "-c", f'export LISTEN_PID=$$; exec "$@" {numbers}', "bash", NETD, *args]
+            command = [*prefix, "bash", "-c", f'export LISTEN_PID=$$; exec "$@" {numbers}', "bash", self.netd, *args]
             env |= {"LISTEN_FDS": str(len(self.kept)), "LISTEN_FDNAMES": ":".join(self.kept)}
         with log.open("w") as file:
             self.daemon = Process(self.argv(command), stdin=subprocess.DEVNULL, stdout=file, stderr=file,

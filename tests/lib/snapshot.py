@@ -75,6 +75,13 @@ def routes(items):
         yield text({name: route.get(name) for name in ("table", "type", "dst", "gateway", "dev", "metric")}), route
 
 
+def neighbours(items):
+    """Those that someone has set: the others come and go with the traffic."""
+    for neighbour in items:
+        if "PERMANENT" in neighbour.get("state", []):
+            yield f'{neighbour["dev"]} {neighbour["dst"]}', neighbour
+
+
 def rules(listing):
     """nf_tables: objects by name, rules by their place in the chain. Who owns a table is left out: that changes when netd stops."""
     for table, body in re.findall(r"^table (\S+ \S+) \{[^\n]*\n(.*?)^\}", listing, re.M | re.S):
@@ -105,7 +112,11 @@ class Snapshot(dict):
     def take(cls, host, inside=False, without=()):
         """`without`: beginnings of keys that do not count."""
         words = ["inside"] if inside else []
-        state = json.loads(host.run(sys.executable, "-ISB", COLLECT, *words).stdout)
+        return cls.of(host, json.loads(host.run(sys.executable, "-ISB", COLLECT, *words).stdout), without)
+
+    @classmethod
+    def of(cls, host, state, without=()):
+        """From what collect.py says."""
         shot = cls()
         for where, network in state.items():
             if where == "" or where.startswith("ns "):
@@ -127,7 +138,8 @@ class Snapshot(dict):
             return
         for kind, pairs in (("link", links(network["links"], random)), ("address", addresses(network["addresses"])),
                             ("route", routes(network["routes"])),
-                            ("rule", ((text(rule), rule) for rule in network["rules"])),
+                            ("rule", ((rule, "") for rule in network["rules"])),
+                            ("neighbour", neighbours(network["neighbours"])),
                             ("nft", rules(network["nft"]))):
             for name, value in pairs:
                 self[f"{prefix}{kind} {name}"] = value

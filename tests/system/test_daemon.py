@@ -114,6 +114,26 @@ def test_clean_stop_leaves_traffic_and_kernel(netd, number):
     assert not netd.file("/run/netd/netd.sock").exists()
 
 
+def test_a_stop_answers_everyone_first(netd):
+    """Those whose request is there, and those who have connected, but are not accepted yet."""
+    daemon, clients = netd.daemon, [netd.connection() for _ in range(20)]
+    assert netd.http("GET", "/v1/version").status == 200
+    with netd.paused_daemon():
+        clients += [netd.connection() for _ in range(20)]
+        for number, client in enumerate(clients):
+            client.request("POST", "/v1/namespaces", json.dumps({"name": f"n{number}"}))
+        daemon.signal(signal.SIGTERM)
+    for client in clients:
+        with client.getresponse() as response:
+            assert response.status == 201, response.read()
+        client.close()
+    assert daemon.wait() == 0
+    netd.daemon = None
+    assert not netd.file("/run/netd/netd.sock").exists()
+    netd.start_daemon()
+    assert len(netd.ctl("ns", "ls", "-q").lines) == 40
+
+
 def test_changes_are_logged_with_their_caller(netd):
     netd.ctl("network", "create", "my-net")
     wait_for(lambda: "my-net" in netd.log(), "the change is in the log")

@@ -9,6 +9,30 @@ from lib.host import BUILD, ROOT
 from lib.machine import Machine
 from lib.wait import wait_for
 
+# Clients without a pause until there is a file `stop`. A line for each answer: exit status, seconds, what was asked, what it said.
+CLIENTS = """
+import pathlib, subprocess, threading, time
+stop, lines, lock = pathlib.Path("/root/stop"), open("/root/answers", "a", buffering=1), threading.Lock()
+
+def ask(*words):
+    done = subprocess.run(["netd-ctl", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    with lock:
+        lines.write(f"{done.returncode}\\t{' '.join(words)}\\t{done.stderr.strip()}\\n")
+    time.sleep(0.05)  # bounds the load
+    return done.returncode == 0
+
+def client(number):
+    turn = 0
+    while not stop.exists():
+        turn += 1
+        if ask("ns", "create", f"c{number}-{turn}"):
+            ask("ns", "rm", f"c{number}-{turn}")
+        ask("network", "ls")
+
+threads = [threading.Thread(target=client, args=(number,)) for number in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
 WEB = """
 [Unit]
 Requires=netd-ns@web.service
@@ -158,6 +182,61 @@ def test_a_crash_of_netd_is_mended_by_systemd(web):
     assert "8080" in web.run("netd-ctl ports").stdout
     assert shown(web, "netd", "MainPID") not in ("0", daemon)
     assert web.run(f"{FETCH} http://127.0.0.1:8080/").stdout == "served from web\n"
+
+
+class Clients:
+    def __init__(self, machine):
+        self.machine, self.seen = machine, 0
+        machine.put("/root/clients.py", CLIENTS)
+        machine.run("systemd-run --unit=clients python3 /root/clients.py")
+
+    def answers(self):
+        text = self.machine.run("cat /root/answers 2>/dev/null", check=False).stdout
+        return [line.split("\t") for line in text.splitlines()]
+
+    def fresh(self, count=60):
+        """What was answered since the last time; at least so many."""
+        wait_for(lambda: len(self.answers()) >= self.seen + count, "the clients are answered", 60)
+        answers, self.seen = self.answers()[self.seen:], len(self.answers())
+        return answers
+
+    def end(self):
+        self.machine.run("touch /root/stop")
+        wait_for(lambda: shown(self.machine, "clients", "ActiveState") != "active", "the clients have ended", 60)
+        assert shown(self.machine, "clients", "Result") == "success"
+        return self.answers()[self.seen:]
+
+
+def failed(answers):
+    return [answer for answer in answers if answer[0] != "0"]
+
+
+def test_no_client_is_refused_while_netd_restarts_or_is_upgraded(machine):
+    clients = Clients(machine)
+    assert not failed(clients.fresh())
+    daemon = shown(machine, "netd", "MainPID")
+    machine.run("systemctl restart netd")
+    assert shown(machine, "netd", "MainPID") != daemon
+    assert not failed(clients.fresh())
+    with open(BUILD / "tests/netd-later", "rb") as later:
+        machine.run("cat >/usr/local/sbin/netd.new && chmod 755 /usr/local/sbin/netd.new && mv /usr/local/sbin/netd.new /usr/local/sbin/netd", stdin=later)
+    machine.run("systemctl restart netd")
+    assert not failed(clients.fresh() + clients.end())
+    version = machine.run("netd-ctl version")
+    assert "netd 99.0.0" in version.stdout and "is older than netd 99.0.0" in version.stderr
+
+
+def test_only_changes_that_were_under_way_do_not_outlive_a_kill(machine):
+    """No question fails, and each of the four clients lost at most the one answer that it waited for."""
+    clients = Clients(machine)
+    assert not failed(clients.fresh())
+    daemon = shown(machine, "netd", "MainPID")
+    machine.run(f"kill -KILL {daemon}")
+    lost = failed(clients.fresh() + clients.end())
+    assert shown(machine, "netd", "MainPID") not in ("0", daemon)
+    assert len(lost) <= 4
+    for status, words, said in lost:
+        assert status == "4" and "the change may be done or not" in said and words.startswith("ns ")
 
 
 def test_the_group_administers_the_network_and_no_one_else(machine):

@@ -58,20 +58,45 @@ END_TEST
 
 START_TEST(who_has_connected_may_still_ask)
 {
-	_cleanup_(closep) int early = dial(), late = -1;
+	_cleanup_(closep) int fd = dial();
 
-	still_serves();
-	kill(server, SIGSTOP);
-	late = dial(); /* in the backlog */
-	kill(server, SIGUSR1);
-	kill(server, SIGCONT);
-	ck_assert(put(late, question, strlen(question)));
-	ck_assert(put(early, question, strlen(question)));
-	is_answered(early, 200);
-	is_answered(late, 200);
+	still_serves(); /* it is accepted by now */
+	end_server();
+	ck_assert(put(fd, question, strlen(question)));
+	is_answered(fd, 200);
 	has_ended();
 }
 END_TEST
+
+/* More than are accepted at a time. */
+START_TEST(who_is_not_accepted_yet_is_answered)
+{
+	int fds[300];
+
+	for (int i = 0; i < 300; i++) {
+		fds[i] = dial();
+		ck_assert(put(fds[i], slow, strlen(slow)));
+	}
+	end_server();
+	for (int i = 0; i < 300; i++) {
+		is_answered(fds[i], 201);
+		close(fds[i]);
+	}
+	has_ended();
+}
+END_TEST
+
+static void start_impatient(void)
+{
+	drain_unasked_ms = 200;
+	start_server();
+}
+
+static void start_patient(void)
+{
+	drain_unasked_ms = 4 * PATIENCE_MS;
+	start_server();
+}
 
 START_TEST(nobody_who_is_silent_holds_it_up)
 {
@@ -109,13 +134,16 @@ END_TEST
 
 int main(void)
 {
-	TCase *tests = tcase_create("tests");
+	TCase *tests = tcase_create("tests"), *impatient = tcase_create("impatient");
 
-	tcase_add_checked_fixture(tests, start_server, stop_server);
+	tcase_add_checked_fixture(tests, start_patient, stop_server);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, changes_that_are_under_way_are_answered);
 	tcase_add_test(tests, who_has_connected_may_still_ask);
-	tcase_add_test(tests, nobody_who_is_silent_holds_it_up);
+	tcase_add_test(tests, who_is_not_accepted_yet_is_answered);
 	tcase_add_test(tests, streams_end);
-	return SUITE_CASES(tests);
+	tcase_add_checked_fixture(impatient, start_impatient, stop_server);
+	tcase_set_timeout(impatient, 60);
+	tcase_add_test(impatient, nobody_who_is_silent_holds_it_up);
+	return SUITE_CASES(tests, impatient);
 }

@@ -28,6 +28,7 @@
 /* A list of elements is one attribute, whose length has sixteen bits. */
 #define GROUP_SIZE 60000
 #define SEND_TRIES 8
+#define LOSSES_MAX 16 /* while one answer is read */
 
 /* Entries that share one message. */
 struct span {
@@ -236,6 +237,7 @@ static void read_answer(const struct nlmsghdr *header, const struct wire *wire, 
 static int read_answers(struct nft *nft, const struct wire *wire, struct verdict *ret)
 {
 	_Alignas(struct nlmsghdr) char buffer[32768];
+	int losses = 0;
 
 	for (;;) {
 		const struct nlmsghdr *header = (const struct nlmsghdr *)buffer;
@@ -247,7 +249,7 @@ static int read_answers(struct nft *nft, const struct wire *wire, struct verdict
 
 		if (received < 0 && errno == EAGAIN)
 			return 0;
-		if (received < 0 && errno == ENOBUFS)
+		if (received < 0 && errno == ENOBUFS && ++losses < LOSSES_MAX)
 			ret->lost = true;
 		else if (received < 0 && errno != EINTR)
 			return -errno;
@@ -393,6 +395,9 @@ static int commit_once(struct nft *nft, struct wire *wire, bool try, struct erro
 	if (r < 0)
 		return r;
 	r = read_answers(nft, wire, &verdict);
+	nft->unsure = verdict.errnum == 0 && !verdict.acknowledged;
+	if (r < 0 && !nft->unsure)
+		r = 0;
 	if (r < 0)
 		return error_set(err, ERROR_KERNEL, -r, "read the answer to an nf_tables batch");
 	nft->commits += verdict.errnum == 0 && !try;
@@ -415,6 +420,7 @@ static int commit(struct nft *nft, bool try, unsigned long *changes, struct erro
 	_cleanup_(wire_done) struct wire wire = {0};
 	int r = 1;
 
+	nft->unsure = false;
 	if (nft->broken) {
 		nft_abandon(nft);
 		return error_memory(err);
@@ -447,6 +453,11 @@ int nft_try(struct nft *nft, struct error *err)
 	unsigned long none = 0;
 
 	return commit(nft, true, &none, err);
+}
+
+bool nft_unsure(const struct nft *nft)
+{
+	return nft->unsure;
 }
 
 /* --- the queue of elements --- */

@@ -24,6 +24,7 @@ struct nft {
 	size_t count, capacity;
 	char *label;      /* of the message being built */
 	uint32_t removed; /* bit per family: its table is removed by this batch */
+	bool unsure;      /* the answer to the last batch was lost */
 	bool broken;      /* a queued message was lost for want of memory */
 	bool owns;        /* tables are made to be owned by `changes` */
 	bool adopted;     /* `changes` comes from the descriptor store */

@@ -1,0 +1,59 @@
+"""Every operation of the API that changes something, from the base of rig.py and back to it."""
+
+from typing import Callable, NamedTuple
+
+NETWORK = ("POST", "/v1/networks", {"name": "n", "subnets": [{"subnet": "10.3.0.0/24"}], "bridge": "nd-n"})
+NAMESPACE = ("POST", "/v1/namespaces", {"name": "x"})
+CONNECT = ("POST", "/v1/endpoints", {"network": "a", "namespace": "x", "addresses": ["10.1.0.9"]})
+PUBLISH = ("POST", "/v1/publications", {"host_port": 9090, "port": 80, "namespace": "x"})
+PUBLISH_UDP = ("POST", "/v1/publications", {"host_port": 9090, "port": 80, "protocol": "udp", "namespace": "x"})
+UNPUBLISH = ("DELETE", "/v1/publications?host_port=9090")
+DISCONNECT = ("DELETE", "/v1/networks/a/endpoints/x")
+REMOVE_NETWORK = ("DELETE", "/v1/networks/n")
+REMOVE_NAMESPACE = ("DELETE", "/v1/namespaces/x?force=true")
+
+
+def remove_by_hand(rig):
+    """What `ip netns del x` does to a namespace of netd's."""
+    rig.host.run("ip netns del x")
+
+
+class Operation(NamedTuple):
+    name: str
+    request: tuple
+    before: list = []
+    back: list = []
+    by_hand: Callable | None = None  # instead of a request: someone does this, and netd follows
+
+    def __str__(self):
+        return self.name
+
+
+OPERATIONS = [
+    Operation("network create", NETWORK, back=[REMOVE_NETWORK]),
+    Operation("network create, subnet from the pool", ("POST", "/v1/networks", {"name": "n"}), back=[REMOVE_NETWORK]),
+    Operation("network create, internal", (*NETWORK[:2], {**NETWORK[2], "internal": True}), back=[REMOVE_NETWORK]),
+    Operation("network rm", REMOVE_NETWORK, before=[NETWORK]),
+    Operation("network rm -f", ("DELETE", "/v1/networks/n?force=true"),
+              before=[NETWORK, ("POST", "/v1/endpoints", {"network": "n", "namespace": "x"}), PUBLISH, PUBLISH_UDP,
+                      ("POST", "/v1/endpoints", {"network": "n", "namespace": "two"})],
+              back=[REMOVE_NAMESPACE]),
+    Operation("ns create", NAMESPACE, back=[REMOVE_NAMESPACE]),
+    Operation("ns rm", ("DELETE", "/v1/namespaces/x"), before=[NAMESPACE]),
+    Operation("ns rm -f", REMOVE_NAMESPACE, before=[CONNECT, PUBLISH, PUBLISH_UDP]),
+    Operation("connect", CONNECT, before=[NAMESPACE], back=[REMOVE_NAMESPACE]),
+    Operation("connect, creating the namespace", CONNECT, back=[REMOVE_NAMESPACE]),
+    Operation("connect to a second network", ("POST", "/v1/endpoints", {"network": "b", "namespace": "web", "addresses": ["10.2.0.9"]}),
+              back=[("DELETE", "/v1/networks/b/endpoints/web")]),
+    Operation("connect an adopted namespace", ("POST", "/v1/endpoints", {"network": "a", "namespace": "adopted", "addresses": ["10.1.0.9"]}),
+              back=[("DELETE", "/v1/networks/a/endpoints/adopted")]),
+    Operation("disconnect", DISCONNECT, before=[CONNECT, PUBLISH], back=[REMOVE_NAMESPACE]),
+    Operation("publish tcp", PUBLISH, before=[CONNECT], back=[REMOVE_NAMESPACE]),
+    Operation("publish udp", PUBLISH_UDP, before=[CONNECT], back=[REMOVE_NAMESPACE]),
+    Operation("connect, reviving a pending port", CONNECT, before=[CONNECT, PUBLISH, DISCONNECT], back=[REMOVE_NAMESPACE]),
+    Operation("unpublish a pending port", UNPUBLISH, before=[CONNECT, PUBLISH, DISCONNECT], back=[REMOVE_NAMESPACE]),
+    Operation("unpublish", UNPUBLISH, before=[CONNECT, PUBLISH], back=[REMOVE_NAMESPACE]),
+    Operation("unpublish udp", UNPUBLISH, before=[CONNECT, PUBLISH_UDP], back=[REMOVE_NAMESPACE]),
+    Operation("release of a removed namespace", (), before=[CONNECT, PUBLISH], by_hand=remove_by_hand),
+]
+BY_NAME = {operation.name: operation for operation in OPERATIONS}

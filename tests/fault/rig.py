@@ -1,0 +1,227 @@
+"""A private host with netd-faulty, and its whole state fast enough to be compared some thousand times: kernel, files, rows of
+the database, and what the API says."""
+
+import json
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+from fault.control import KERNEL, STORE, Control
+from lib.host import BUILD, Host
+from lib.snapshot import COLLECT, Snapshot
+from lib.wait import wait_for
+
+FAULTY = BUILD / "tests" / "fault" / "netd-faulty"
+DEADLINE = 20.0
+LISTS = ("networks", "namespaces", "endpoints", "publications")
+VOLATILE = {"next_id", "generation"}  # of the database: they only ever grow, and no one sees them
+HURRY = 20
+
+# Before anything is tried: two networks, a namespace with ports published, one without anything, and one that is not netd's.
+BASE = [
+    ("POST", "/v1/networks", {"name": "a", "subnets": [{"subnet": "10.1.0.0/24"}], "bridge": "nd-a"}),
+    ("POST", "/v1/networks", {"name": "b", "subnets": [{"subnet": "10.2.0.0/24"}], "bridge": "nd-b"}),
+    ("POST", "/v1/endpoints", {"network": "a", "namespace": "web", "addresses": ["10.1.0.2"]}),
+    ("POST", "/v1/namespaces", {"name": "two"}),
+    ("POST", "/v1/publications", {"host_port": 8080, "port": 80, "namespace": "web"}),
+    ("POST", "/v1/publications", {"host_port": 8081, "port": 80, "protocol": "udp", "namespace": "web"}),
+]
+
+
+class Died(Exception):
+    """The daemon ended before it answered."""
+
+
+class Rig:
+    def __init__(self, base=True):
+        self.host = Host()
+        self.host.netd = FAULTY
+        self.control = Control(self.host.dir / "control")
+        self.look = None
+        try:
+            self.host.neighbour()
+            if base:
+                self.start()
+                self.host.run("ip netns add adopted")
+                for request in BASE:
+                    self.must(*request)
+        except BaseException:
+            self.host.close()
+            raise
+
+    def close(self):
+        self.host.close()
+
+    # --- the daemon ---
+
+    def start(self):
+        self.control.set("hurry", HURRY)
+        self.host.start_daemon(env={"NETD_FAULT_CONTROL": str(self.control.path)})
+
+    def kill(self):
+        if self.host.daemon:
+            self.host.kill_daemon()
+
+    def has_died(self, deadline=DEADLINE):
+        """Waits for the end of a daemon that was hit by SIGKILL."""
+        process, self.host.daemon = self.host.daemon, None
+        status = process.popen.wait(deadline)
+        assert status in (-signal.SIGKILL, 128 + signal.SIGKILL), f"netd ended with {status}:\n{self.host.log()}"
+
+    def log(self):
+        return self.host.log()
+
+    def request(self, method, path, body=None):
+        try:
+            return self.host.http(method, path, body)
+        except (OSError, json.JSONDecodeError) as error:
+            raise Died(str(error)) from None
+        except Exception as error:  # http.client's
+            if type(error).__name__ in ("RemoteDisconnected", "IncompleteRead", "BadStatusLine"):
+                raise Died(str(error)) from None
+            raise
+
+    def must(self, method, path, body=None):
+        answer = self.request(method, path, body)
+        assert answer.status < 300, f"{method} {path} {body}: {answer.status} {answer.body}\n{self.log()[-2000:]}"
+        return answer
+
+    # --- what is ---
+
+    def collect(self):
+        if self.look is None or self.look.popen.poll() is not None:
+            self.look = self.host.spawn(sys.executable, "-ISB", COLLECT, "serve", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
+        self.look.popen.stdin.write("inside\n")
+        self.look.popen.stdin.flush()
+        line = self.look.popen.stdout.readline()
+        assert line, "collect.py ended"
+        return line
+
+    def rows(self):
+        """All rows of the database, from a copy: netd has it locked."""
+        copy = self.host.dir / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        for path in self.host.state.glob("netd.db*"):
+            shutil.copyfile(path, copy / path.name)
+        if not (copy / "netd.db").exists():
+            return {}
+        with sqlite3.connect(copy / "netd.db") as database:
+            database.row_factory = sqlite3.Row
+            tables = [row[0] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+            found = {table: [dict(row) for row in database.execute(f"SELECT * FROM {table}")] for table in tables}
+        database.close()
+        return found
+
+    def state(self, alike=False):
+        """Everything. `alike`: with the names and numbers that are dealt out replaced, so that two ways to the same end are equal."""
+        return self.both()[alike]
+
+    def both(self):
+        """The state as it is, and the one that is alike however it came about: each is a call, and both are of one moment."""
+        collected, rows, lists = self.collect(), self.rows(), {}
+        if self.host.daemon:
+            lists = {name: self.must("GET", f"/v1/{name}").body[name] for name in LISTS}
+        for namespace in lists.get("namespaces", []):
+            del namespace["nsid"], namespace["processes"]
+        return Both(self.host, collected, rows, lists)
+
+    def settle(self):
+        """Waits until nothing waits for deletion any more."""
+        wait_for(lambda: not self.rows().get("tombstones"), lambda: f"no tombstones: {self.rows()['tombstones']}\n{self.log()[-3000:]}",
+                 DEADLINE)
+
+    def settled(self):
+        """Both states once nothing moves: the kernel deletes some things a little later."""
+        self.settle()
+        both = self.both()
+        while True:
+            again = self.both()
+            if not both[False].diff(again[False]):
+                return again
+            both = again
+
+    def wait_state(self, wanted, what, alike=False, deadline=DEADLINE):
+        """Waits until the state is that one, and returns both; fails with the difference."""
+        end = time.monotonic() + deadline
+        while True:
+            both = self.both()
+            lines = wanted.diff(both[alike])
+            if not lines:
+                return both
+            if time.monotonic() > end:
+                raise AssertionError(f"{what}, but:\n{lines}\n--- log\n{self.log()[-3000:]}")
+            time.sleep(0.01)
+
+    def counted(self, action, groups=KERNEL | STORE):
+        """The calls that an action makes when nothing fails."""
+        self.control.count(groups)
+        result = action()
+        self.control.disarm()
+        return self.control.calls(), result
+
+
+def names(lists, rows):
+    """What is dealt out, and what to call it instead."""
+    found = {row["instance"]: "instance" for row in rows.get("meta", [])}
+    for network in rows.get("networks", []):
+        found[network["mac"]] = f"mac of {network['name']}"
+        found[network["id"]] = f"id of {network['name']}"
+        if re.fullmatch(r"netd-[0-9a-f]+", network["bridge"]):
+            found[network["bridge"]] = f"bridge of {network['name']}"
+    for endpoint in lists.get("endpoints", []):
+        whose = f"{endpoint['network']}/{endpoint['namespace']}"
+        found[endpoint["host_interface"]] = f"outer {whose}"
+        found[endpoint["mac"]] = f"mac of {whose}"
+    for publication in lists.get("publications", []):
+        found[publication["id"]] = f"publication {publication['host_port']}/{publication['protocol']}"
+    return found
+
+
+class Both:
+    """One moment, as it is ([False]) and alike ([True])."""
+
+    def __init__(self, host, collected, rows, lists):
+        self.host, self.parts, self.states = host, (collected, json.dumps(rows), json.dumps(lists)), {}
+        self.found = names(lists, rows)
+
+    def __getitem__(self, alike):
+        if alike not in self.states:
+            self.states[alike] = self.make(alike)
+        return self.states[alike]
+
+    def make(self, alike):
+        collected, rows, lists = [rename(part, self.found) for part in self.parts] if alike else self.parts
+        rows, lists = json.loads(rows), json.loads(lists)
+        if alike:
+            strip_dealt(rows, lists)
+        shot = Snapshot.of(self.host, json.loads(collected))
+        for table, items in rows.items():
+            for item in items:
+                shot[f"row {table} {json.dumps({name: value for name, value in item.items() if name not in VOLATILE})}"] = ""
+        for name, items in lists.items():
+            for item in items:
+                shot[f"api {name} {json.dumps(item)}"] = ""
+        for key, value in shot.items():
+            if alike and key.startswith("file /run/netd/namespaces/"):
+                value.pop("content", None)  # the cookie
+        return shot
+
+
+def rename(text, found):
+    for name in sorted(found, key=len, reverse=True):
+        text = text.replace(name, found[name])
+    return text
+
+
+def strip_dealt(rows, lists):
+    for items in [*rows.values(), *lists.values()]:
+        for item in items:
+            for name in ("id", "cookie", "inode"):
+                item.pop(name, None)
+    rows.pop("tombstones", None)

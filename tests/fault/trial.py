@@ -1,0 +1,224 @@
+"""Tries one operation at many points, and holds each outcome against what was before and what a run without a fault leaves.
+
+    fails        the k-th call fails. An error answer: all is as before, and the same daemon can do it then. A success: all is
+                 as without the fault, at once or as soon as the tombstones are worked off.
+    memory       the k-th allocation fails: the same, but the answer may be missing.
+    kills        the daemon dies at the k-th call. The next start gives what was before, or what comes after; that only where it
+                 was acknowledged or stands in the database.
+    undo fails   the k-th call fails, and from there on every call to the kernel, until the answer is there. The daemon goes on,
+                 and puts things right by itself.
+"""
+
+import collections
+
+from fault.control import FAIL, KERNEL, MEMORY, STORE, CALLS, Point, failures, kills
+from fault.rig import DEADLINE, HURRY, Died, Rig
+from lib.wait import wait_for
+
+PLACES = KERNEL | STORE
+UNDO_FAILED = "everything is looked at again"
+COMMITTED = ("networks", "subnets", "namespaces", "endpoints", "endpoint_addresses", "publications")
+COLUMNS = ["calls", "fails", "memory", "kills", "undo fails", "tolerated"]
+
+
+class Count:
+    """How many points were tried, by operation."""
+
+    def __init__(self):
+        self.lines = {}
+
+    def add(self, operation, column, number=1):
+        self.lines.setdefault(operation, collections.Counter())[column] += number
+
+    def table(self):
+        width = max([len("operation"), *map(len, self.lines)])
+        total = sum(self.lines.values(), collections.Counter())
+        yield f"{'operation':{width}}  " + "  ".join(f"{column:>10}" for column in COLUMNS)
+        for name, line in [*self.lines.items(), ("all", total)]:
+            yield f"{name:{width}}  " + "  ".join(f"{line[column]:>10}" for column in COLUMNS)
+
+
+COUNT = Count()
+
+
+class Trial:
+    """One operation. `retry`: how many refusals there are until the operation is done without a fault once more."""
+
+    def __init__(self, operation, retry=4):
+        self.operation, self.retry = operation, retry
+        self.failed, self.refused = [], 0
+        self.rig = None
+        self.renew()
+        self.calls = self.learn(PLACES)
+        self.memory = self.learn(MEMORY)
+        self.count("calls", len(self.calls))
+
+    def close(self):
+        self.rig.close()
+
+    def renew(self):
+        """A new host: the one before is not to be trusted any more."""
+        if self.rig:
+            self.rig.close()
+        self.rig = Rig()
+        self.now = self.rig.settled()  # None: it is not known
+        self.base = self.now[True]
+        self.before = None  # what is there when the operation begins, while it still is
+        self.end = None
+        self.learn(PLACES)
+
+    def count(self, column, number=1):
+        COUNT.add(self.operation.name, column, number)
+
+    def committed(self):
+        rows = self.rig.rows()
+        return {table: rows.get(table) for table in COMMITTED}
+
+    # --- without a fault ---
+
+    def prepare(self):
+        if self.before is None:
+            for request in self.operation.before:
+                self.rig.must(*request)
+            self.before = (self.rig.settled() if self.operation.before else self.now)[False]
+            self.before_rows = self.committed()
+
+    def perform(self):
+        """The answer; None where there is none to be had."""
+        if not self.operation.by_hand:
+            return self.rig.request(*self.operation.request)
+        self.operation.by_hand(self.rig)
+        return None
+
+    def is_over(self):
+        """Whether the final steps are done, and what was done by hand was followed."""
+        rows = self.rig.rows()
+        followed = not self.operation.by_hand or all(row["name"] != "x" for row in rows["namespaces"])
+        return followed and not rows.get("tombstones")
+
+    def perform_whole(self):
+        answer = self.perform()
+        assert answer is None or answer.status < 300, f"without a fault: {answer.status} {answer.body}\n{self.rig.log()[-2000:]}"
+        wait_for(self.is_over, "the final steps are done", DEADLINE)
+
+    def learn(self, groups):
+        """The calls of a run without a fault, and where it ends."""
+        self.prepare()
+        calls, _ = self.rig.counted(self.perform_whole, groups)
+        if self.end is None:
+            self.end = self.rig.settled()[True]
+        self.go_back()
+        return calls
+
+    def go_back(self):
+        """From the end of the operation to the base."""
+        wait_for(self.is_over, "the final steps are done", DEADLINE)
+        for request in self.operation.back:
+            self.rig.must(*request)
+        self.before = None
+        self.rig.settle()
+        self.now = self.rig.wait_state(self.base, "the way back leads to where it began", alike=True)
+
+    # --- with one ---
+
+    def attempt(self, point, groups):
+        """The answer with this fault; None where there was none."""
+        control = self.rig.control
+        self.prepare()
+        control.arm(point, groups)
+        try:
+            answer = self.perform()
+        except Died:
+            answer = None
+        if not point.lasting or self.operation.by_hand:
+            wait_for(lambda: control.hits or not self.rig.host.daemon.running() or self.is_over(), "the operation is over", DEADLINE)
+        control.disarm()
+        return answer
+
+    def reach_end(self, what):
+        self.rig.wait_state(self.end, what, alike=True)
+        self.go_back()
+
+    def stay(self, what, deadline):
+        self.rig.wait_state(self.before, what, deadline=deadline)
+        self.refused += 1
+        if self.refused % self.retry == 0:
+            self.perform_whole()
+            self.reach_end("after a refusal, the same operation leads to its end")
+
+    def fail(self, point, groups=PLACES, column="fails"):
+        log = len(self.rig.log())
+        answer = self.attempt(point, groups)
+        assert self.rig.host.daemon.running(), f"netd ended\n{self.rig.log()[-2000:]}"
+        if self.rig.control.hits:
+            self.count(column)
+        if answer is None and not self.operation.by_hand:
+            assert groups == MEMORY, "there was no answer"
+            changed = self.committed() != self.before_rows
+        else:
+            changed = answer is None or answer.status < 300
+        if changed:
+            self.count("tolerated", self.rig.control.hits > 0)
+            self.reach_end(f"done, so all is as without the fault ({answer and answer.body})")
+            return
+        assert answer is None or answer.body.get("detail"), f"an error without a sentence: {answer}"
+        self.stay(f"refused, so all is as before ({answer and answer.body.get('detail')})", DEADLINE if point.lasting else 1)
+        assert point.lasting or groups == MEMORY or UNDO_FAILED not in self.rig.log()[log:], self.rig.log()[log:]
+
+    def forget(self, point):
+        self.fail(point, MEMORY, "memory")
+
+    def undo(self, point):
+        self.fail(point, PLACES, "undo fails")
+
+    def kill(self, point):
+        answer = self.attempt(point, PLACES)
+        if not self.rig.control.hits:
+            self.reach_end("nothing happened, so it is done")
+            return
+        self.count("kills")
+        self.rig.has_died()
+        changed = self.committed() != self.before_rows or self.operation.by_hand
+        self.rig.start()
+        if changed or (answer and answer.status < 300):
+            self.rig.settle()
+            self.reach_end("committed before netd was killed, so it is done after the next start")
+        else:
+            self.rig.wait_state(self.before, "killed before it was committed, so all is as before")
+
+    def run(self, points):
+        """Tries them all. What goes wrong is kept, and the next point gets a new host."""
+        for attempt, point in points:
+            try:
+                getattr(self, attempt)(point)
+            except Exception as error:  # whatever it is, it is told with its point
+                self.failed.append((attempt, point, f"{type(error).__name__}: {error}"))
+                self.renew()
+
+
+def all_points(trial, every=True):
+    """Every point of the operation; without `every`, one errno for each call."""
+    for call in trial.calls:
+        yield from (("fail", point) for point in failures(call, every))
+        yield "undo", Point(call, FAIL, CALLS[call.name][0], lasting=KERNEL)
+        yield from (("kill", point) for point in kills(call))
+    for call in trial.memory:
+        yield "forget", Point(call, FAIL, CALLS[call.name][0])
+
+
+def sample(trial, most=60, memory=6):
+    """At most so many points, evenly spread: one for each call, where there are no more calls, of a kind that changes from call
+    to call. The same ones in every run."""
+    points = []
+    for call in trial.calls:
+        kinds = [("fail", point) for point in failures(call, False)]
+        kinds += [("kill", point) for point in kills(call)] + [("undo", Point(call, FAIL, CALLS[call.name][0], lasting=KERNEL))]
+        points.append(kinds[call.number * 7 % len(kinds)])
+    return some(points, most) + some([("forget", Point(call, FAIL, CALLS[call.name][0])) for call in trial.memory], memory)
+
+
+def some(points, most):
+    """Evenly chosen."""
+    points = list(points)
+    step = max(1, len(points) / most)
+    return [points[int(i * step)] for i in range(min(most, len(points)))]
