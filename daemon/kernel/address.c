@@ -51,10 +51,11 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	resource_describe(address, what + length, sizeof(what) - (size_t)length);
 	index = address->ns[0] ? rtnl_ifindex(kernel->rtnl, address->ns, address->address.ifname)
 	                       : link_index(kernel, address->name);
-	if (link_is_unknown(index) || (index <= 0 && step->new))
-		return error_set(
-		        err, ERROR_KERNEL, link_is_unknown(index) ? -index : ENODEV, "%s", what);
-	if (index <= 0) {
+	if (index == -EEXIST)
+		index = 0; /* somebody else's */
+	if (index < 0 || (index == 0 && step->new))
+		return error_set(err, ERROR_KERNEL, index ? -index : ENODEV, "%s", what);
+	if (index == 0) {
 		step->done = true; /* it went with its interface */
 		return 0;
 	}

@@ -92,24 +92,29 @@ static bool frees_name(const struct resource *end)
 	return !end->end.up && strcmp(end->end.ifname, end->name) == 0;
 }
 
+/* Without its outer end, what has its name is somebody else's. */
+static int find_end(struct kernel *kernel, const struct resource *old, const struct resource *new,
+        const char *name)
+{
+	int outer = old && !is_loopback(new) ? link_index(kernel, new->name) : 1;
+
+	if (outer == 0 || outer == -EEXIST)
+		return 0;
+	return outer < 0 ? outer : rtnl_ifindex(kernel->rtnl, new->ns, name);
+}
+
 static int change(struct kernel *kernel, struct step *step, struct error *err)
 {
 	const struct resource *old = step->old, *new = step->new;
 	struct difference difference = compare(old, new);
 	const char *name = name_of(old ? old : new);
-	int index = 1, r;
+	int index, r;
 
 	if (!difference.name && !difference.mac && !difference.mtu && !difference.up) {
 		step->done = true;
 		return 0;
 	}
-	/* Without its outer end, what has its name is somebody else's. */
-	if (old && !is_loopback(new))
-		index = link_index(kernel, new->name);
-	if (index == -EEXIST)
-		index = 0;
-	else if (index > 0)
-		index = rtnl_ifindex(kernel->rtnl, new->ns, name);
+	index = find_end(kernel, old, new, name);
 	if (index == 0 && frees_name(new)) {
 		step->done = true; /* its tenant was faster */
 		return 0;

@@ -69,9 +69,7 @@ static int find_master(
 	if (*ret || !master[0])
 		return 0;
 	sentence("put", link, what, sizeof(what));
-	return index == -EEXIST ? link_foreign(what, master, err)
-	                        : error_set(err, ERROR_KERNEL, index ? -index : ENODEV,
-	                                  "%s: bridge %s", what, master);
+	return link_missing(what, master, index, err);
 }
 
 static int put_bridge(struct nl_msg *msg)
@@ -304,15 +302,12 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	}
 	sentence(step->new->link.retired ? "retire" : "change", step->new, what, sizeof(what));
 	header.ifi_index = link_index(kernel, step->new->name);
-	if (link_is_unknown(header.ifi_index))
-		return error_set(err, ERROR_KERNEL, -header.ifi_index, "%s", what);
-	if (header.ifi_index <= 0 && step->new->link.retired) {
+	if ((header.ifi_index == 0 || header.ifi_index == -EEXIST) && step->new->link.retired) {
 		step->done = true; /* it is gone already */
 		return 0;
 	}
 	if (header.ifi_index <= 0)
-		return header.ifi_index < 0 ? link_foreign(what, step->new->name, err)
-		                            : error_set(err, ERROR_KERNEL, ENODEV, "%s", what);
+		return link_missing(what, step->new->name, header.ifi_index, err);
 	if (difference.master)
 		r = find_master(kernel, step->new, &master, err);
 	if (r < 0)

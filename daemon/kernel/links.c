@@ -226,7 +226,7 @@ int link_index(struct kernel *kernel, const char *name)
 {
 	_cleanup_(links_done) struct links found = {0};
 	int index = rtnl_ifindex(kernel->rtnl, "", name);
-	struct error ignored;
+	struct error ignored; /* the number says enough */
 	int r;
 
 	/* netd draws its indexes itself: only for others the kernel's slow answer is needed. */
@@ -240,7 +240,7 @@ int link_index(struct kernel *kernel, const char *name)
 
 void link_explain(struct kernel *kernel, const struct resource *link, struct error *err)
 {
-	bool host = rtnl_ifindex(kernel->rtnl, "", link->name) != 0;
+	bool host = rtnl_ifindex(kernel->rtnl, "", link->name) > 0;
 	size_t length = strlen(err->text);
 
 	snprintf(err->text + length, sizeof(err->text) - length,
@@ -249,8 +249,11 @@ void link_explain(struct kernel *kernel, const struct resource *link, struct err
 	        host ? link->name : link->link.peer_name);
 }
 
-int link_foreign(const char *what, const char *name, struct error *err)
+int link_missing(const char *what, const char *name, int index, struct error *err)
 {
+	if (index != -EEXIST)
+		return error_set(
+		        err, ERROR_KERNEL, index ? -index : ENODEV, "%s: interface %s", what, name);
 	return error_set(err, ERROR_REFUSED, 0,
 	        "%s: the interface %s of the host is not the one that netd made: remove or rename "
 	        "it",

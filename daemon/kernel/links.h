@@ -51,15 +51,11 @@ bool mark_matches(const char *alias, const char *instance);
 
 /*
  * The index of the link of netd's that has this name in the host; 0: there is none, -EEXIST: it is
- * somebody else's, another negative errno: that could not be asked.
+ * somebody else's; another negative errno: it could not be asked.
  */
 int link_index(struct kernel *kernel, const char *name);
-static inline bool link_is_unknown(int index)
-{
-	return index < 0 && index != -EEXIST;
-}
-/* The sentence for that; `what` begins it. */
-int link_foreign(const char *what, const char *name, struct error *err);
+/* The sentence for an index that is none; `what` begins it. */
+int link_missing(const char *what, const char *name, int index, struct error *err);
 /* Adds to the sentence of a creation that failed with EEXIST who has the name. */
 void link_explain(struct kernel *kernel, const struct resource *link, struct error *err);
 

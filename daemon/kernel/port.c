@@ -34,10 +34,12 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 
 	resource_describe(port, what + strlen(what), sizeof(what) - strlen(what));
 	header.ifi_index = link_index(kernel, port->name);
-	if (link_is_unknown(header.ifi_index) || (header.ifi_index <= 0 && step->new))
-		return error_set(err, ERROR_KERNEL,
-		        link_is_unknown(header.ifi_index) ? -header.ifi_index : ENODEV, "%s", what);
-	if (header.ifi_index <= 0) {
+	if (header.ifi_index == -EEXIST)
+		header.ifi_index = 0; /* somebody else's */
+	if (header.ifi_index < 0 || (header.ifi_index == 0 && step->new))
+		return error_set(err, ERROR_KERNEL, header.ifi_index ? -header.ifi_index : ENODEV,
+		        "%s", what);
+	if (header.ifi_index == 0) {
 		step->done = true; /* it went with its link */
 		return 0;
 	}

@@ -279,7 +279,7 @@ START_TEST(a_refusal_names_the_object_and_the_kernels_reason)
 	pair = veth("nv1", "eth0");
 	strcpy(pair.link.master, "netd9");
 	ck_assert_int_eq(apply(&step, 1), -ENODEV);
-	ck_assert_ptr_nonnull(strstr(err.text, "bridge netd9: No such device"));
+	ck_assert_ptr_nonnull(strstr(err.text, "interface netd9: No such device"));
 }
 END_TEST
 
