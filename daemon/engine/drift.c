@@ -295,6 +295,14 @@ static void look_at(struct drift *drift, struct suspect *const *due, unsigned co
 		due[i]->pid = 0;
 }
 
+static bool is_gone(const struct drift *drift, const struct ailing *ailing)
+{
+	const struct model *model = drift->engine->model;
+
+	return (ailing->kind == AILING_NETWORK && !model_network(model, ailing->name)) ||
+	       (ailing->kind == AILING_NAMESPACE && !model_namespace(model, ailing->name));
+}
+
 /* Wakes up when the next one is due. What is gone, or was quiet for long, need not be remembered.
  */
 static void go_on(struct drift *drift)
@@ -305,7 +313,8 @@ static void go_on(struct drift *drift)
 	RB_FOREACH_SAFE (suspect, suspects, &drift->suspects, next) {
 		if (suspect->suspected) {
 			wake_at(drift, suspect->due, now);
-		} else if (now - suspect->looked > QUIET_MS + PAUSE_LONGEST_MS) {
+		} else if (now - suspect->looked > QUIET_MS + pause_of(suspect) ||
+		           is_gone(drift, &suspect->ailing)) {
 			RB_REMOVE(suspects, &drift->suspects, suspect);
 			free(suspect);
 		}
