@@ -113,7 +113,9 @@ int render_touched(const struct model *fork, const struct model *model, struct r
 {
 	int r = 0;
 
+	/* What a fork buries is gone already: its name may be given again in the same change. */
 	for (int table = 0; r == 0 && table < TABLE_COUNT; table++)
-		r = render_touched_table(fork, model, (enum model_table)table, ret, err);
+		if (table != TABLE_TOMBSTONES || model == fork)
+			r = render_touched_table(fork, model, (enum model_table)table, ret, err);
 	return r;
 }

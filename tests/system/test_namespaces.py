@@ -269,3 +269,13 @@ def test_replaced_by_someone_while_netd_is_down(connected):
     assert inspect(connected, "web")["origin"] == "adopted"
     assert [item["ifname"] for item in connected.ns("web").json("ip -j link")] == ["lo"]
     assert connected.ctl_json("network", "inspect", "default")[0]["endpoints"] == []
+
+
+def test_a_name_is_free_again_at_once(netd):
+    """Removed, by netd or by someone else, and made again before netd has buried the first one."""
+    for remove in (lambda: netd.ctl("ns", "rm", "web"), lambda: netd.run("ip netns del web")):
+        netd.ctl("ns", "create", "web")
+        remove()
+        wait_for(lambda: not netd.ctl("ns", "ls", "-q").lines, "the namespace is gone", step=0)
+        netd.ctl("ns", "create", "web")
+        netd.ctl("ns", "rm", "web")
