@@ -1,21 +1,17 @@
 /* clang-format off */
 /*
- * Every outside call of netd that is made to fail, once: its symbol, its group, the errnos that are
- * tried, and where it is said that it can give them. meson.build wraps each CALL at link time, and
- * seam.c has a wrapper for it; a HOOK is a function that seam.c gives to a library. points.py reads
- * the errnos. The first errno is the one that a bounded sample tries.
+ * Every outside call of netd that is made to fail, once: its symbol, its group, the errnos that are tried, and where it is said
+ * that it can give them. meson.build wraps each CALL at link time, and seam.c has a wrapper for it; a HOOK
+ * is a function that seam.c gives to a library. points.py reads the errnos. The first errno is the one that a bounded sample tries.
  *
- * Groups: KERNEL is a call that asks or changes the kernel or a file; STORE is SQLite's own way to
- * its files; MEMORY is an allocation. Numbers without another source are those of the symbol's man
- * page, section 2 or 3.
+ * Groups: KERNEL is a call that asks or changes the kernel or a file; STORE is SQLite's own way to its files; MEMORY is an
+ * allocation. Numbers without another source are those of the symbol's man page, section 2 or 3.
  *
  * What is not here stands in HARMLESS of test_table.py with the reason.
  */
 
-/* --- netlink: the send itself, and the wait for the answer. What the kernel says inside an answer:
- * MESSAGE, below --- */
-CALL(sendto, KERNEL, "ENOBUFS ENOMEM EPERM ECONNREFUSED",
-        "net/netlink/af_netlink.c netlink_sendmsg()")
+/* --- netlink: the send itself, and the wait for the answer. What the kernel says inside an answer: MESSAGE, below --- */
+CALL(sendto, KERNEL, "ENOBUFS ENOMEM EPERM ECONNREFUSED", "net/netlink/af_netlink.c netlink_sendmsg()")
 CALL(recvmsg, KERNEL, "ENOMEM ENOBUFS", "net/netlink/af_netlink.c netlink_recvmsg()")
 CALL(recvfrom, KERNEL, "ENOMEM ENOBUFS", "net/netlink/af_netlink.c netlink_recvmsg()")
 CALL(recv, KERNEL, "ENOMEM ENOBUFS", "net/netlink/af_netlink.c netlink_recvmsg()")
@@ -90,23 +86,18 @@ CALL(vasprintf, MEMORY, "ENOMEM", "asprintf(3)")
 CALL(open_memstream, MEMORY, "ENOMEM", "open_memstream(3)")
 CALL(fmemopen, MEMORY, "ENOMEM", "fmemopen(3)")
 CALL(nlmsg_alloc_simple, MEMORY, "ENOMEM", "libnl: lib/msg.c")
-CALL(nftnl_rule_alloc, MEMORY, "ENOMEM", "libnftnl: src/rule.c")
-CALL(nftnl_chain_alloc, MEMORY, "ENOMEM", "libnftnl: src/chain.c")
 CALL(nftnl_udata_buf_alloc, MEMORY, "ENOMEM", "libnftnl: src/udata.c")
 CALL(event_new, MEMORY, "ENOMEM", "libevent: event.c")
 HOOK(json_malloc, MEMORY, "ENOMEM", "jansson: json_set_alloc_funcs()")
 HOOK(sqlite_malloc, MEMORY, "ENOMEM", "SQLite: SQLITE_CONFIG_MALLOC")
 
 /*
- * What the kernel answers to one message that was sent. The message is really refused (its type
- * becomes one that no kernel knows) and those around it are really done; then the errno in the
- * answer becomes one of these. None of them says "it is gone" or "there is no such file": of
- * something that is there, that would be a lie that no kernel tells.
+ * What the kernel answers to one message that was sent. The message is really refused (its type becomes one that no kernel
+ * knows) and those around it are really done; then the errno in the answer becomes one of these. None of them says "it is gone"
+ * or "there is no such file": of something that is there, that would be a lie that no kernel tells.
  */
 #ifdef MESSAGE
-MESSAGE(NETLINK_ROUTE, "ENOMEM EBUSY EPERM EEXIST EOPNOTSUPP",
-        "net/core/rtnetlink.c, drivers/net/veth.c, net/bridge/br_if.c")
-MESSAGE(NETLINK_NETFILTER, "ENOMEM EEXIST ENOENT EBUSY ENOSPC",
-        "net/netfilter/nf_tables_api.c, nfnetlink.c, nf_conntrack_netlink.c")
+MESSAGE(NETLINK_ROUTE, "ENOMEM EBUSY EPERM EEXIST EOPNOTSUPP", "net/core/rtnetlink.c, drivers/net/veth.c, net/bridge/br_if.c")
+MESSAGE(NETLINK_NETFILTER, "ENOMEM EEXIST ENOENT EBUSY ENOSPC", "net/netfilter/nf_tables_api.c, nfnetlink.c, nf_conntrack_netlink.c")
 MESSAGE(NETLINK_SOCK_DIAG, "ENOMEM ENOENT", "net/ipv4/inet_diag.c")
 #endif

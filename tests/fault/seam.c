@@ -463,8 +463,6 @@ PLAIN(int, vasprintf, -1, (char **ret, const char *format, va_list arguments),
 PLAIN(FILE *, open_memstream, NULL, (char **text, size_t *size), (text, size))
 PLAIN(FILE *, fmemopen, NULL, (void *bytes, size_t size, const char *mode), (bytes, size, mode))
 PLAIN(struct nl_msg *, nlmsg_alloc_simple, NULL, (int type, int flags), (type, flags))
-PLAIN(struct nftnl_rule *, nftnl_rule_alloc, NULL, (void), ())
-PLAIN(struct nftnl_chain *, nftnl_chain_alloc, NULL, (void), ())
 PLAIN(struct nftnl_udata_buf *, nftnl_udata_buf_alloc, NULL, (uint32_t size), (size))
 PLAIN(struct event *, event_new, NULL,
         (struct event_base * base, evutil_socket_t fd, short events, event_callback_fn callback,
