@@ -79,7 +79,13 @@ class Trial:
 
     # --- without a fault ---
 
+    def wait_store(self):
+        """A failed commit may leave a store that refuses changes; it comes back by itself."""
+        wait_for(lambda: "refuses_changes" not in self.rig.must("GET", "/v1/version").body,
+                 lambda: f"changes are accepted again\n{self.rig.log()[-1000:]}", DEADLINE)
+
     def prepare(self):
+        self.wait_store()
         if self.before is None:
             for request in self.operation.before:
                 self.rig.must(*request)
@@ -116,6 +122,7 @@ class Trial:
     def go_back(self):
         """From the end of the operation to the base."""
         wait_for(self.is_over, "the final steps are done", DEADLINE)
+        self.wait_store()
         for request in self.operation.back:
             self.rig.must(*request)
         self.before = None
@@ -153,6 +160,7 @@ class Trial:
         self.rig.wait_state(self.before, what, deadline=deadline)
         self.refused += 1
         if self.refused % self.retry == 0:
+            self.wait_store()
             self.perform_whole()
             self.reach_end("after a refusal, the same operation leads to its end")
 

@@ -11,6 +11,7 @@
 #include "daemon/engine/internal.h"
 #include "daemon/kernel/monitor.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* What the linker puts in place of a function is declared nowhere. */
@@ -72,7 +73,7 @@ static void listen_to(enum monitor_source source, struct kernel *kernel)
 	REQUIRE(monitor_open(&monitor, kernel, &err) == 0, "%s", err.text);
 	outside_announce(source == MONITOR_INSIDE ? 3 : -1);
 	r = monitor_read(monitor, source, 64, hear, NULL);
-	REQUIRE(r >= 0 && r <= 64, "%d", r);
+	REQUIRE(r == -ENOBUFS || (r >= 0 && r <= 64), "%d", r);
 	monitor_close(monitor);
 }
 

@@ -145,7 +145,8 @@ static int add_rule(struct rules *rules, const struct nlmsghdr *header)
 		rules->items = items;
 		rules->capacity = capacity;
 	}
-	copy = malloc(header->nlmsg_len);
+	/* libmnl walks attributes up to the aligned end. */
+	copy = calloc(1, MNL_ALIGN(header->nlmsg_len));
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, header, header->nlmsg_len);
