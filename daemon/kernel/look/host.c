@@ -23,6 +23,7 @@
 /* --- prefixes --- */
 
 struct prefixes {
+	const char *instance;
 	struct links links;
 	struct look_prefix *items;
 	unsigned count, capacity;
@@ -50,8 +51,10 @@ static int add_prefix(struct prefixes *prefixes, const struct cidr *cidr, int in
 	}
 	prefix = &prefixes->items[prefixes->count++];
 	*prefix = (struct look_prefix){.cidr = *cidr, .route = route};
-	if (link)
+	if (link) {
 		memcpy(prefix->ifname, link->name, IFNAMSIZ);
+		prefix->ours = mark_matches(link->alias, prefixes->instance);
+	}
 	return 0;
 }
 
@@ -85,7 +88,7 @@ static int take_route(const struct route_seen *route, void *arg)
 int look_prefixes(
         struct kernel *kernel, struct look_prefix **ret, unsigned *count, struct error *err)
 {
-	_cleanup_(prefixes_done) struct prefixes prefixes = {0};
+	_cleanup_(prefixes_done) struct prefixes prefixes = {.instance = kernel->instance};
 	struct ifaddrmsg header = {.ifa_family = AF_INET};
 	struct nl_msg *msg;
 	int r = links_read(kernel->rtnl, "", &prefixes.links, err);
