@@ -52,7 +52,7 @@ struct engine {
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
 	bool take_over;          /* what bears another's mark is ours; until a repair succeeds */
 	unsigned reap_pause;     /* milliseconds until held tombstones are tried again */
-	uint64_t reap_due;       /* when the next of them are tried; of CLOCK_MONOTONIC */
+	uint64_t reap_due;       /* when the next of them are tried; of clock_ms() */
 	char reap_key[KEY_SIZE]; /* the last of them that was tried */
 	struct event *recover;   /* asks the store again, while changes are refused */
 	unsigned recover_pause;  /* seconds */
