@@ -26,7 +26,7 @@ def test_changed_live_and_back(netd):
     assert network(netd, "a")["labels"] == ["tier=front", "owner=me"]
     netd.ctl("network", "set", "a", "mtu=1400", "internal=no", "label=")
     assert network(netd, "a")["labels"] == []
-    wait_same(netd, before, "after the settings went back")
+    wait_same(before, netd.snapshot, "after the settings went back")
 
 
 def test_without_a_value_it_is_the_default_again(netd):
@@ -45,7 +45,7 @@ def test_kept_through_a_restart(netd):
     netd.restart_daemon()
     assert network(netd, "a") == before
     assert netd.ctl_json("ns", "inspect", "web")[0]["labels"] == ["of=ns"]
-    wait_same(netd, kernel, "after a restart")
+    wait_same(kernel, netd.snapshot, "after a restart")
 
 
 def test_a_change_leaves_other_endpoints_alone(netd):
