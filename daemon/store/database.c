@@ -283,6 +283,18 @@ static struct place place_of(const char *path)
 	return place;
 }
 
+/* What is opened has to be known again: by an unknown place it would be held for another file, and
+ * opened once more beside itself. */
+static int remember_place(
+        const struct store *store, const char *path, struct place *ret, struct error *err)
+{
+	*ret = place_of(path);
+	if (!ret->missing && ret->inode == 0)
+		return error_set(
+		        err, ERROR_STORE, errno, "database %s: look at %s", store->path, path);
+	return 0;
+}
+
 /* Where the name cannot be looked at, the next write tells more. */
 static bool is_same(const struct place *now, const struct place *before)
 {
@@ -312,12 +324,14 @@ int database_open(struct store *store, struct error *err)
 	if (r == 0)
 		r = database_run(store, "PRAGMA journal_mode=WAL", "open", err);
 	if (r == 0)
+		r = remember_place(store, store->opened, &store->file, err);
+	if (r == 0)
+		r = remember_place(store, store->log_path, &store->log, err);
+	if (r == 0)
 		r = migrate(store, err);
 	if (r == 0)
 		r = read_meta(store, err);
 	if (r == 0) {
-		store->file = place_of(store->opened);
-		store->log = place_of(store->log_path);
 		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 		return 0;
 	}
