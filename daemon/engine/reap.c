@@ -130,6 +130,7 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_PUBLISH:
 		return tombstone->kind == TOMBSTONE_FLOWS;
 	case REQUEST_NETWORK_CREATE:
+	case REQUEST_NETWORK_SET:
 	case REQUEST_NS_CREATE:
 	case REQUEST_CONNECT:
 	case REQUEST_NS_RELEASE:
