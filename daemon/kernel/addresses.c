@@ -4,6 +4,8 @@
  */
 #include "daemon/kernel/addresses.h"
 
+#include "lib/list.h"
+
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
@@ -18,15 +20,8 @@ static bool is_set(const struct ifaddrmsg *header, uint32_t flags)
 
 static struct address_seen *add(struct addresses *addresses)
 {
-	if (addresses->count == addresses->capacity) {
-		size_t capacity = addresses->capacity ? 2 * addresses->capacity : 4;
-		void *items = reallocarray(addresses->items, capacity, sizeof(*addresses->items));
-
-		if (!items)
-			return NULL;
-		addresses->items = items;
-		addresses->capacity = capacity;
-	}
+	if (!LIST_ROOM(addresses->items, addresses->count, addresses->capacity, 4))
+		return NULL;
 	addresses->items[addresses->count] = (struct address_seen){0};
 	return &addresses->items[addresses->count++];
 }

@@ -11,6 +11,7 @@
 
 #include "daemon/kernel/internal.h"
 #include "lib/cleanup.h"
+#include "lib/list.h"
 
 #include <linux/if_link.h>
 #include <linux/ip.h>
@@ -116,15 +117,8 @@ static int add_link(const struct nlmsghdr *header, void *arg)
 
 	if (header->nlmsg_type != RTM_NEWLINK)
 		return 0;
-	if (links->count == links->capacity) {
-		unsigned capacity = links->capacity ? 2 * links->capacity : 16;
-		void *items = reallocarray(links->items, capacity, sizeof(*links->items));
-
-		if (!items)
-			return -ENOMEM;
-		links->items = items;
-		links->capacity = capacity;
-	}
+	if (!LIST_ROOM(links->items, links->count, links->capacity, 16))
+		return -ENOMEM;
 	r = read_link(header, &links->items[links->count]);
 	if (r == 0)
 		links->count++;

@@ -5,6 +5,8 @@
  */
 #include "daemon/kernel/routes.h"
 
+#include "lib/list.h"
+
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
@@ -90,15 +92,8 @@ static int add_route(const struct route_seen *route, void *arg)
 {
 	struct routes *routes = arg;
 
-	if (routes->count == routes->capacity) {
-		size_t capacity = routes->capacity ? 2 * routes->capacity : 4;
-		void *items = reallocarray(routes->items, capacity, sizeof(*routes->items));
-
-		if (!items)
-			return -ENOMEM;
-		routes->items = items;
-		routes->capacity = capacity;
-	}
+	if (!LIST_ROOM(routes->items, routes->count, routes->capacity, 4))
+		return -ENOMEM;
 	routes->items[routes->count++] = *route;
 	return 0;
 }
