@@ -11,6 +11,7 @@
 #include "daemon/kernel/netns_record.h"
 #include "daemon/kernel/routes.h"
 #include "lib/cleanup.h"
+#include "lib/list.h"
 
 #include <fcntl.h>
 #include <linux/if_addr.h>
@@ -40,15 +41,8 @@ static int add_prefix(struct prefixes *prefixes, const struct cidr *cidr, int in
 	const struct link_seen *link = links_find(&prefixes->links, index);
 	struct look_prefix *prefix;
 
-	if (prefixes->count == prefixes->capacity) {
-		unsigned capacity = prefixes->capacity ? 2 * prefixes->capacity : 16;
-		void *items = reallocarray(prefixes->items, capacity, sizeof(*prefixes->items));
-
-		if (!items)
-			return -ENOMEM;
-		prefixes->items = items;
-		prefixes->capacity = capacity;
-	}
+	if (!LIST_ROOM(prefixes->items, prefixes->count, prefixes->capacity, 16))
+		return -ENOMEM;
 	prefix = &prefixes->items[prefixes->count++];
 	*prefix = (struct look_prefix){.cidr = *cidr, .route = route};
 	if (link) {
