@@ -93,10 +93,11 @@ json_t *network_json(const struct model *model, const struct network *network)
 		        subnets, json_pack("{s:s, s:s}", "subnet", cidr_format(&subnet->cidr, cidr),
 		                         "gateway", ip_format(&subnet->gateway, gateway)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:b, s:o}", "id", network->id, "name",
-	        network->name, "driver", network->driver, "bridge", network->bridge, "subnets",
-	        subnets, "mtu", (json_int_t)network->mtu, "internal", network->internal,
-	        "endpoints", members_json(model, network));
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:I, s:b, s:o}", "id", network->id,
+	        "name", network->name, "driver", network->driver, "bridge", network->bridge,
+	        "subnets", subnets, "ipv4", network_subnet(network, AF_INET) != NULL, "ipv6",
+	        network_subnet(network, AF_INET6) != NULL, "mtu", (json_int_t)network->mtu,
+	        "internal", network->internal, "endpoints", members_json(model, network));
 }
 
 json_t *publication_json(const struct model *model, const struct publication *publication)

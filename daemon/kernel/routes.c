@@ -68,8 +68,8 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 	read_ip(attributes[RTA_PREFSRC], reading->family, &route.source);
 	route.index = (int)number(attributes[RTA_OIF]);
 	route.metric = number(attributes[RTA_PRIORITY]);
-	route.by_kernel =
-	        header->rtm_protocol == RTPROT_KERNEL || header->rtm_protocol == RTPROT_RA;
+	route.by_kernel = header->rtm_protocol == RTPROT_KERNEL;
+	route.by_router = header->rtm_protocol == RTPROT_RA;
 	if (attributes[RTA_MULTIPATH])
 		read_first_way(attributes[RTA_MULTIPATH], &route);
 	return reading->each(&route, reading->arg);
@@ -123,6 +123,8 @@ int routes_connected(struct rtnl *rtnl, const char *ns, struct routes *ret, stru
 	struct routes routes = {0};
 	int r = read_routes(rtnl, ns, AF_INET, RTPROT_KERNEL, add_route, &routes, err);
 
+	if (r == 0)
+		r = read_routes(rtnl, ns, AF_INET6, RTPROT_KERNEL, add_route, &routes, err);
 	if (r < 0) {
 		routes_done(&routes);
 		return r;

@@ -179,14 +179,25 @@ static int set_value(struct kernel *kernel, const struct resource *new, struct e
  * from then on. */
 static bool is_administrators(const char *path)
 {
-	static const char prefix[] = "net/ipv4/conf/", suffix[] = "/forwarding";
+	static const struct {
+		const char *prefix, *suffix, *all;
+	} switches[] = {
+	        {"net/ipv4/conf/", "/forwarding", "net/ipv4/ip_forward"},
+	        {"net/ipv6/conf/", "/force_forwarding", "net/ipv6/conf/all/force_forwarding"},
+	};
 	size_t length = strlen(path);
 	char value[SYSCTL_VALUE_SIZE];
 	struct error ignored;
 
-	return strncmp(path, prefix, strlen(prefix)) == 0 && length > strlen(suffix) &&
-	       strcmp(path + length - strlen(suffix), suffix) == 0 &&
-	       sysctl_read("", "net/ipv4/ip_forward", value, &ignored) == 0 && value[0] == '1';
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+		size_t end = strlen(switches[i].suffix);
+
+		if (strncmp(path, switches[i].prefix, strlen(switches[i].prefix)) == 0 &&
+		        length > end && strcmp(path + length - end, switches[i].suffix) == 0 &&
+		        sysctl_read("", switches[i].all, value, &ignored) == 0 && value[0] == '1')
+			return true;
+	}
+	return false;
 }
 
 static int restore(struct kernel *kernel, const struct resource *old, struct error *err)
@@ -266,6 +277,34 @@ static int add_setting(const char *ns, const char *family, const char *ifname, c
 	return add_observed(ns, path, value, ret, err);
 }
 
+/* netd sets these where its interface has IPv6; on others they are what they are. */
+static int add_ip6_settings(
+        const char *ns, const struct link_seen *link, struct resources *ret, struct error *err)
+{
+	int r = add_setting(ns, "ipv6", link->name, "disable_ipv6", link->disable_ipv6, ret, err);
+
+	if (r == 0)
+		r = add_setting(ns, "ipv6", link->name, "accept_ra", link->accept_ra, ret, err);
+	if (r == 0)
+		r = add_setting(
+		        ns, "ipv6", link->name, "addr_gen_mode", link->addr_gen_mode, ret, err);
+	return r;
+}
+
+static int add_bridge_settings(
+        const struct link_seen *link, struct resources *ret, struct error *err)
+{
+	int r = add_setting("", "ipv4", link->name, "forwarding", link->forwarding, ret, err);
+
+	if (r == 0)
+		r = add_setting(
+		        "", "ipv4", link->name, "route_localnet", link->route_localnet, ret, err);
+	if (r == 0)
+		r = add_setting("", "ipv6", link->name, "force_forwarding", link->force_forwarding,
+		        ret, err);
+	return r;
+}
+
 static int observe_host(
         const struct observation *observation, struct resources *ret, struct error *err)
 {
@@ -274,18 +313,12 @@ static int observe_host(
 
 	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
 		const struct link_seen *link = &survey->host.items[i];
-		bool bridge = strcmp(link->kind, "bridge") == 0;
 
 		if (!survey_owns(survey, link))
 			continue;
-		r = add_setting(
-		        "", "ipv6", link->name, "disable_ipv6", link->disable_ipv6, ret, err);
-		if (r == 0 && bridge)
-			r = add_setting(
-			        "", "ipv4", link->name, "forwarding", link->forwarding, ret, err);
-		if (r == 0 && bridge)
-			r = add_setting("", "ipv4", link->name, "route_localnet",
-			        link->route_localnet, ret, err);
+		r = add_ip6_settings("", link, ret, err);
+		if (r == 0 && survey_owns_bridge(survey, link))
+			r = add_bridge_settings(link, ret, err);
 	}
 	return r;
 }
@@ -308,8 +341,7 @@ static int observe_namespace(const struct observation *observation, unsigned num
 		        links_find(&inside->links, pairs[i].outer->peer_index);
 
 		if (link)
-			r = add_setting(ns, "ipv6", link->name, "disable_ipv6", link->disable_ipv6,
-			        ret, err);
+			r = add_ip6_settings(ns, link, ret, err);
 	}
 	return r;
 }
