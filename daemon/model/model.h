@@ -75,10 +75,13 @@ struct network {
 	char driver[16];
 	char bridge[IFNAMSIZ];
 	uint8_t mac[MAC_SIZE]; /* of the bridge */
-	uint32_t mtu;          /* bytes */
-	bool internal;
+	uint32_t link_mtu;     /* bytes: what its links have */
 	struct subnet subnets[SUBNETS_MAX];
 	unsigned subnet_count;
+	/* Settings: model/setting.c has a row for each. */
+	int64_t mtu; /* 0: none was asked for */
+	bool internal;
+	char *labels;
 };
 
 /* A namespace's attachment to a network. */
@@ -105,6 +108,7 @@ struct namespace
 	bool own_route, own_route6;
 	struct endpoint *endpoints; /* in the order they were connected */
 	unsigned endpoint_count;
+	char *labels; /* a setting */
 };
 
 struct publication {

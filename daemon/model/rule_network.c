@@ -6,9 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MTU_MIN  68
-#define MTU_MAX  65535
 #define MTU_MIN6 1280 /* RFC 8200: below it the kernel takes IPv6 away */
+
+static int no_network(const struct request *request, struct error *err)
+{
+	return error_set(err, ERROR_NOT_FOUND, 0,
+	        "network %s: there is no such network (netd-ctl network ls lists them)",
+	        request->network);
+}
 
 static int check_name(const struct request *request, struct error *err)
 {
@@ -75,25 +80,34 @@ static void derive_mac(struct network *network)
 		        network->mac + 4, network->mac + 5);
 }
 
+/* That of the way out may be less than IPv6 takes: then IPv6 finds out by itself. */
+static int derive_mtu(struct network *network, const struct facts *facts, struct error *err)
+{
+	uint32_t least = network_subnet(network, AF_INET6) ? MTU_MIN6 : 0;
+
+	network->link_mtu = network->mtu                 ? (uint32_t)network->mtu
+	                    : facts->default_mtu < least ? least
+	                                                 : facts->default_mtu;
+	if (network->link_mtu < least)
+		return error_field(err, "mtu", "mtu: %u is less than the %d that IPv6 needs",
+		        network->link_mtu, MTU_MIN6);
+	return 0;
+}
+
 /* An existing network that was asked for again: is it what was asked for? */
 static int compare_existing(
         const struct network *network, const struct request *request, struct error *err)
 {
 	const char *difference = compare_subnets(network, request);
 
-	if (difference)
-		;
-	else if (request->bridge[0] && strcmp(network->bridge, request->bridge) != 0)
+	if (!difference && request->bridge[0] && strcmp(network->bridge, request->bridge) != 0)
 		difference = "bridge";
-	else if (request->mtu && network->mtu != request->mtu)
-		difference = "mtu";
-	else if (network->internal != request->internal)
-		difference = "internal";
 	if (difference)
 		return error_set(err, ERROR_EXISTS, 0,
 		        "network %s exists with another %s (netd-ctl network inspect %s shows it)",
 		        network->name, difference, network->name);
-	return 0;
+	return settings_compare(&network_settings, &request->wanted_network, network, "network",
+	        network->name, err);
 }
 
 static int fill_network(struct model *fork, const struct request *request,
@@ -108,12 +122,10 @@ static int fill_network(struct model *fork, const struct request *request,
 	if (r < 0)
 		return r;
 	derive_mac(network);
-	network->mtu = request->mtu ? request->mtu : facts->default_mtu;
-	network->internal = request->internal;
-	if (network->mtu < MTU_MIN6 && network_subnet(network, AF_INET6))
-		return error_field(err, "mtu", "mtu: %u is less than the %d that IPv6 needs",
-		        network->mtu, MTU_MIN6);
-	return 0;
+	settings_start(&network_settings, network);
+	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
+		return error_memory(err);
+	return derive_mtu(network, facts, err);
 }
 
 int rule_network_create(struct model *fork, const struct request *request,
@@ -138,15 +150,53 @@ int rule_network_create(struct model *fork, const struct request *request,
 		return error_set(err, ERROR_REFUSED, 0,
 		        "network %s: there are %u networks, the most netd keeps", request->network,
 		        MODEL_NETWORKS_MAX);
-	if (request->mtu && (request->mtu < MTU_MIN || request->mtu > MTU_MAX))
-		return error_field(err, "mtu", "mtu: %u is no MTU from %d to %d", request->mtu,
-		        MTU_MIN, MTU_MAX);
 	memcpy(network.name, request->network, NAME_SIZE);
 	r = fill_network(fork, request, facts, &network, err);
-	if (r < 0)
-		return r;
-	return model_put_network(fork, &network) < 0 ? error_memory(err)
-	                                             : host_follow_networks(fork, err);
+	if (r == 0 && model_put_network(fork, &network) < 0)
+		r = error_memory(err);
+	if (r == 0)
+		r = host_follow_networks(fork, err);
+	settings_free(&network_settings, &network);
+	return r;
+}
+
+/* Everything that cannot change together, or not at all, is said before anything has. */
+static int check_change(
+        const struct network *before, const struct network *after, struct error *err)
+{
+	for (unsigned i = 0; i < network_settings.count; i++) {
+		const struct setting *setting = &network_settings.rows[i];
+
+		if (setting->fixed && !setting_equal(setting, before, after))
+			return error_set(err, ERROR_REFUSED, 0,
+			        "network %s: %s cannot be changed: %s", before->name, setting->name,
+			        setting->fixed);
+	}
+	return 0;
+}
+
+int rule_network_set(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err)
+{
+	const struct network *before = model_network(fork, request->network);
+	struct network network;
+	int r;
+
+	if (!before)
+		return no_network(request, err);
+	network = *before;
+	memcpy(answer->network, request->network, NAME_SIZE);
+	if (settings_own(&network_settings, &network) < 0)
+		return error_memory(err);
+	r = settings_copy(&network_settings, request->given, &request->wanted_network, &network) < 0
+	            ? error_memory(err)
+	            : check_change(before, &network, err);
+	if (r == 0)
+		r = derive_mtu(&network, facts, err);
+	if (r == 0 && model_put_network(fork, &network) < 0)
+		r = error_memory(err);
+	settings_free(&network_settings, &network);
+	return r;
 }
 
 /* Names of the network's endpoints, as many as fit. */
@@ -198,9 +248,7 @@ int rule_network_remove(
 	int r;
 
 	if (!network)
-		return error_set(err, ERROR_NOT_FOUND, 0,
-		        "network %s: there is no such network (netd-ctl network ls lists them)",
-		        request->network);
+		return no_network(request, err);
 	if (strcmp(network->name, NETWORK_DEFAULT) == 0)
 		return error_set(err, ERROR_REFUSED, 0,
 		        "network default cannot be removed; it is there from the first start");
