@@ -47,6 +47,7 @@ static const struct column record[] = {
         {"NSID", "nsid"},
         {"PROCESSES", "processes"},
         {"INTERFACES", "interfaces"},
+        {"LABELS", "labels"},
         {"ENDPOINTS", NULL, cell_endpoints},
         {NULL},
 };
@@ -70,8 +71,8 @@ static void say_created(const struct call *call, const json_t *answer)
 
 int namespace_create(const struct call *call)
 {
-	json_t *body = json_pack("{s:s, s:b}", "name", call->arguments[0], "exist_ok",
-	        call_has(call, OPTION_EXIST_OK));
+	struct error err = {0};
+	json_t *body = call_body(call, json_pack("{s:s}", "name", call->arguments[0]), &err);
 
-	return change_post(call, namespace_noun.path, body, say_created);
+	return change_send(call, "POST", namespace_noun.path, body, &err, say_created);
 }

@@ -52,7 +52,7 @@ struct engine {
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
 	bool take_over;          /* what bears another's mark is ours; until a repair succeeds */
 	unsigned reap_pause;     /* milliseconds until held tombstones are tried again */
-	uint64_t reap_due;       /* when the next of them are tried; of CLOCK_MONOTONIC */
+	uint64_t reap_due;       /* when the next of them are tried; of clock_ms() */
 	char reap_key[KEY_SIZE]; /* the last of them that was tried */
 	struct event *recover;   /* asks the store again, while changes are refused */
 	unsigned recover_pause;  /* seconds */
@@ -149,6 +149,10 @@ void facts_warn_at_start(struct engine *engine);
 /* Puts into the fork what a start brings: this boot, the default network, namespaces that went or
  * come back, the host. */
 int engine_settle(struct engine *engine, struct model *fork, struct error *err);
+/* Releases in the fork the namespaces of this boot that someone removed, or whose names others have
+ * now: a repair would make them again, or work in what is theirs. */
+int engine_release_missing(
+        struct engine *engine, struct model *fork, bool announce, struct error *err);
 /* What has the names of the model's namespaces now. *ret is the caller's to free. */
 int engine_look_at_namespaces(struct engine *engine, const struct model *model,
         struct look_netns **ret, size_t *count, struct error *err);
@@ -158,8 +162,6 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 /* All that should be there, sorted. */
 int engine_desired(
         struct engine *engine, const struct model *model, struct resources *ret, struct error *err);
-/* resource_compare() for bsearch(3). */
-int engine_compare(const void *a, const void *b);
 /* Takes out of what was observed, and is not wanted, what others may have put there: adopted
  * namespaces, and addresses and routes on netd's interfaces, which go with these if they are netd's
  * after all. Who takes over cannot tell others' addresses from those of the netd before. */
@@ -211,7 +213,8 @@ struct ailing {
  */
 int engine_heal(struct engine *engine, struct ailing *ailing, unsigned count, char **ret,
         struct error *err);
-/* Lists links that were renamed by the names they should have: their marks say whose they are. */
+/* Lists links that were renamed by the names they should have: their marks say whose they are. Both
+ * lists are sorted. */
 void engine_recognise(struct resources *there, const struct resources *wanted);
 
 /* --- drift.c --- */

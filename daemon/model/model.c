@@ -8,6 +8,7 @@
  * claimed for the new one, so an index cannot drift from its objects.
  */
 #include "daemon/model/model.h"
+#include "daemon/model/setting.h"
 #include "daemon/model/table.h"
 
 #include "lib/cleanup.h"
@@ -28,20 +29,38 @@ static void free_plain(void *object)
 	free(object);
 }
 
+static void free_network(void *object)
+{
+	if (object)
+		settings_free(&network_settings, object);
+	free(object);
+}
+
+static void free_publication(void *object)
+{
+	if (object)
+		settings_free(&publication_settings, object);
+	free(object);
+}
+
 static void free_namespace(void *object)
 {
 	struct namespace *ns = object;
 
-	if (ns)
-		free(ns->endpoints);
+	if (!ns)
+		return;
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		settings_free(&endpoint_settings, &ns->endpoints[i]);
+	settings_free(&namespace_settings, ns);
+	free(ns->endpoints);
 	free(ns);
 }
 
 static void (*const free_object[TABLE_COUNT])(void *) = {
         [TABLE_HOST] = free_plain,
-        [TABLE_NETWORKS] = free_plain,
+        [TABLE_NETWORKS] = free_network,
         [TABLE_NAMESPACES] = free_namespace,
-        [TABLE_PUBLICATIONS] = free_plain,
+        [TABLE_PUBLICATIONS] = free_publication,
         [TABLE_TOMBSTONES] = free_plain,
         [TABLE_INTERFACES] = free_plain,
         [TABLE_MEMBERS] = free_plain,
@@ -264,14 +283,19 @@ static int replace(struct model *model, enum model_table table, const char *key,
 	return r < 0 ? r : reindex(model, table, object, false);
 }
 
+/* `settings`: of what the object owns; NULL: nothing. */
 static int replace_copy(struct model *model, enum model_table table, const char *key,
-        const void *object, size_t size)
+        const void *object, size_t size, const struct settings *settings)
 {
 	void *copy = malloc(size);
 
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, object, size);
+	if (settings && settings_own(settings, copy) < 0) {
+		free(copy);
+		return -ENOMEM;
+	}
 	return replace(model, table, key, copy);
 }
 
@@ -279,86 +303,94 @@ static int replace_copy(struct model *model, enum model_table table, const char 
 
 int model_put_host(struct model *model, const struct host *host)
 {
-	return replace_copy(model, TABLE_HOST, "host", host, sizeof(*host));
+	return replace_copy(model, TABLE_HOST, "host", host, sizeof(*host), NULL);
 }
 
 int model_put_network(struct model *model, const struct network *network)
 {
-	return replace_copy(model, TABLE_NETWORKS, network->name, network, sizeof(*network));
+	return replace_copy(
+	        model, TABLE_NETWORKS, network->name, network, sizeof(*network), &network_settings);
 }
 
 int model_put_publication(struct model *model, const struct publication *publication)
 {
-	return replace_copy(
-	        model, TABLE_PUBLICATIONS, publication->id, publication, sizeof(*publication));
+	return replace_copy(model, TABLE_PUBLICATIONS, publication->id, publication,
+	        sizeof(*publication), &publication_settings);
 }
 
 int model_put_tombstone(struct model *model, const struct tombstone *tombstone)
 {
-	return replace_copy(model, TABLE_TOMBSTONES, tombstone->id, tombstone, sizeof(*tombstone));
+	return replace_copy(
+	        model, TABLE_TOMBSTONES, tombstone->id, tombstone, sizeof(*tombstone), NULL);
 }
 
 int model_put_interface(struct model *model, const struct interface *interface)
 {
 	return replace_copy(
-	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface));
+	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface), NULL);
 }
 
-/* Takes the endpoints over, also on failure. */
-static int put_namespace(
-        struct model *model, const struct namespace *ns, struct endpoint *endpoints, unsigned count)
+/* Whether this is the endpoint of that network; NULL is none's. */
+static bool is_on(const struct endpoint *endpoint, const char *network)
+{
+	return network && strcmp(endpoint->network, network) == 0;
+}
+
+/* A copy of the namespace, in which `endpoint` (NULL: nothing) stands for the one on `network`
+ * (NULL, or a network that it is not on yet: behind the others). */
+static struct namespace *copy_namespace(
+        const struct namespace *ns, const char *network, const struct endpoint *endpoint)
 {
 	struct namespace *copy = malloc(sizeof(*copy));
+	bool placed = false;
+	int r;
 
-	if (!copy) {
-		free(endpoints);
-		return -ENOMEM;
-	}
+	if (!copy)
+		return NULL;
 	*copy = *ns;
-	copy->endpoints = endpoints;
-	copy->endpoint_count = count;
-	return replace(model, TABLE_NAMESPACES, copy->name, copy);
+	copy->endpoint_count = 0;
+	copy->endpoints = calloc(ns->endpoint_count + 1, sizeof(*copy->endpoints));
+	r = settings_own(&namespace_settings, copy);
+	for (unsigned i = 0; copy->endpoints && r == 0 && i <= ns->endpoint_count; i++) {
+		const struct endpoint *from = i < ns->endpoint_count ? &ns->endpoints[i] : NULL;
+		bool replaced = from && is_on(from, network);
+
+		if (replaced || (!from && !placed))
+			from = endpoint;
+		placed = placed || replaced;
+		if (!from)
+			continue;
+		copy->endpoints[copy->endpoint_count] = *from;
+		r = settings_own(&endpoint_settings, &copy->endpoints[copy->endpoint_count]);
+		copy->endpoint_count += r == 0;
+	}
+	if (r < 0 || !copy->endpoints) {
+		free_namespace(copy);
+		return NULL;
+	}
+	return copy;
 }
 
-/* The endpoints without the one on `network`, with room for one more at their end. */
-static struct endpoint *copy_endpoints(
-        const struct namespace *ns, const char *network, unsigned *count)
+/* Takes the copy over. */
+static int put_namespace(struct model *model, struct namespace *copy)
 {
-	struct endpoint *endpoints = calloc(ns->endpoint_count + 1, sizeof(*endpoints));
-
-	*count = 0;
-	for (unsigned i = 0; endpoints && i < ns->endpoint_count; i++)
-		if (strcmp(ns->endpoints[i].network, network) != 0)
-			endpoints[(*count)++] = ns->endpoints[i];
-	return endpoints;
+	return copy ? replace(model, TABLE_NAMESPACES, copy->name, copy) : -ENOMEM;
 }
 
 int model_put_namespace(struct model *model, const struct namespace *ns)
 {
-	unsigned count;
-	struct endpoint *endpoints = copy_endpoints(ns, "", &count);
-
-	return endpoints ? put_namespace(model, ns, endpoints, count) : -ENOMEM;
+	return put_namespace(model, copy_namespace(ns, NULL, NULL));
 }
 
 int model_put_endpoint(
         struct model *model, const struct namespace *ns, const struct endpoint *endpoint)
 {
-	unsigned count;
-	struct endpoint *endpoints = copy_endpoints(ns, endpoint->network, &count);
-
-	if (!endpoints)
-		return -ENOMEM;
-	endpoints[count++] = *endpoint;
-	return put_namespace(model, ns, endpoints, count);
+	return put_namespace(model, copy_namespace(ns, endpoint->network, endpoint));
 }
 
 int model_remove_endpoint(struct model *model, const struct namespace *ns, const char *network)
 {
-	unsigned count;
-	struct endpoint *endpoints = copy_endpoints(ns, network, &count);
-
-	return endpoints ? put_namespace(model, ns, endpoints, count) : -ENOMEM;
+	return put_namespace(model, copy_namespace(ns, network, NULL));
 }
 
 int model_remove(struct model *model, enum model_table table, const char *key)

@@ -38,6 +38,22 @@ int namespace_check_condemned(const struct model *model, const char *name, struc
 	return 0;
 }
 
+/* For --exist-ok one that netd does not know, yet, will do where nothing is to be set. */
+static int compare_existing(const struct model *model, const struct request *request,
+        struct answer *answer, struct error *err)
+{
+	const struct namespace *ns = model_namespace(model, request->namespace);
+	const struct namespace none = {0};
+
+	answer->existed = true;
+	if (request->exist_ok)
+		return settings_compare(&namespace_settings, &request->wanted_namespace,
+		        ns ? ns : &none, "ns", request->namespace, err);
+	return error_set(err, ERROR_EXISTS, 0,
+	        "namespace %s exists already (netd-ctl ns inspect %s shows it)", request->namespace,
+	        request->namespace);
+}
+
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err)
 {
@@ -48,15 +64,8 @@ int rule_ns_create(struct model *fork, const struct request *request, const stru
 	memcpy(answer->namespace, request->namespace, NAME_SIZE);
 	if (r < 0)
 		return r;
-	if (known || facts->ns_exists) {
-		answer->existed = true;
-		return request->exist_ok
-		               ? 0
-		               : error_set(err, ERROR_EXISTS, 0,
-		                         "namespace %s exists already (netd-ctl ns inspect %s "
-		                         "shows it)",
-		                         request->namespace, request->namespace);
-	}
+	if (known || facts->ns_exists)
+		return compare_existing(fork, request, answer, err);
 	if (facts->ns_stale && facts->ns_symlink)
 		return error_set(err, ERROR_REFUSED, 0,
 		        "namespace %s: there is a symbolic link of this name that leads nowhere; "
@@ -67,7 +76,11 @@ int rule_ns_create(struct model *fork, const struct request *request, const stru
 		        "namespace %s: there are %u namespaces, the most netd keeps",
 		        request->namespace, MODEL_NAMESPACES_MAX);
 	memcpy(ns.name, request->namespace, NAME_SIZE);
-	return model_put_namespace(fork, &ns) < 0 ? error_memory(err) : 0;
+	r = settings_copy(&namespace_settings, request->given, &request->wanted_namespace, &ns);
+	if (r == 0)
+		r = model_put_namespace(fork, &ns);
+	settings_free(&namespace_settings, &ns);
+	return r < 0 ? error_memory(err) : 0;
 }
 
 /* Condemns every endpoint of this namespace. */

@@ -118,6 +118,7 @@ DESTROYED = {
     "bridge's address": "ip addr del 10.77.0.1/24 dev nd-a",
     "veth": "ip link del {web}",
     "veth from inside": "ip -n web link del eth0",
+    "names": "ip link set nd-a down; ip link set nd-a name z-mine; ip link set {web} down; ip link set {web} name a-mine",
     "outer end down": "ip link set {web} down",
     "outer end without bridge": "ip link set {web} nomaster",
     "outer end on another bridge": "ip link set {web} master nd-b",
@@ -281,6 +282,19 @@ def test_killed_in_the_first_start_after_a_reboot(built, mounted):
     same = {name for name, cookie in cookies.items() if {item["name"]: item["cookie"] for item in built.ctl_json("ns", "ls")}[name] == cookie}
     assert same == ({"web", "db"} if mounted else {"db"})
     built.ctl("ns", "rm", "web")
+
+
+def test_killed_in_the_very_first_start(netd):
+    """The default network is there, but the database does not know it yet: it is no reason to choose another subnet."""
+    before = netd.snapshot(without=OWN), netd.ctl_json("network", "ls")
+    netd.kill_daemon()
+    netd.file("/run/netd/generation").unlink()
+    with sqlite3.connect(netd.state / "netd.db") as database:
+        database.executescript("DELETE FROM networks; DELETE FROM subnets; UPDATE meta SET next_id = 1, boot_id = ''")
+    database.close()
+    netd.start_daemon()
+    assert netd.ctl_json("network", "ls") == before[1]
+    assert_same(before[0], netd.snapshot(without=OWN), "the next start makes the same")
 
 
 def test_repair_that_fails_in_one_place_is_complete_elsewhere(built):

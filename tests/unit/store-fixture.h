@@ -38,6 +38,16 @@ static inline void remove_directory(void)
 	rmdir(directory);
 }
 
+/* For tests that each have such a directory, and time for a slow disk. */
+static inline TCase *store_case(void)
+{
+	TCase *tests = tcase_create("tests");
+
+	tcase_add_checked_fixture(tests, make_directory, remove_directory);
+	tcase_set_timeout(tests, 60);
+	return tests;
+}
+
 static inline struct store *open_store(void)
 {
 	struct store *store = NULL;
@@ -68,6 +78,7 @@ static inline struct network a_network(const char *name)
 	struct network network = {.id = "0123456789ab",
 	        .driver = "bridge",
 	        .mac = {2, 0, 0, 0, 0, 1},
+	        .link_mtu = 1400,
 	        .mtu = 1400,
 	        .internal = true,
 	        .subnets = {{{ip4(0x0a010000), 24}, ip4(0x0a010001)},
