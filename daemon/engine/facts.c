@@ -30,6 +30,12 @@ static int link_names(struct engine *engine, const char *ns, char (**ret)[IFNAMS
 	return 0;
 }
 
+/* On a bridge that netd made and did not commit: it goes, or gets what the model gives it. */
+static bool is_orphaned(const struct model *model, const struct look_prefix *prefix)
+{
+	return prefix->ours && !model_object(model, TABLE_BRIDGES, prefix->ifname);
+}
+
 static int gather_network(struct engine *engine, struct facts *facts, struct error *err)
 {
 	_cleanup_(freep) struct look_prefix *prefixes = NULL;
@@ -47,11 +53,15 @@ static int gather_network(struct engine *engine, struct facts *facts, struct err
 	if (!facts->used)
 		return error_memory(err);
 	for (unsigned i = 0; i < count; i++) {
-		facts->used[i].cidr = prefixes[i].cidr;
-		facts->used[i].route = prefixes[i].route;
-		memcpy(facts->used[i].ifname, prefixes[i].ifname, IFNAMSIZ);
+		struct used_prefix *used = &facts->used[facts->used_count];
+
+		if (is_orphaned(engine->model, &prefixes[i]))
+			continue;
+		used->cidr = prefixes[i].cidr;
+		used->route = prefixes[i].route;
+		memcpy(used->ifname, prefixes[i].ifname, IFNAMSIZ);
+		facts->used_count++;
 	}
-	facts->used_count = count;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "daemon/render/render.h"
 #include "lib/cleanup.h"
+#include "lib/list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,15 +56,8 @@ static int compare_owned(const void *a, const void *b)
 
 static int own(struct owned *owned, const char *ifname, struct ailing *by)
 {
-	if (owned->count == owned->capacity) {
-		size_t capacity = owned->capacity ? 2 * owned->capacity : 16;
-		void *items = reallocarray(owned->items, capacity, sizeof(*owned->items));
-
-		if (!items)
-			return -ENOMEM;
-		owned->items = items;
-		owned->capacity = capacity;
-	}
+	if (!LIST_ROOM(owned->items, owned->count, owned->capacity, 16))
+		return -ENOMEM;
 	owned->items[owned->count].by = by;
 	snprintf(owned->items[owned->count++].ifname, IFNAMSIZ, "%s", ifname);
 	return 0;

@@ -11,6 +11,7 @@
 
 #include "daemon/kernel/internal.h"
 #include "lib/cleanup.h"
+#include "lib/list.h"
 
 #include <linux/if_link.h>
 #include <linux/ip.h>
@@ -43,13 +44,6 @@ static void read_info(const struct nlattr *info, struct link_seen *link)
 	if (attributes[IFLA_INFO_SLAVE_KIND] && attributes[IFLA_INFO_SLAVE_DATA] &&
 	        nla_strcmp(attributes[IFLA_INFO_SLAVE_KIND], "bridge") == 0)
 		read_port(attributes[IFLA_INFO_SLAVE_DATA], link);
-}
-
-/* The number in an attribute; `otherwise` where it is absent or too short. */
-static uint32_t number(const struct nlattr *attribute, uint32_t otherwise)
-{
-	return attribute && nla_len(attribute) >= (int)sizeof(uint32_t) ? nla_get_u32(attribute)
-	                                                                : otherwise;
 }
 
 /* A switch out of the kernel's table of an interface's settings, which it sends as it is. */
@@ -98,11 +92,11 @@ static int read_link(const struct nlmsghdr *header, struct link_seen *link)
 		return -EBADMSG;
 	*link = (struct link_seen){
 	        .index = info->ifi_index,
-	        .peer_index = (int)number(attributes[IFLA_LINK], 0),
-	        .peer_nsid = (int)number(attributes[IFLA_LINK_NETNSID], (uint32_t)-1),
-	        .master = (int)number(attributes[IFLA_MASTER], 0),
-	        .mtu = number(attributes[IFLA_MTU], 0),
-	        .group = number(attributes[IFLA_GROUP], 0),
+	        .peer_index = (int)rtnl_number(attributes[IFLA_LINK], 0),
+	        .peer_nsid = (int)rtnl_number(attributes[IFLA_LINK_NETNSID], (uint32_t)-1),
+	        .master = (int)rtnl_number(attributes[IFLA_MASTER], 0),
+	        .mtu = rtnl_number(attributes[IFLA_MTU], 0),
+	        .group = rtnl_number(attributes[IFLA_GROUP], 0),
 	        .up = info->ifi_flags & IFF_UP,
 	        .loopback = info->ifi_flags & IFF_LOOPBACK,
 	        .forwarding = -1,
@@ -134,15 +128,8 @@ static int add_link(const struct nlmsghdr *header, void *arg)
 
 	if (header->nlmsg_type != RTM_NEWLINK)
 		return 0;
-	if (links->count == links->capacity) {
-		unsigned capacity = links->capacity ? 2 * links->capacity : 16;
-		void *items = reallocarray(links->items, capacity, sizeof(*links->items));
-
-		if (!items)
-			return -ENOMEM;
-		links->items = items;
-		links->capacity = capacity;
-	}
+	if (!LIST_ROOM(links->items, links->count, links->capacity, 16))
+		return -ENOMEM;
 	r = read_link(header, &links->items[links->count]);
 	if (r == 0)
 		links->count++;
@@ -286,7 +273,7 @@ static int take_nsid(const struct nlmsghdr *header, void *arg)
 	if (header->nlmsg_type == RTM_NEWNSID &&
 	        nlmsg_parse((struct nlmsghdr *)header, sizeof(struct rtgenmsg), attributes,
 	                NETNSA_MAX, NULL) == 0)
-		*(int *)arg = (int)number(attributes[NETNSA_NSID], (uint32_t)-1);
+		*(int *)arg = (int)rtnl_number(attributes[NETNSA_NSID], (uint32_t)-1);
 	return 0;
 }
 

@@ -12,6 +12,7 @@ struct look_prefix {
 	struct cidr cidr;
 	char ifname[IFNAMSIZ];
 	bool route; /* else an address */
+	bool ours;  /* the interface bears the mark of this instance */
 };
 
 /* Addresses and routes of the main table of the host, of both families; default-like routes (prefix

@@ -38,6 +38,16 @@ static inline void remove_directory(void)
 	rmdir(directory);
 }
 
+/* For tests that each have such a directory, and time for a slow disk. */
+static inline TCase *store_case(void)
+{
+	TCase *tests = tcase_create("tests");
+
+	tcase_add_checked_fixture(tests, make_directory, remove_directory);
+	tcase_set_timeout(tests, 60);
+	return tests;
+}
+
 static inline struct store *open_store(void)
 {
 	struct store *store = NULL;

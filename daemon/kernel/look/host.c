@@ -11,6 +11,7 @@
 #include "daemon/kernel/netns_record.h"
 #include "daemon/kernel/routes.h"
 #include "lib/cleanup.h"
+#include "lib/list.h"
 
 #include <fcntl.h>
 #include <linux/if_addr.h>
@@ -23,6 +24,7 @@
 /* --- prefixes --- */
 
 struct prefixes {
+	const char *instance;
 	struct links links;
 	struct look_prefix *items;
 	unsigned count, capacity;
@@ -39,19 +41,14 @@ static int add_prefix(struct prefixes *prefixes, const struct cidr *cidr, int in
 	const struct link_seen *link = links_find(&prefixes->links, index);
 	struct look_prefix *prefix;
 
-	if (prefixes->count == prefixes->capacity) {
-		unsigned capacity = prefixes->capacity ? 2 * prefixes->capacity : 16;
-		void *items = reallocarray(prefixes->items, capacity, sizeof(*prefixes->items));
-
-		if (!items)
-			return -ENOMEM;
-		prefixes->items = items;
-		prefixes->capacity = capacity;
-	}
+	if (!LIST_ROOM(prefixes->items, prefixes->count, prefixes->capacity, 16))
+		return -ENOMEM;
 	prefix = &prefixes->items[prefixes->count++];
 	*prefix = (struct look_prefix){.cidr = *cidr, .route = route};
-	if (link)
+	if (link) {
 		memcpy(prefix->ifname, link->name, IFNAMSIZ);
+		prefix->ours = mark_matches(link->alias, prefixes->instance);
+	}
 	return 0;
 }
 
@@ -98,7 +95,7 @@ static int take_route(const struct route_seen *route, void *arg)
 int look_prefixes(
         struct kernel *kernel, struct look_prefix **ret, unsigned *count, struct error *err)
 {
-	_cleanup_(prefixes_done) struct prefixes prefixes = {0};
+	_cleanup_(prefixes_done) struct prefixes prefixes = {.instance = kernel->instance};
 	struct ifaddrmsg header = {.ifa_family = AF_UNSPEC};
 	struct nl_msg *msg;
 	int r = links_read(kernel->rtnl, "", &prefixes.links, err);
