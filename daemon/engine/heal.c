@@ -184,8 +184,8 @@ static int want_object(struct healing *healing, const struct ailing *ailing, str
 		return engine_desired(healing->engine, model, &healing->wanted, err);
 	case AILING_INTERFACES:
 		while (r == 0 && (interface = model_next(model, TABLE_INTERFACES, key)))
-			r = render_interface(interface, &healing->wanted, err);
-		return r;
+			r = render_interface(model, interface, &healing->wanted, err);
+		return r < 0 ? r : render_host(model_host(model), &healing->wanted, err);
 	case AILING_NETWORK:
 		return network ? render_network(model, network, &healing->wanted, err) : 0;
 	case AILING_NAMESPACE:

@@ -134,6 +134,10 @@ int facts_gather(
 int facts_host(struct engine *engine, struct request *ret, struct error *err);
 /* Whether this interface of the host forwards IPv4; true also where it is gone. */
 bool facts_forwards(const char *interface);
+/* The same of IPv6. */
+bool facts_forwards6(const struct host *host, const char *interface);
+/* Whether an interface can forward IPv6 without the whole host doing so: since Linux 6.17. */
+bool facts_force_forwarding(void);
 /* Whether bridged IPv4 passes the inet hooks. */
 bool facts_bridge_netfilter(void);
 /* What the answer of a granted request should warn of. */

@@ -102,7 +102,8 @@ static int bring_back(struct engine *engine, struct model *fork, const struct na
 	if (there->exists && !there->stale) {
 		if (!is_own(engine, fork, there)) {
 			back.origin = ORIGIN_ADOPTED;
-			back.own_route = look_default_route(engine->kernel, ns->name);
+			back.own_route = look_default_route(engine->kernel, ns->name, AF_INET);
+			back.own_route6 = look_default_route(engine->kernel, ns->name, AF_INET6);
 		}
 		memcpy(back.boot_id, engine->boot_id, sizeof(back.boot_id));
 	}

@@ -136,15 +136,22 @@ static bool read_forwarding(const struct nlmsghdr *header, struct happening *ret
 {
 	const struct nlattr *attributes[ATTRIBUTES];
 	const struct netconfmsg *netconf = mnl_nlmsg_get_payload(header);
+	bool is_force;
 	int index;
 
 	if (!sort(header, NLMSG_ALIGN(sizeof(*netconf)), attributes) ||
-	        netconf->ncm_family != AF_INET || !attributes[NETCONFA_FORWARDING])
+	        (netconf->ncm_family != AF_INET && netconf->ncm_family != AF_INET6))
 		return false;
 	index = (int)rtnl_number(attributes[NETCONFA_IFINDEX], 0);
+	/* In IPv6 an interface's switch says nothing beside that of the whole host; the one that
+	 * does, force_forwarding, is announced without its value. */
+	is_force = netconf->ncm_family == AF_INET6 && index > 0;
+	if (is_force != !attributes[NETCONFA_FORWARDING])
+		return false;
 	ret->kind = EVENT_FORWARDING;
 	ret->gone = rtnl_number(attributes[NETCONFA_FORWARDING], 0) == 0;
 	ret->index = index > 0 ? index : 0;
+	ret->cidr.ip.family = netconf->ncm_family;
 	return index > 0 || index == NETCONFA_IFINDEX_ALL;
 }
 
@@ -226,12 +233,14 @@ static int take_rules(const struct nlmsghdr *header, void *arg)
 static const struct listening {
 	const char *what;
 	int bus;
-	int groups[6];
+	int groups[8];
 } listenings[MONITOR_SOURCES] = {
         [MONITOR_HOST] = {"rtnetlink's events", NETLINK_ROUTE,
-                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF}},
+                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF,
+                        RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_NETCONF}},
         [MONITOR_INSIDE] = {"the events of namespaces", NETLINK_ROUTE,
-                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE}},
+                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
+                        RTNLGRP_IPV6_ROUTE}},
         [MONITOR_RULES] = {"nf_tables' events", NETLINK_NETFILTER, {NFNLGRP_NFTABLES}},
 };
 

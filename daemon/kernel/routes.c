@@ -55,8 +55,8 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 	rtnl_ip(attributes[RTA_PREFSRC], reading->family, &route.source);
 	route.index = (int)rtnl_number(attributes[RTA_OIF], 0);
 	route.metric = rtnl_number(attributes[RTA_PRIORITY], 0);
-	route.by_kernel =
-	        header->rtm_protocol == RTPROT_KERNEL || header->rtm_protocol == RTPROT_RA;
+	route.by_kernel = header->rtm_protocol == RTPROT_KERNEL;
+	route.by_router = header->rtm_protocol == RTPROT_RA;
 	if (attributes[RTA_MULTIPATH])
 		read_first_way(attributes[RTA_MULTIPATH], &route);
 	return reading->each(&route, reading->arg);
@@ -103,6 +103,8 @@ int routes_connected(struct rtnl *rtnl, const char *ns, struct routes *ret, stru
 	struct routes routes = {0};
 	int r = read_routes(rtnl, ns, AF_INET, RTPROT_KERNEL, add_route, &routes, err);
 
+	if (r == 0)
+		r = read_routes(rtnl, ns, AF_INET6, RTPROT_KERNEL, add_route, &routes, err);
 	if (r < 0) {
 		routes_done(&routes);
 		return r;
