@@ -34,6 +34,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_EXISTING] = {"--existing", 0, NULL, "do not create a missing namespace"},
         [OPTION_NETWORK] = {"--network", 0, "NETWORK",
                 "the network it leads through (that of the default route)"},
+        [OPTION_PID] = {"--pid", 0, "PID", "the namespace that this process is in"},
+        [OPTION_PATH] = {"--path", 0, "FILE", "the namespace that is mounted on this file"},
 };
 
 static bool option_matches(const struct option_spec *spec, const char *word, size_t length)

@@ -9,6 +9,10 @@ extern const struct noun publication_noun;
 
 int network_create(const struct call *call);
 int namespace_create(const struct call *call);
+int namespace_attach(const struct call *call);
+int namespace_detach(const struct call *call);
+int namespace_pids(const struct call *call);
+int namespace_identify(const struct call *call);
 int endpoint_connect(const struct call *call);
 int endpoint_disconnect(const struct call *call);
 int publication_publish(const struct call *call);

@@ -26,8 +26,9 @@ static const struct route routes[] = {
 
 	{EVHTTP_REQ_GET, "/v1/namespaces", .read = namespace_list},
 	{EVHTTP_REQ_GET, "/v1/namespaces/NAME", .read = namespace_inspect},
+	{EVHTTP_REQ_GET, "/v1/namespaces/NAME/processes", .read = namespace_processes},
 	{EVHTTP_REQ_POST, "/v1/namespaces", {"dry_run"}, .parse = namespace_create, .answer = namespace_answer},
-	{EVHTTP_REQ_DELETE, "/v1/namespaces/NAME", {"dry_run", "force"}, .parse = namespace_remove},
+	{EVHTTP_REQ_DELETE, "/v1/namespaces/NAME", {"dry_run", "force", "detach"}, .parse = namespace_remove},
 
 	{EVHTTP_REQ_GET, "/v1/endpoints", .read = endpoint_list},
 	{EVHTTP_REQ_POST, "/v1/endpoints", {"dry_run"}, .parse = endpoint_connect, .answer = endpoint_answer},

@@ -5,6 +5,7 @@
 #include "daemon/engine/internal.h"
 
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/netns_source.h"
 #include "daemon/kernel/sysctl.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -78,7 +79,7 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	facts->ns_nsid = there.nsid;
 	if (!facts->ns_exists)
 		return 0;
-	if (request->kind == REQUEST_NS_REMOVE && request->force)
+	if (request->kind == REQUEST_NS_REMOVE && (request->force || request->detach))
 		return 0;
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
@@ -120,10 +121,15 @@ static int gather_listeners(struct engine *engine, const struct request *request
 int facts_gather(
         struct engine *engine, const struct request *request, struct facts *ret, struct error *err)
 {
+	int r;
+
 	memcpy(ret->boot_id, engine->boot_id, sizeof(ret->boot_id));
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 		return gather_network(engine, ret, err);
+	case REQUEST_NS_ATTACH:
+		r = netns_source_cookie(request->source, &ret->source_cookie, err);
+		return r < 0 ? r : gather_namespace(engine, request, ret, err);
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_REMOVE:
 	case REQUEST_CONNECT:

@@ -139,6 +139,7 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 		return tombstone->kind == TOMBSTONE_FLOWS;
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NS_CREATE:
+	case REQUEST_NS_ATTACH:
 	case REQUEST_CONNECT:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:

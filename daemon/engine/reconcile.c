@@ -74,7 +74,7 @@ static int release(
 {
 	struct request request = {.kind = REQUEST_NS_RELEASE};
 
-	engine_announce_released(engine, ns->name);
+	engine_announce_released(engine, ns->name, RELEASE_REMOVED);
 	memcpy(request.namespace, ns->name, NAME_SIZE);
 	return grant(engine, fork, &request, err);
 }
@@ -118,7 +118,7 @@ static int settle_namespace(struct engine *engine, struct model *fork,
 
 	if (same_boot && there->exists && there->cookie == ns->cookie)
 		return 0;
-	if ((same_boot && !engine->take_over) || ns->origin == ORIGIN_ADOPTED)
+	if ((same_boot && !engine->take_over) || ns->origin != ORIGIN_CREATED)
 		return release(engine, fork, ns, err);
 	return bring_back(engine, fork, ns, there, err);
 }

@@ -32,8 +32,10 @@ static void free_namespace(void *object)
 {
 	struct namespace *ns = object;
 
-	if (ns)
+	if (ns) {
+		free(ns->source);
 		free(ns->endpoints);
+	}
 	free(ns);
 }
 
@@ -50,6 +52,8 @@ static void (*const free_object[TABLE_COUNT])(void *) = {
         [TABLE_PORTS] = free_plain,
         [TABLE_NS_PORTS] = free_plain,
         [TABLE_USAGE] = free_plain,
+        [TABLE_COOKIES] = free_plain,
+        [TABLE_FOREIGN] = free_plain,
 };
 
 struct model *model_new(void)
@@ -187,8 +191,15 @@ static int index_endpoint(struct model *model, const struct namespace *ns,
 
 static int index_namespace(struct model *model, const struct namespace *ns, bool withdraw)
 {
+	char key[KEY_SIZE];
 	int r = 0;
 
+	if (ns && ns->cookie) {
+		model_cookie_key(key, ns->boot_id, ns->cookie);
+		r = claim(model, TABLE_COOKIES, key, ns->name, withdraw);
+	}
+	if (r == 0 && ns && ns->origin != ORIGIN_CREATED)
+		r = claim(model, TABLE_FOREIGN, ns->name, ns->name, withdraw);
 	for (unsigned i = 0; ns && r == 0 && i < ns->endpoint_count; i++)
 		r = index_endpoint(model, ns, &ns->endpoints[i], withdraw);
 	return r;
@@ -245,6 +256,8 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
 	case TABLE_USAGE:
+	case TABLE_COOKIES:
+	case TABLE_FOREIGN:
 	case TABLE_COUNT:
 		return 0;
 	}
@@ -317,6 +330,11 @@ static int put_namespace(
 	*copy = *ns;
 	copy->endpoints = endpoints;
 	copy->endpoint_count = count;
+	copy->source = ns->source ? strdup(ns->source) : NULL;
+	if (ns->source && !copy->source) {
+		free_namespace(copy);
+		return -ENOMEM;
+	}
 	return replace(model, TABLE_NAMESPACES, copy->name, copy);
 }
 

@@ -42,8 +42,12 @@ void request_describe(const struct request *request, char *text, size_t size)
 	case REQUEST_NS_CREATE:
 		snprintf(text, size, "ns create %s", request->namespace);
 		break;
+	case REQUEST_NS_ATTACH:
+		snprintf(text, size, "ns attach %s %s", request->namespace, request->source);
+		break;
 	case REQUEST_NS_REMOVE:
-		snprintf(text, size, "ns rm %s", request->namespace);
+		snprintf(text, size, "ns %s %s", request->detach ? "detach" : "rm",
+		        request->namespace);
 		break;
 	case REQUEST_CONNECT:
 		snprintf(text, size, "connect %s %s", request->network, request->namespace);
@@ -122,6 +126,8 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 		return rule_network_remove(fork, request, answer, err);
 	case REQUEST_NS_CREATE:
 		return rule_ns_create(fork, request, facts, answer, err);
+	case REQUEST_NS_ATTACH:
+		return rule_ns_attach(fork, request, facts, answer, err);
 	case REQUEST_NS_REMOVE:
 		return rule_ns_remove(fork, request, facts, answer, err);
 	case REQUEST_NS_RELEASE:

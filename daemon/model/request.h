@@ -10,6 +10,7 @@ enum request_kind {
 	REQUEST_NETWORK_CREATE,
 	REQUEST_NETWORK_REMOVE,
 	REQUEST_NS_CREATE,
+	REQUEST_NS_ATTACH,
 	REQUEST_NS_REMOVE,
 	REQUEST_CONNECT,
 	REQUEST_DISCONNECT,
@@ -20,6 +21,13 @@ enum request_kind {
 	REQUEST_HOST,       /* interfaces or resolvers of the host are as `host` says now */
 	REQUEST_REAP, /* what is gone from the kernel leaves the model, if nothing else takes it
 	                 along */
+};
+
+/* Why netd lets go of a namespace. */
+enum release_reason {
+	RELEASE_REMOVED,  /* its name is gone, or is another one's */
+	RELEASE_REPLACED, /* what it was found by leads elsewhere, or nowhere */
+	RELEASE_ENDED,    /* no process is left in it */
 };
 
 struct request {
@@ -46,11 +54,18 @@ struct request {
 	char ifname[IFNAMSIZ];
 	bool existing; /* do not create a missing namespace */
 
+	/* ns attach */
+	char source[SOURCE_SIZE]; /* the number of a process, or a path */
+
+	/* ns remove */
+	bool detach; /* only the name that netd gave to what someone else made */
+
 	/* publish, unpublish */
 	struct port_spec ports;
 	char publication[ID_SIZE]; /* unpublish by id; "": by ports */
 
 	/* within */
+	enum release_reason release;
 	struct host host;
 	struct interface *interfaces; /* owned */
 	unsigned interface_count;

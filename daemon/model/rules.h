@@ -23,6 +23,8 @@ int rule_network_remove(struct model *fork, const struct request *request, struc
         struct error *err);
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
+int rule_ns_attach(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err);
@@ -47,5 +49,8 @@ const char *publication_format(
         const struct model *model, const struct publication *publication, char *text, size_t size);
 /* What a namespace that is not created by netd claims in the model. */
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts);
+/* Refuses a namespace that the model knows by another name than this one. */
+int namespace_check_alias(const struct model *model, const char *boot_id, uint64_t cookie,
+        const char *name, struct error *err);
 /* Refuses a name whose last namespace is committed as gone, but not gone yet. */
 int namespace_check_condemned(const struct model *model, const char *name, struct error *err);

@@ -97,7 +97,7 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                       " protocol, ip, port, through, match FROM tombstones",
 };
 
-const struct words store_origins = {(const char *const[]){"created", "adopted"}, 2};
+const struct words store_origins = {(const char *const[]){"created", "adopted", "attached"}, 3};
 const struct words store_kinds = {(const char *const[]){"link", "netns", "flows"}, 3};
 const struct words store_flows_match = {(const char *const[]){"reply-source", "original-local"}, 2};
 

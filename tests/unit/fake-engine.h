@@ -170,6 +170,7 @@ static inline int pretend(struct engine *engine, const struct request *request,
 		answer->removed = strdup("publication");
 		return 0;
 	case REQUEST_NS_CREATE:
+	case REQUEST_NS_ATTACH:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:
