@@ -9,9 +9,12 @@
 #include "cli/output.h"
 #include "lib/cleanup.h"
 
-#define CHANGE OPTION(DRY_RUN)
-#define CREATE (CHANGE | OPTION(EXIST_OK))
-#define REMOVE (CHANGE | OPTION(FORCE))
+#define CHANGE OPTION_DRY_RUN
+#define CREATE CHANGE, OPTION_EXIST_OK
+#define REMOVE CHANGE, OPTION_FORCE
+
+/* What `network set` can change, too. */
+#define NETWORK_SETTINGS OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -37,47 +40,50 @@
 
 static const struct command table[] = {
         {{"network", "create"}, {NAME}, NULL,
-                OPTION(SUBNET) | OPTION(GATEWAY) | OPTION(BRIDGE) | OPTION(MTU) | OPTION(INTERNAL) |
-                        CREATE,
+                {OPTION_SUBNET, OPTION_GATEWAY, OPTION_BRIDGE, NETWORK_SETTINGS, CREATE},
                 "make a network", network_create},
-        {{"network", "ls"}, {{0}}, NULL, 0, "list the networks", noun_ls, &network_noun},
-        {{"network", "inspect"}, {NAMES}, NULL, 0, "show all about networks", noun_inspect,
+        {{"network", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
+                "change settings of a network (those of create; an empty value: the default)",
+                network_set},
+        {{"network", "ls"}, {{0}}, NULL, {0}, "list the networks", noun_ls, &network_noun},
+        {{"network", "inspect"}, {NAMES}, NULL, {0}, "show all about networks", noun_inspect,
                 &network_noun},
-        {{"network", "rm"}, {NAMES}, NULL, REMOVE, "remove networks (-f: with their endpoints)",
+        {{"network", "rm"}, {NAMES}, NULL, {REMOVE}, "remove networks (-f: with their endpoints)",
                 noun_rm, &network_noun},
-        {{"ns", "create"}, {NAME}, NULL, CREATE, "make a network namespace", namespace_create},
-        {{"ns", "attach"}, {NAME}, NULL, OPTION(PID) | OPTION(PATH) | CREATE,
+        {{"ns", "create"}, {NAME}, NULL, {OPTION_LABEL, CREATE}, "make a network namespace",
+                namespace_create},
+        {{"ns", "attach"}, {NAME}, NULL, {OPTION_PID, OPTION_PATH, OPTION_LABEL, CREATE},
                 "give the namespace of a container or process a name", namespace_attach},
-        {{"ns", "detach"}, {NAMES}, NULL, CHANGE,
+        {{"ns", "detach"}, {NAMES}, NULL, {CHANGE},
                 "let go of such a one; the namespace itself stays", namespace_detach},
-        {{"ns", "ls"}, {{0}}, NULL, 0, "list the namespaces", noun_ls, &namespace_noun},
-        {{"ns", "inspect"}, {{"NAME", "name", ARGUMENT_NETNS, .repeated = true}}, NULL, 0,
+        {{"ns", "ls"}, {{0}}, NULL, {0}, "list the namespaces", noun_ls, &namespace_noun},
+        {{"ns", "inspect"}, {{"NAME", "name", ARGUMENT_NETNS, .repeated = true}}, NULL, {0},
                 "show all about namespaces", noun_inspect, &namespace_noun},
-        {{"ns", "rm"}, {NAMES}, NULL, REMOVE,
+        {{"ns", "rm"}, {NAMES}, NULL, {REMOVE},
                 "remove namespaces (-f: while processes run inside, too)", noun_rm,
                 &namespace_noun},
-        {{"ns", "pids"}, {NETNS}, NULL, 0, "list the processes in a namespace", namespace_pids},
-        {{"ns", "identify"}, {{"PID", "pid", .optional = true}}, NULL, 0,
+        {{"ns", "pids"}, {NETNS}, NULL, {0}, "list the processes in a namespace", namespace_pids},
+        {{"ns", "identify"}, {{"PID", "pid", .optional = true}}, NULL, {0},
                 "say which namespace a process is in (this one)", namespace_identify},
-        {{"ns", "exec"}, {NETNS}, "CMD...", 0, "the same as exec", exec_run},
+        {{"ns", "exec"}, {NETNS}, "CMD...", {0}, "the same as exec", exec_run},
         {{"connect"}, {NETWORK, NAMESPACE}, NULL,
-                OPTION(IP) | OPTION(MAC) | OPTION(IFNAME) | OPTION(EXISTING) | CREATE,
+                {OPTION_IP, OPTION_MAC, OPTION_IFNAME, OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
-        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, CHANGE, "detach a namespace from a network",
+        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
                 endpoint_disconnect},
         {{"publish"},
                 {{"[HOSTIP:]HOSTPORT:PORT[/tcp|udp]", "port"},
                         {"NS", "namespace", ARGUMENT_NAME, .optional = true}},
-                NULL, OPTION(NETWORK) | CREATE, "lead a port of the host to a namespace",
+                NULL, {OPTION_NETWORK, CREATE}, "lead a port of the host to a namespace",
                 publication_publish},
-        {{"unpublish"}, {{"[HOSTIP:]HOSTPORT[/tcp|udp]", "port"}}, NULL, CHANGE,
+        {{"unpublish"}, {{"[HOSTIP:]HOSTPORT[/tcp|udp]", "port"}}, NULL, {CHANGE},
                 "end a published port", publication_unpublish},
-        {{"ports"}, {{0}}, NULL, 0, "list the published ports", noun_ls, &publication_noun},
-        {{"exec"}, {NETNS}, "CMD...", 0,
+        {{"ports"}, {{0}}, NULL, {0}, "list the published ports", noun_ls, &publication_noun},
+        {{"exec"}, {NETNS}, "CMD...", {0},
                 "run a command (a shell) in a namespace, with your own rights", exec_run},
-        {{"events"}, {{0}}, NULL, OPTION(RECENT), "show what happens, as it happens", events_show},
-        {{"version"}, {{0}}, NULL, 0, "show the versions of netd-ctl and netd", version_show},
-        {{"help"}, {{"COMMAND", "command", .optional = true, .repeated = true}}, NULL, 0,
+        {{"events"}, {{0}}, NULL, {OPTION_RECENT}, "show what happens, as it happens", events_show},
+        {{"version"}, {{0}}, NULL, {0}, "show the versions of netd-ctl and netd", version_show},
+        {{"help"}, {{"COMMAND", "command", .optional = true, .repeated = true}}, NULL, {0},
                 "say how netd-ctl is used", help_show},
 };
 

@@ -60,13 +60,13 @@ static void say_connected(const struct call *call, const json_t *answer)
 int endpoint_connect(const struct call *call)
 {
 	const char *ip = call->options[OPTION_IP];
-	json_t *body = json_pack("{s:s, s:s, s:o*, s:s*, s:s*, s:b, s:b}", "network",
-	        call->arguments[0], "namespace", call->arguments[1], "addresses",
-	        ip ? json_pack("[s]", ip) : NULL, "mac", call->options[OPTION_MAC], "interface",
-	        call->options[OPTION_IFNAME], "existing", call_has(call, OPTION_EXISTING),
-	        "exist_ok", call_has(call, OPTION_EXIST_OK));
+	struct error err = {0};
+	json_t *body = call_body(call,
+	        json_pack("{s:s, s:s, s:o*}", "network", call->arguments[0], "namespace",
+	                call->arguments[1], "addresses", ip ? json_pack("[s]", ip) : NULL),
+	        &err);
 
-	return change_post(call, "/v1/endpoints", body, say_connected);
+	return change_send(call, "POST", "/v1/endpoints", body, &err, say_connected);
 }
 
 int endpoint_disconnect(const struct call *call)

@@ -21,22 +21,40 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                 "change nothing; print the commands that would do the same"},
         [OPTION_RECENT] = {"--recent", 0, NULL, "show the last 100, and end"},
         [OPTION_EXIST_OK] = {"--exist-ok", 0, NULL,
-                "what is there already with equal settings is a success"},
+                "what is there already with equal settings is a success", BODY_SWITCH},
         [OPTION_FORCE] = {"--force", 'f', NULL, "remove also what uses it"},
         [OPTION_SUBNET] = {"--subnet", 0, "CIDR", "the subnet (a free /24 of the pool)"},
         [OPTION_GATEWAY] = {"--gateway", 0, "IP", "the host's address in it (the first one)"},
-        [OPTION_BRIDGE] = {"--bridge", 0, "IFNAME", "the bridge's name (netd-...)"},
-        [OPTION_MTU] = {"--mtu", 0, "N", "the MTU (that of the default route's interface)"},
-        [OPTION_INTERNAL] = {"--internal", 0, NULL, "no way out and none in"},
+        [OPTION_BRIDGE] = {"--bridge", 0, "IFNAME", "the bridge's name (netd-...)", BODY_TEXT},
+        [OPTION_MTU] = {"--mtu", 0, "N", "the MTU (that of the default route's interface)",
+                BODY_NUMBER},
+        [OPTION_INTERNAL] = {"--internal", 0, NULL, "no way out and none in", BODY_SWITCH},
+        [OPTION_LABEL] = {"--label", 0, "KEY=VALUE", "a label; may be given several times",
+                BODY_LIST, "labels"},
         [OPTION_IP] = {"--ip", 0, "IP", "the address (the next free one)"},
-        [OPTION_MAC] = {"--mac", 0, "MAC", "the MAC address (derived from the address)"},
-        [OPTION_IFNAME] = {"--ifname", 0, "IFNAME", "the interface inside (the next free ethN)"},
-        [OPTION_EXISTING] = {"--existing", 0, NULL, "do not create a missing namespace"},
+        [OPTION_MAC] = {"--mac", 0, "MAC", "the MAC address (derived from the address)", BODY_TEXT},
+        [OPTION_IFNAME] = {"--ifname", 0, "IFNAME", "the interface inside (the next free ethN)",
+                BODY_TEXT, "interface"},
+        [OPTION_EXISTING] = {"--existing", 0, NULL, "do not create a missing namespace",
+                BODY_SWITCH},
         [OPTION_NETWORK] = {"--network", 0, "NETWORK",
-                "the network it leads through (that of the default route)"},
-        [OPTION_PID] = {"--pid", 0, "PID", "the namespace that this process is in"},
+                "the network it leads through (that of the default route)", BODY_TEXT},
+        [OPTION_PID] = {"--pid", 0, "PID", "the namespace that this process is in", BODY_NUMBER},
         [OPTION_PATH] = {"--path", 0, "FILE", "the namespace that is mounted on this file"},
 };
+
+static const enum option_id global[] = {OPTION_HELP, OPTION_SOCKET, OPTION_JSON, OPTION_QUIET};
+
+bool command_takes(const struct command *command, enum option_id option)
+{
+	for (size_t i = 0; i < sizeof(global) / sizeof(global[0]); i++)
+		if (global[i] == option)
+			return true;
+	for (size_t i = 0; i < COMMAND_OPTIONS_MAX && command->options[i]; i++)
+		if (command->options[i] == option)
+			return true;
+	return false;
+}
 
 static bool option_matches(const struct option_spec *spec, const char *word, size_t length)
 {
@@ -59,6 +77,16 @@ static enum option_id option_by_letter(char letter)
 	while (id < OPTION_COUNT && option_specs[id].letter != letter)
 		id++;
 	return (enum option_id)id;
+}
+
+/* The array has room for every word. */
+static void use_option(struct call *call, enum option_id id, const char *value)
+{
+	struct option_use *uses = (struct option_use *)call->uses;
+
+	uses[call->n_uses++] = (struct option_use){id, value};
+	if (!call->options[id])
+		call->options[id] = value;
 }
 
 /* `word` is "-q", "-fq": switches of one letter each. */
@@ -88,7 +116,8 @@ static int take_option(char **argv, int *at, struct call *call, struct error *er
 		return error_field(err, "", "there is no option '%s'", word);
 	spec = &option_specs[id];
 	if (!spec->value) {
-		call->options[id] = "";
+		if (!call->options[id])
+			use_option(call, id, "");
 		return equal ? error_field(err, "", "%s takes no value ('%s')", spec->name, word)
 		             : 0;
 	}
@@ -99,7 +128,7 @@ static int take_option(char **argv, int *at, struct call *call, struct error *er
 	if (!value || !*value)
 		return error_field(
 		        err, "", "%s needs a value: %s %s", spec->name, spec->name, spec->value);
-	if (call->options[id])
+	if (call->options[id] && spec->body != BODY_LIST)
 		return error_field(err, "", "%s is given twice ('%s' and '%s')", spec->name,
 		        call->options[id], value);
 	for (const char *c = value; id != OPTION_SOCKET && *c; c++)
@@ -108,7 +137,7 @@ static int take_option(char **argv, int *at, struct call *call, struct error *er
 			        "%s: its value has characters that are not "
 			        "printable ASCII",
 			        spec->name);
-	call->options[id] = value;
+	use_option(call, id, value);
 	return 0;
 }
 
@@ -119,7 +148,8 @@ static int sort_words(int argc, char **argv, struct call *call, struct error *mi
 	struct error later;
 
 	call->words = calloc((size_t)argc + 1, sizeof(call->words[0]));
-	if (!call->words)
+	call->uses = calloc((size_t)argc + 1, sizeof(call->uses[0]));
+	if (!call->words || !call->uses)
 		return -ENOMEM;
 	for (int i = 1; i < argc; i++) {
 		const char *word = argv[i];
@@ -175,7 +205,7 @@ static int no_command(const struct call *call, struct error *err)
 static int check_options(const struct call *call, struct error *err)
 {
 	for (int id = 0; id < OPTION_COUNT; id++)
-		if (call->options[id] && !((call->command->options | OPTIONS_GLOBAL) & 1u << id))
+		if (call->options[id] && !command_takes(call->command, (enum option_id)id))
 			return error_field(
 			        err, "", "there is no option %s here", option_specs[id].name);
 	return 0;
@@ -258,5 +288,7 @@ int grammar_parse(
 void call_done(struct call *call)
 {
 	free(call->words);
+	free((void *)call->uses);
 	call->words = NULL;
+	call->uses = NULL;
 }

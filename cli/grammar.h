@@ -6,11 +6,12 @@
 
 #include "lib/error.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 enum option_id {
-	OPTION_HELP,
+	OPTION_HELP, /* these four: what every command takes; also ends a command's own options */
 	OPTION_SOCKET,
 	OPTION_JSON,
 	OPTION_QUIET,
@@ -20,6 +21,7 @@ enum option_id {
 	OPTION_BRIDGE,
 	OPTION_MTU,
 	OPTION_INTERNAL,
+	OPTION_LABEL,
 	OPTION_IP,
 	OPTION_MAC,
 	OPTION_IFNAME,
@@ -33,15 +35,22 @@ enum option_id {
 	OPTION_COUNT,
 };
 
-#define OPTION(name) (1u << OPTION_##name)
-/* What every command takes; usage lines of single commands leave it out. */
-#define OPTIONS_GLOBAL (OPTION(HELP) | OPTION(SOCKET) | OPTION(JSON) | OPTION(QUIET))
+/* How an option stands in the body of a request: under its name, with '_' for '-'. */
+enum option_body {
+	BODY_NOT, /* the command's function puts it where it belongs, or it is not sent at all */
+	BODY_SWITCH,
+	BODY_NUMBER,
+	BODY_TEXT,
+	BODY_LIST, /* of texts: the option may be given several times */
+};
 
 struct option_spec {
 	const char *name;  /* "--subnet"; NULL: only the letter */
 	char letter;       /* 'f', 0: none */
 	const char *value; /* "CIDR", NULL: a switch */
 	const char *help;
+	enum option_body body;
+	const char *field; /* the field of the body, where it has another name */
 };
 
 extern const struct option_spec option_specs[OPTION_COUNT];
@@ -60,7 +69,8 @@ struct argument {
 	bool repeated; /* any number more; only the last one */
 };
 
-#define ARGUMENTS_MAX 2
+#define ARGUMENTS_MAX       2
+#define COMMAND_OPTIONS_MAX 32
 
 struct call;
 struct noun;
@@ -68,11 +78,11 @@ struct noun;
 struct command {
 	const char *words[2]; /* the second is NULL for a command of one word */
 	struct argument arguments[ARGUMENTS_MAX];
-	const char *tail;                    /* what may follow "--"; NULL: more arguments */
-	unsigned options;                    /* OPTION() of all it takes beside the global ones */
-	const char *help;                    /* one line */
-	int (*run)(const struct call *call); /* returns the exit status */
-	const struct noun *noun;             /* for the functions that serve several nouns */
+	const char *tail; /* what may follow "--"; NULL: more arguments */
+	enum option_id options[COMMAND_OPTIONS_MAX]; /* all it takes beside the global ones */
+	const char *help;                            /* one line */
+	int (*run)(const struct call *call);         /* returns the exit status */
+	const struct noun *noun; /* for the functions that serve several nouns */
 };
 
 struct grammar {
@@ -80,12 +90,19 @@ struct grammar {
 	size_t n_commands;
 };
 
-/* One command line, understood. Everything in it is borrowed from argv but the array `words`. */
+struct option_use {
+	enum option_id id;
+	const char *value;
+};
+
+/* One command line, understood. Everything in it is borrowed from argv but the arrays. */
 struct call {
 	const struct grammar *grammar;
 	const struct command *command; /* NULL where only help was asked for, or nothing matched */
-	const char *options[OPTION_COUNT]; /* the value, "" for a switch; NULL: not given */
-	const char **words;                /* owned: all words, those of the command first */
+	const char *options[OPTION_COUNT]; /* the first value, "" for a switch; NULL: not given */
+	const struct option_use *uses;     /* owned: all of them, in the order they were given */
+	size_t n_uses;
+	const char **words; /* owned: all words, those of the command first */
 	size_t n_words;
 	const char *const *arguments; /* the words behind those of the command */
 	size_t n_arguments;
@@ -97,6 +114,19 @@ struct call {
 int grammar_parse(
         const struct grammar *grammar, int argc, char **argv, struct call *ret, struct error *err);
 void call_done(struct call *call);
+
+/* Whether this command takes the option, beside or among those that every command takes. */
+bool command_takes(const struct command *command, enum option_id option);
+
+/*
+ * Puts the options that were given into `body` (taken over; NULL: memory is out), those of BODY_NOT
+ * aside. NULL with *err filled where that fails.
+ */
+json_t *call_body(const struct call *call, json_t *body, struct error *err);
+/* The same for one word KEY=VALUE, where KEY is an option of the command `options` without its
+ * dashes and VALUE may be empty: back to the default. */
+int call_assignment(
+        const struct command *options, const char *word, json_t *body, struct error *err);
 
 static inline bool call_has(const struct call *call, enum option_id option)
 {

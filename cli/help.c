@@ -9,6 +9,9 @@
 
 #define COLUMN_MAX 26
 
+/* Takes what every command takes. */
+static const struct command every_command = {.words = {""}};
+
 static bool matches(const struct command *command, const char *const *words, size_t n_words)
 {
 	for (size_t i = 0; i < n_words && i < 2; i++) {
@@ -38,6 +41,12 @@ static int print_words(FILE *out, const struct command *command)
 	return width;
 }
 
+/* What the command takes and not every command does. */
+static bool is_own(const struct command *command, enum option_id id)
+{
+	return command_takes(command, id) && !command_takes(&every_command, id);
+}
+
 static void print_usage(FILE *out, const struct command *command)
 {
 	fputs("netd-ctl ", out);
@@ -45,24 +54,27 @@ static void print_usage(FILE *out, const struct command *command)
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const struct option_spec *spec = &option_specs[id];
 
-		if (!(command->options & 1u << id))
+		if (!is_own(command, (enum option_id)id))
 			continue;
 		if (spec->letter)
 			fprintf(out, " [-%c]", spec->letter);
 		else
-			fprintf(out, " [%s%s%s]", spec->name, spec->value ? " " : "",
-			        spec->value ? spec->value : "");
+			fprintf(out, " [%s%s%s]%s", spec->name, spec->value ? " " : "",
+			        spec->value ? spec->value : "",
+			        spec->body == BODY_LIST ? "..." : "");
 	}
 	fputc('\n', out);
 }
 
-static void print_options(FILE *out, unsigned options)
+/* NULL: those of every command. */
+static void print_options(FILE *out, const struct command *command)
 {
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const struct option_spec *spec = &option_specs[id];
 		char text[32];
 
-		if (!(options & 1u << id))
+		if (command ? !is_own(command, (enum option_id)id)
+		            : !command_takes(&every_command, (enum option_id)id))
 			continue;
 		snprintf(text, sizeof(text), "%c%c%s%s%s%s", spec->letter ? '-' : ' ',
 		        spec->letter ? spec->letter : ' ', spec->letter ? ", " : "  ", spec->name,
@@ -76,12 +88,12 @@ static void print_command(FILE *out, const struct command *command)
 	fputs("usage: ", out);
 	print_usage(out, command);
 	fprintf(out, "\n%s\n", command->help);
-	if (command->options) {
+	if (command->options[0]) {
 		fputs("\nOptions:\n", out);
-		print_options(out, command->options);
+		print_options(out, command);
 	}
 	fputs("\nOptions of every command:\n", out);
-	print_options(out, OPTIONS_GLOBAL);
+	print_options(out, NULL);
 }
 
 static void print_list(
@@ -107,7 +119,7 @@ static void print_list(
 		fprintf(out, "%*s %s\n", COLUMN_MAX - width, "", command->help);
 	}
 	fputs("\nOptions of every command:\n", out);
-	print_options(out, OPTIONS_GLOBAL);
+	print_options(out, NULL);
 	fputs("\n`netd-ctl COMMAND -h` says more about one.\n", out);
 	if (n_words == 0)
 		fputs("Exit status: 0 done, 1 refused or failed, 2 wrong usage or bad input, 3 not "

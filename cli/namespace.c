@@ -7,10 +7,8 @@
 #include "cli/output.h"
 #include "cli/request.h"
 #include "lib/cleanup.h"
-#include "lib/parse.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 /* "my-net 10.200.1.2/24" of each endpoint, joined with ", ". */
@@ -75,6 +73,7 @@ static const struct column record[] = {
         {"NSID", "nsid"},
         {"PROCESSES", "processes"},
         {"INTERFACES", "interfaces"},
+        {"LABELS", "labels"},
         {"ENDPOINTS", NULL, cell_endpoints},
         {NULL},
 };
@@ -98,10 +97,10 @@ static void say_created(const struct call *call, const json_t *answer)
 
 int namespace_create(const struct call *call)
 {
-	json_t *body = json_pack("{s:s, s:b}", "name", call->arguments[0], "exist_ok",
-	        call_has(call, OPTION_EXIST_OK));
+	struct error err = {0};
+	json_t *body = call_body(call, json_pack("{s:s}", "name", call->arguments[0]), &err);
 
-	return change_post(call, namespace_noun.path, body, say_created);
+	return change_send(call, "POST", namespace_noun.path, body, &err, say_created);
 }
 
 /* The path without symbolic links, which netd does not follow: they are followed with the caller's
@@ -118,32 +117,24 @@ static char *real_path(const char *path, struct error *err)
 	return real;
 }
 
-static json_t *attach_body(const struct call *call, const char *path, unsigned long pid)
-{
-	return json_pack("{s:s, s:s*, s:o*, s:b}", "name", call->arguments[0], "path", path, "pid",
-	        pid ? json_integer((json_int_t)pid) : NULL, "exist_ok",
-	        call_has(call, OPTION_EXIST_OK));
-}
-
 int namespace_attach(const struct call *call)
 {
 	_cleanup_(freep) char *path = NULL;
-	unsigned long pid = 0;
-	struct error err;
-	int r = 0;
+	struct error err = {0};
+	json_t *body;
 
-	if (call_has(call, OPTION_PID) == call_has(call, OPTION_PATH))
-		r = error_field(&err, "", "give one of --pid and --path");
-	else if (call_has(call, OPTION_PID))
-		r = parse_number(call->options[OPTION_PID], "pid", 1, INT_MAX, &pid, &err);
-	if (r < 0)
+	if (call_has(call, OPTION_PID) == call_has(call, OPTION_PATH)) {
+		error_field(&err, "", "give one of --pid and --path");
 		return change_error(call, &err);
+	}
 	if (call_has(call, OPTION_PATH)) {
 		path = real_path(call->options[OPTION_PATH], &err);
 		if (!path)
 			return change_error(call, &err);
 	}
-	return change_post(call, namespace_noun.path, attach_body(call, path, pid), say_created);
+	body = call_body(
+	        call, json_pack("{s:s, s:s*}", "name", call->arguments[0], "path", path), &err);
+	return change_send(call, "POST", namespace_noun.path, body, &err, say_created);
 }
 
 int namespace_detach(const struct call *call)

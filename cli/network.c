@@ -5,8 +5,8 @@
 #include "cli/nouns.h"
 
 #include "cli/output.h"
+#include "cli/request.h"
 #include "lib/cleanup.h"
-#include "lib/parse.h"
 
 /* One member of each subnet, joined with ", ". */
 static char *subnet_members(const json_t *network, const char *member)
@@ -66,6 +66,7 @@ static const struct column record[] = {
         {"GATEWAY", NULL, cell_gateways},
         {"MTU", "mtu"},
         {"INTERNAL", "internal"},
+        {"LABELS", "labels"},
         {"ENDPOINTS", NULL, cell_endpoints},
         {NULL},
 };
@@ -100,27 +101,29 @@ static json_t *subnets_of(const struct call *call)
 	        call->options[OPTION_GATEWAY]);
 }
 
-static int check(const struct call *call, unsigned long *mtu, struct error *err)
-{
-	if (call_has(call, OPTION_GATEWAY) && !call_has(call, OPTION_SUBNET))
-		return error_field(
-		        err, "gateway", "--gateway needs --subnet: it is an address of it");
-	if (!call_has(call, OPTION_MTU))
-		return 0;
-	return parse_number(call->options[OPTION_MTU], "mtu", 68, 65535, mtu, err);
-}
-
 int network_create(const struct call *call)
 {
-	unsigned long mtu = 0;
-	struct error err;
+	struct error err = {0};
 	json_t *body;
 
-	if (check(call, &mtu, &err) < 0)
+	if (call_has(call, OPTION_GATEWAY) && !call_has(call, OPTION_SUBNET)) {
+		error_field(&err, "gateway", "--gateway needs --subnet: it is an address of it");
 		return change_error(call, &err);
-	body = json_pack("{s:s, s:o*, s:s*, s:o*, s:b, s:b}", "name", call->arguments[0], "subnets",
-	        subnets_of(call), "bridge", call->options[OPTION_BRIDGE], "mtu",
-	        mtu ? json_integer((json_int_t)mtu) : NULL, "internal",
-	        call_has(call, OPTION_INTERNAL), "exist_ok", call_has(call, OPTION_EXIST_OK));
-	return change_post(call, network_noun.path, body, say_created);
+	}
+	body = call_body(call,
+	        json_pack("{s:s, s:o*}", "name", call->arguments[0], "subnets", subnets_of(call)),
+	        &err);
+	return change_send(call, "POST", network_noun.path, body, &err, say_created);
+}
+
+static void say_set(const struct call *call, const json_t *answer)
+{
+	output_line("%s", field_text(json_object_get(answer, "network"), "name"));
+}
+
+int network_set(const struct call *call)
+{
+	_cleanup_(freep) char *path = request_path(network_noun.path, call->arguments[0], "");
+
+	return change_assignments(call, "create", path, say_set);
 }

@@ -123,16 +123,13 @@ int change_error(const struct call *call, struct error *err)
 	return output_error(err);
 }
 
-int change_post(const struct call *call, const char *path, json_t *body,
-        void (*say)(const struct call *call, const json_t *answer))
+int change_send(const struct call *call, const char *method, const char *path, json_t *body,
+        struct error *err, void (*say)(const struct call *call, const json_t *answer))
 {
 	json_auto_t *answer = NULL;
-	struct error err;
 
-	if (!body)
-		return out_of_memory();
-	if (request_send(call, "POST", path, body, &answer, &err) < 0)
-		return change_error(call, &err);
+	if (!body || request_send(call, method, path, body, &answer, err) < 0)
+		return change_error(call, err);
 	if (call_has(call, OPTION_JSON))
 		output_json(answer);
 	else if (call_has(call, OPTION_DRY_RUN))
@@ -140,6 +137,29 @@ int change_post(const struct call *call, const char *path, json_t *body,
 	else
 		say(call, answer);
 	return EXIT_DONE;
+}
+
+static const struct command *sibling(const struct call *call, const char *verb)
+{
+	const struct command *command = call->grammar->commands;
+
+	while (strcmp(command->words[0], call->command->words[0]) != 0 || !command->words[1] ||
+	        strcmp(command->words[1], verb) != 0)
+		command++;
+	return command;
+}
+
+int change_assignments(const struct call *call, const char *verb, const char *path,
+        void (*say)(const struct call *call, const json_t *answer))
+{
+	const struct command *options = sibling(call, verb);
+	json_auto_t *body = json_object();
+	struct error err = {0};
+	int r = body && path ? 0 : error_memory(&err);
+
+	for (size_t i = 1; r == 0 && i < call->n_arguments; i++)
+		r = call_assignment(options, call->arguments[i], body, &err);
+	return change_send(call, "PATCH", path, r == 0 ? json_incref(body) : NULL, &err, say);
 }
 
 /* Puts the arrays of one answer behind those of the earlier ones. */

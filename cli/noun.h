@@ -29,11 +29,15 @@ long long field_number(const json_t *object, const char *name);
 int change_error(const struct call *call, struct error *err);
 
 /*
- * POSTs `body` (taken over; NULL: memory is out) and prints the answer: with --dry-run the plan,
- * with
- * --json all of it, else what `say` makes of it. Returns the exit status.
+ * Sends `body` (taken over; NULL: it could not be made, and *err says why) and prints the answer:
+ * with --dry-run the plan, with --json all of it, else what `say` makes of it. Returns the exit
+ * status.
  */
-int change_post(const struct call *call, const char *path, json_t *body,
+int change_send(const struct call *call, const char *method, const char *path, json_t *body,
+        struct error *err, void (*say)(const struct call *call, const json_t *answer));
+/* PATCHes what is at `path` (NULL: memory is out) by the words KEY=VALUE behind the first argument.
+ * The keys are options of the command that has this verb for the same noun. */
+int change_assignments(const struct call *call, const char *verb, const char *path,
         void (*say)(const struct call *call, const json_t *answer));
 
 /* DELETE of several things: each is tried, the first failure is the exit status, JSON is one object

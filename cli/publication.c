@@ -97,12 +97,13 @@ int publication_publish(const struct call *call)
 
 	if (parse_port_spec(call->arguments[0], "port", &spec, &err) < 0)
 		return change_error(call, &err);
-	body = json_pack("{s:s, s:s, s:i, s:i, s:s*, s:s*, s:b}", "protocol",
-	        protocol_name(spec.protocol), "host_ip", ip_format(&spec.host_ip, host_ip),
-	        "host_port", spec.host_port, "port", spec.port, "namespace",
-	        call->n_arguments > 1 ? call->arguments[1] : NULL, "network",
-	        call->options[OPTION_NETWORK], "exist_ok", call_has(call, OPTION_EXIST_OK));
-	return change_post(call, publication_noun.path, body, say_published);
+	body = call_body(call,
+	        json_pack("{s:s, s:s, s:i, s:i, s:s*}", "protocol", protocol_name(spec.protocol),
+	                "host_ip", ip_format(&spec.host_ip, host_ip), "host_port", spec.host_port,
+	                "port", spec.port, "namespace",
+	                call->n_arguments > 1 ? call->arguments[1] : NULL),
+	        &err);
+	return change_send(call, "POST", publication_noun.path, body, &err, say_published);
 }
 
 /* The path that names one publication by what was given of its host side. */

@@ -18,6 +18,7 @@
 #include "daemon/sandbox_host.h"
 #include "lib/client.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +37,6 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define READY_SECONDS 30
 #define STOP_SECONDS  10
@@ -64,14 +64,6 @@ static void watched_signals(sigset_t *ret)
 	sigemptyset(ret);
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
 		sigaddset(ret, signals[i]);
-}
-
-static int64_t milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 static int notify_open(struct error *err)
@@ -120,12 +112,12 @@ static void guest_reap(struct guest *guest)
  * someone sent, 0 for everything else. Ctrl-C on the terminal reaches the command, too, so once
  * that runs only a sender's own signal is returned.
  */
-static int guest_wait(struct guest *guest, int64_t deadline, bool *ready)
+static int guest_wait(struct guest *guest, uint64_t deadline, bool *ready)
 {
 	struct pollfd polled[] = {
 	        {.fd = guest->signals, .events = POLLIN}, {.fd = guest->notify, .events = POLLIN}};
 	struct signalfd_siginfo info;
-	int64_t left = deadline ? deadline - milliseconds() : -1;
+	int64_t left = deadline ? (int64_t)(deadline - clock_ms()) : -1;
 
 	if (deadline && left < 0)
 		left = 0;
@@ -187,7 +179,7 @@ static int status_as_sh(int status)
 
 static int netd_start(struct guest *guest, struct error *err)
 {
-	int64_t deadline = milliseconds() + READY_SECONDS * 1000;
+	uint64_t deadline = clock_ms() + READY_SECONDS * 1000;
 	bool ready = false;
 	int r, signal;
 
@@ -206,7 +198,7 @@ static int netd_start(struct guest *guest, struct error *err)
 			        "start netd in the sandbox: it ended with status %d (its own "
 			        "message says why)",
 			        status_as_sh(guest->netd_status));
-		if (!ready && milliseconds() >= deadline)
+		if (!ready && clock_ms() >= deadline)
 			return error_set(err, ERROR_REFUSED, 0,
 			        "start netd in the sandbox: it was not ready after %d seconds",
 			        READY_SECONDS);
@@ -216,12 +208,12 @@ static int netd_start(struct guest *guest, struct error *err)
 
 static void netd_stop(struct guest *guest)
 {
-	int64_t deadline = milliseconds() + STOP_SECONDS * 1000;
+	uint64_t deadline = clock_ms() + STOP_SECONDS * 1000;
 	bool ready = false;
 
 	if (!guest->netd_ended)
 		kill(guest->netd_pid, SIGTERM);
-	while (!guest->netd_ended && milliseconds() < deadline)
+	while (!guest->netd_ended && clock_ms() < deadline)
 		guest_wait(guest, deadline, &ready);
 	if (!guest->netd_ended)
 		dprintf(STDERR_FILENO, "netd: sandbox: the daemon did not stop within %d seconds\n",

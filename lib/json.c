@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,8 +126,8 @@ bool json_read_bool(struct json_reader *reader, const char *name)
 	return json_is_true(value);
 }
 
-unsigned long json_read_number(struct json_reader *reader, const char *name, unsigned long min,
-        unsigned long max, unsigned long otherwise)
+int64_t json_read_number(
+        struct json_reader *reader, const char *name, int64_t min, int64_t max, int64_t otherwise)
 {
 	const json_t *value = take(reader, name);
 	json_int_t number;
@@ -134,12 +135,11 @@ unsigned long json_read_number(struct json_reader *reader, const char *name, uns
 	if (!value)
 		return otherwise;
 	number = json_integer_value(value);
-	if (json_is_integer(value) && number >= 0 && (unsigned long)number >= min &&
-	        (unsigned long)number <= max)
-		return (unsigned long)number;
+	if (json_is_integer(value) && number >= min && number <= max)
+		return number;
 	if (json_is_number(value))
 		reader->result = error_field(reader->err, name,
-		        "%s must be a whole number from %lu to %lu", name, min, max);
+		        "%s must be a whole number from %" PRId64 " to %" PRId64, name, min, max);
 	else
 		refuse_type(reader, name, "a number", value);
 	return otherwise;

@@ -9,11 +9,12 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct json_reader {
 	const json_t *object;
 	size_t seen; /* fields that were asked for and are there */
-	const char *names[32];
+	const char *names[96];
 	struct error *err;
 	int result; /* 0, or the negative errno of the first error */
 };
@@ -29,8 +30,8 @@ struct json_reader json_reader_start(const json_t *object, struct error *err);
  * object. */
 const char *json_read_string(struct json_reader *reader, const char *name);
 bool json_read_bool(struct json_reader *reader, const char *name);
-unsigned long json_read_number(struct json_reader *reader, const char *name, unsigned long min,
-        unsigned long max, unsigned long otherwise);
+int64_t json_read_number(
+        struct json_reader *reader, const char *name, int64_t min, int64_t max, int64_t otherwise);
 /* An array of objects or strings, borrowed; NULL where absent. */
 const json_t *json_read_array(struct json_reader *reader, const char *name);
 

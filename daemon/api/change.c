@@ -92,6 +92,11 @@ static void answered(const struct answer *answer, const struct error *err, void 
 	call_free(call);
 }
 
+static const char *method_name(enum evhttp_cmd_type method)
+{
+	return method == EVHTTP_REQ_POST ? "POST" : method == EVHTTP_REQ_PATCH ? "PATCH" : "DELETE";
+}
+
 void change_start(struct call *call)
 {
 	struct request *request = &call->request;
@@ -100,8 +105,8 @@ void change_start(struct call *call)
 	int r;
 
 	read_caller(call);
-	snprintf(what, sizeof(what), "%s %s",
-	        call->route->method == EVHTTP_REQ_POST ? "POST" : "DELETE", call->route->pattern);
+	snprintf(what, sizeof(what), "%s %s", method_name(call->route->method),
+	        call->route->pattern);
 	r = call_flag(call, "dry_run", &request->dry_run, &err);
 	if (r == 0)
 		r = call_flag(call, "force", &request->force, &err);

@@ -17,7 +17,7 @@ struct connection {
 	bool page_pending;
 	bool answering;    /* what goes out now is ours */
 	bool asked;        /* at least once */
-	uint64_t since;    /* milliseconds of CLOCK_MONOTONIC: accepted, or answered */
+	uint64_t since;    /* of clock_ms(): accepted, or answered */
 	size_t received;   /* bytes, of a request that is not whole yet */
 	struct ucred peer; /* the process that made it */
 	size_t weight;     /* room.c */
@@ -53,7 +53,6 @@ void page_replace(int fd, short events, void *arg);
 
 /* --- room.c: who has to go when there is no room --- */
 
-uint64_t room_now(void);
 /* Learns who made the connection. */
 void room_identify(struct connection *connection);
 /* Whether another client may come; closes a connection for it, if need be. */

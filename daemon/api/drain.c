@@ -7,6 +7,8 @@
  */
 #include "daemon/api/connection.h"
 
+#include "lib/clock.h"
+
 #include <event2/listener.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -44,7 +46,7 @@ static void drain_step(int fd, short what, void *arg)
 {
 	struct api *api = arg;
 	struct connection *connection, *next;
-	uint64_t waited = room_now() - api->drain_since;
+	uint64_t waited = clock_ms() - api->drain_since;
 
 	for (connection = TAILQ_FIRST(&api->connections); connection; connection = next) {
 		next = TAILQ_NEXT(connection, next);
@@ -66,7 +68,7 @@ int api_drain(struct api *api, bool socket_stays, void (*drained)(void *arg), vo
 	api->drain = event_new(api->base, -1, EV_PERSIST, drain_step, api);
 	if (!api->drain || event_add(api->drain, &step) < 0)
 		return error_memory(err);
-	api->drain_since = room_now();
+	api->drain_since = clock_ms();
 	api->socket_stays = socket_stays;
 	api->drained = drained;
 	api->drained_arg = arg;

@@ -44,7 +44,9 @@ int endpoint_connect(const struct call *call, struct request *request, struct er
 	request->kind = REQUEST_CONNECT;
 	request->existing = json_read_bool(&reader, "existing");
 	request->exist_ok = json_read_bool(&reader, "exist_ok");
-	r = json_reader_end(&reader);
+	r = field_settings(&reader, &endpoint_settings, &request->wanted_endpoint, request, err);
+	if (r == 0)
+		r = json_reader_end(&reader);
 	if (r == 0)
 		r = field_name(network, "network", request->network, err);
 	if (r == 0)

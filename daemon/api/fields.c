@@ -4,6 +4,7 @@
 
 #include "lib/parse.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,77 @@ int field_ip(const char *text, const char *field, struct ip *ret, struct error *
 		        "%s: %s is an IPv6 address, and this version takes IPv4 only", field, text);
 	*ret = ip;
 	return 0;
+}
+
+static int read_list(
+        const json_t *list, const struct setting *setting, void *object, struct error *err)
+{
+	const json_t *item;
+	char place[ERROR_FIELD_SIZE];
+	size_t i;
+	int r = 0;
+
+	json_array_foreach (list, i, item) {
+		snprintf(place, sizeof(place), "%s[%zu]", setting->name, i);
+		if (!json_is_string(item))
+			return error_field(err, place, "%s must be a string", place);
+		r = setting_read(setting, json_string_value(item), object, err);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+/* The field is there. Its type is checked by the reader, its content by the setting. */
+static int read_setting(
+        struct json_reader *reader, const struct setting *setting, void *object, struct error *err)
+{
+	char number[32];
+	const char *text = NULL;
+	const json_t *list = NULL;
+
+	setting_reset(setting, object);
+	switch (setting->type) {
+	case SETTING_SWITCH:
+		text = json_read_bool(reader, setting->name) ? "yes" : "no";
+		break;
+	case SETTING_NUMBER:
+		snprintf(number, sizeof(number), "%" PRId64,
+		        json_read_number(
+		                reader, setting->name, setting->min, setting->max, setting->min));
+		text = number;
+		break;
+	case SETTING_LIST:
+		list = json_read_array(reader, setting->name);
+		break;
+	case SETTING_WORD:
+	case SETTING_IP:
+	case SETTING_NAME:
+	case SETTING_IFNAME:
+		text = json_read_string(reader, setting->name);
+		break;
+	}
+	if (reader->result < 0 || json_is_null(json_object_get(reader->object, setting->name)))
+		return reader->result;
+	return text ? setting_read(setting, text, object, err)
+	            : read_list(list, setting, object, err);
+}
+
+int field_settings(struct json_reader *reader, const struct settings *settings, void *object,
+        struct request *request, struct error *err)
+{
+	int r = 0;
+
+	settings_start(settings, object);
+	for (unsigned i = 0; r == 0 && i < settings->count; i++) {
+		const struct setting *setting = &settings->rows[i];
+
+		if (!json_object_get(reader->object, setting->name))
+			continue;
+		request->given |= setting_bit(settings, setting);
+		r = read_setting(reader, setting, object, err);
+	}
+	return r;
 }
 
 int field_within(struct error *err, int result, const char *place)

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "daemon/api/server.h"
+#include "daemon/model/setting.h"
+#include "lib/json.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -116,10 +118,17 @@ int field_required(const char *text, const char *field, struct error *err);
 int field_name(const char *text, const char *field, char ret[NAME_SIZE], struct error *err);
 /* An IPv4 address; *ret stays as it is where text is NULL. */
 int field_ip(const char *text, const char *field, struct ip *ret, struct error *err);
+/* The settings that the body has, into `object` (of the request) and request->given. null means the
+ * default. */
+int field_settings(struct json_reader *reader, const struct settings *settings, void *object,
+        struct request *request, struct error *err);
 /* Puts the place of the object in front of the field that *err names. */
 int field_within(struct error *err, int result, const char *place);
 
 /* --- objects.c: model objects as doc/api.md has them. NULL: out of memory --- */
+/* Puts an object's settings into `into`, which may be NULL already for want of memory; it is the
+ * result, too. */
+json_t *settings_json(const struct settings *settings, const void *object, json_t *into);
 json_t *network_json(const struct model *model, const struct network *network);
 json_t *endpoint_json(const struct namespace *ns, const struct endpoint *endpoint);
 json_t *endpoints_json(const struct namespace *ns); /* all of one namespace; NULL: an empty list */
@@ -138,6 +147,7 @@ int answer_add(json_t *body, const char *name, json_t *value, struct error *err)
 int network_list(const struct call *call, json_t **ret, struct error *err);
 int network_inspect(const struct call *call, json_t **ret, struct error *err);
 int network_create(const struct call *call, struct request *request, struct error *err);
+int network_set(const struct call *call, struct request *request, struct error *err);
 int network_remove(const struct call *call, struct request *request, struct error *err);
 int network_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);

@@ -28,11 +28,13 @@ static json_t *known_json(const struct known *known)
 	bool created = known->ns && known->ns->origin == ORIGIN_CREATED &&
 	               (!known->look || known->look->cookie == known->ns->cookie);
 	uint64_t cookie = known->look ? known->look->cookie : 0;
+	const struct namespace none = {0};
 	char path[sizeof("/run/netns/") + NAME_SIZE], digits[24];
+	json_t *object;
 
 	snprintf(path, sizeof(path), "/run/netns/%s", known->name);
 	snprintf(digits, sizeof(digits), "%" PRIu64, cookie);
-	return json_pack("{s:s, s:s, s:s, s:b, s:s?, s:o, s:s?, s:o, s:i, s:o}", "name",
+	object = json_pack("{s:s, s:s, s:s, s:b, s:s?, s:o, s:s?, s:o, s:i, s:o}", "name",
 	        known->name, "path", path, "origin", created ? "created" : "adopted", "attached",
 	        known->ns && known->ns->origin == ORIGIN_ATTACHED, "source",
 	        known->ns ? known->ns->source : NULL, "inode",
@@ -41,6 +43,7 @@ static json_t *known_json(const struct known *known)
 	        known->look && known->look->nsid >= 0 ? json_integer(known->look->nsid)
 	                                              : json_null(),
 	        "processes", (int)known->processes, "endpoints", endpoints_json(known->ns));
+	return settings_json(&namespace_settings, known->ns ? known->ns : &none, object);
 }
 
 /* One walk of /proc for all of them. */
@@ -220,7 +223,9 @@ int namespace_create(const struct call *call, struct request *request, struct er
 
 	request->kind = REQUEST_NS_CREATE;
 	request->exist_ok = json_read_bool(&reader, "exist_ok");
-	r = json_reader_end(&reader);
+	r = field_settings(&reader, &namespace_settings, &request->wanted_namespace, request, err);
+	if (r == 0)
+		r = json_reader_end(&reader);
 	if (r == 0)
 		r = field_name(name, "name", request->namespace, err);
 	return r == 0 && (pid || path) ? read_source(request, pid, path, err) : r;

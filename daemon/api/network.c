@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-#define MTU_MIN 68 /* RFC 791: what every module must forward */
-#define MTU_MAX 65535
-
 int network_list(const struct call *call, json_t **ret, struct error *err)
 {
 	const struct model *model = engine_model(call->engine);
@@ -87,10 +84,10 @@ int network_create(const struct call *call, struct request *request, struct erro
 	int r;
 
 	request->kind = REQUEST_NETWORK_CREATE;
-	request->mtu = (uint32_t)json_read_number(&reader, "mtu", MTU_MIN, MTU_MAX, 0);
-	request->internal = json_read_bool(&reader, "internal");
 	request->exist_ok = json_read_bool(&reader, "exist_ok");
-	r = json_reader_end(&reader);
+	r = field_settings(&reader, &network_settings, &request->wanted_network, request, err);
+	if (r == 0)
+		r = json_reader_end(&reader);
 	if (r == 0)
 		r = field_name(name, "name", request->network, err);
 	if (r == 0 && driver && strcmp(driver, "bridge") != 0)
@@ -98,6 +95,19 @@ int network_create(const struct call *call, struct request *request, struct erro
 	if (r == 0 && bridge)
 		r = parse_ifname(bridge, "bridge", request->bridge, err);
 	return r == 0 ? read_subnets(subnets, request, err) : r;
+}
+
+int network_set(const struct call *call, struct request *request, struct error *err)
+{
+	struct json_reader reader = json_reader_start(call->body, err);
+	int r;
+
+	request->kind = REQUEST_NETWORK_SET;
+	r = parse_name(call->names[0], "network", request->network, err);
+	if (r == 0)
+		r = field_settings(
+		        &reader, &network_settings, &request->wanted_network, request, err);
+	return r == 0 ? json_reader_end(&reader) : r;
 }
 
 int network_remove(const struct call *call, struct request *request, struct error *err)

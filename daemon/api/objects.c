@@ -2,6 +2,7 @@
  * list only. */
 #include "daemon/api/internal.h"
 
+#include "lib/cleanup.h"
 #include "lib/parse.h"
 
 #include <string.h>
@@ -42,18 +43,54 @@ int list_answer(const char *name, json_t *list, json_t **ret, struct error *err)
 	return 0;
 }
 
+static json_t *setting_json(const struct setting *setting, const void *object)
+{
+	_cleanup_(freep) char *text = setting_text(setting, object);
+
+	if (!text)
+		return NULL;
+	switch (setting->type) {
+	case SETTING_SWITCH:
+		return json_boolean(strcmp(text, "yes") == 0);
+	case SETTING_NUMBER:
+		return json_integer(strtoll(text, NULL, 10));
+	case SETTING_LIST:
+		return lines_json(text);
+	case SETTING_WORD:
+	case SETTING_IP:
+	case SETTING_NAME:
+	case SETTING_IFNAME:
+		break;
+	}
+	return text[0] ? json_string(text) : json_null();
+}
+
+json_t *settings_json(const struct settings *settings, const void *object, json_t *into)
+{
+	for (unsigned i = 0; into && i < settings->count; i++) {
+		const struct setting *setting = &settings->rows[i];
+
+		if (json_object_set_new(into, setting->name, setting_json(setting, object)) == 0)
+			continue;
+		json_decref(into);
+		into = NULL;
+	}
+	return into;
+}
+
 json_t *endpoint_json(const struct namespace *ns, const struct endpoint *endpoint)
 {
 	char mac[MAC_TEXT_SIZE], cidr[CIDR_TEXT_SIZE];
-	json_t *addresses = json_array();
+	json_t *addresses = json_array(), *object;
 
 	for (unsigned i = 0; i < endpoint->address_count; i++)
 		addresses = list_add(
 		        addresses, json_string(cidr_format(&endpoint->addresses[i], cidr)));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "network", endpoint->network,
+	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "network", endpoint->network,
 	        "namespace", ns->name, "interface", endpoint->ifname, "host_interface",
 	        endpoint->host_ifname, "mac", mac_format(endpoint->mac, mac), "addresses",
 	        addresses);
+	return settings_json(&endpoint_settings, endpoint, object);
 }
 
 json_t *endpoints_json(const struct namespace *ns)
@@ -84,7 +121,7 @@ static json_t *members_json(const struct model *model, const struct network *net
 json_t *network_json(const struct model *model, const struct network *network)
 {
 	char cidr[CIDR_TEXT_SIZE], gateway[IP_TEXT_SIZE];
-	json_t *subnets = json_array();
+	json_t *subnets = json_array(), *object;
 
 	for (unsigned i = 0; i < network->subnet_count; i++) {
 		const struct subnet *subnet = &network->subnets[i];
@@ -93,10 +130,14 @@ json_t *network_json(const struct model *model, const struct network *network)
 		        subnets, json_pack("{s:s, s:s}", "subnet", cidr_format(&subnet->cidr, cidr),
 		                         "gateway", ip_format(&subnet->gateway, gateway)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:b, s:o}", "id", network->id, "name",
+	object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "id", network->id, "name",
 	        network->name, "driver", network->driver, "bridge", network->bridge, "subnets",
-	        subnets, "mtu", (json_int_t)network->mtu, "internal", network->internal,
-	        "endpoints", members_json(model, network));
+	        subnets, "endpoints", members_json(model, network));
+	object = settings_json(&network_settings, network, object);
+	/* What it is, whether it was asked for or follows the host. */
+	if (object)
+		json_object_set_new(object, "mtu", json_integer(network->link_mtu));
+	return object;
 }
 
 json_t *publication_json(const struct model *model, const struct publication *publication)
@@ -105,16 +146,18 @@ json_t *publication_json(const struct model *model, const struct publication *pu
 	const char *network = target ? target->network : publication->network;
 	char host_ip[IP_TEXT_SIZE], ip[IP_TEXT_SIZE];
 	const char *address = NULL;
+	json_t *object;
 
 	for (unsigned i = 0; target && !address && i < target->address_count; i++)
 		if (target->addresses[i].ip.family == publication->host_ip.family)
 			address = ip_format(&target->addresses[i].ip, ip);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s?, s:s, s:i, s:s?, s:s}", "id",
+	object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:s?, s:s, s:i, s:s?, s:s}", "id",
 	        publication->id, "protocol", protocol_name(publication->protocol), "host_ip",
 	        ip_format(&publication->host_ip, host_ip), "host_port", (int)publication->host_port,
 	        "host_port_end", (int)publication->host_port_end, "network",
 	        *network ? network : NULL, "namespace", publication->namespace, "port",
 	        (int)publication->port, "target", address, "state", target ? "active" : "pending");
+	return settings_json(&publication_settings, publication, object);
 }
 
 int answer_add(json_t *body, const char *name, json_t *value, struct error *err)

@@ -41,7 +41,10 @@ int publication_publish(const struct call *call, struct request *request, struct
 	request->exist_ok = json_read_bool(&reader, "exist_ok");
 	take_port(&reader, "host_port", &request->ports.host_port);
 	take_port(&reader, "port", &request->ports.port);
-	r = json_reader_end(&reader);
+	r = field_settings(
+	        &reader, &publication_settings, &request->wanted_publication, request, err);
+	if (r == 0)
+		r = json_reader_end(&reader);
 	request->ports.protocol = IPPROTO_TCP;
 	request->ports.host_ip = ip4(INADDR_ANY);
 	if (r == 0 && protocol)

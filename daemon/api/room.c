@@ -8,8 +8,9 @@
  */
 #include "daemon/api/connection.h"
 
+#include "lib/clock.h"
+
 #include <sys/ioctl.h>
-#include <time.h>
 
 #define CONNECTIONS_MAX 256
 #define CROWD_MIN       (CONNECTIONS_MAX / 2) /* no process with fewer connections is one too many */
@@ -18,14 +19,6 @@
 /* In which a client keeps its place that has something to send or to read; and one of a crowd. */
 #define GRACE_MS       500
 #define CROWD_GRACE_MS 20
-
-uint64_t room_now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
 
 void room_identify(struct connection *connection)
 {
@@ -47,7 +40,7 @@ static bool may_drop(const struct connection *connection)
 
 static bool is_older(const struct connection *connection, unsigned ms)
 {
-	return room_now() - connection->since > ms;
+	return clock_ms() - connection->since > ms;
 }
 
 /* What it has sent lies in its socket still. */

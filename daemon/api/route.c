@@ -22,6 +22,7 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_GET, "/v1/networks", .read = network_list},
 	{EVHTTP_REQ_GET, "/v1/networks/NAME", .read = network_inspect},
 	{EVHTTP_REQ_POST, "/v1/networks", {"dry_run"}, .parse = network_create, .answer = network_answer},
+	{EVHTTP_REQ_PATCH, "/v1/networks/NAME", {"dry_run"}, .parse = network_set, .answer = network_answer},
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME", {"dry_run", "force"}, .parse = network_remove},
 
 	{EVHTTP_REQ_GET, "/v1/namespaces", .read = namespace_list},
@@ -213,7 +214,8 @@ static int read_body(struct call *call, struct error *err)
 		return error_memory(err);
 	r = json_parse_object((const char *)bytes, size, &call->body, err);
 	evbuffer_drain(input, size);
-	if (r < 0 || call->route->method == EVHTTP_REQ_POST)
+	if (r < 0 || call->route->method == EVHTTP_REQ_POST ||
+	        call->route->method == EVHTTP_REQ_PATCH)
 		return r;
 	reader = json_reader_start(call->body, err);
 	return json_reader_end(&reader);

@@ -8,6 +8,7 @@
  */
 #include "daemon/api/connection.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -151,7 +152,7 @@ static struct connection *connection_new(struct api *api)
 	if (!connection)
 		return NULL;
 	connection->api = api;
-	connection->since = room_now();
+	connection->since = clock_ms();
 	TAILQ_INSERT_TAIL(&api->connections, connection, next);
 	api->count++;
 	connection->deadline = evtimer_new(api->base, deadline_passed, connection);
@@ -264,7 +265,7 @@ static void forget_client(struct call *call)
 	set_call(connection, NULL);
 	call->connection = NULL;
 	call->http = NULL;
-	connection->since = room_now();
+	connection->since = clock_ms();
 	TAILQ_REMOVE(&connection->api->connections, connection, next);
 	TAILQ_INSERT_TAIL(&connection->api->connections, connection, next);
 }

@@ -126,6 +126,7 @@ void engine_announce_change(
 
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
+	case REQUEST_NETWORK_SET:
 	case REQUEST_NETWORK_REMOVE:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:

@@ -202,14 +202,14 @@ void engine_turn(struct engine *engine)
 		event_active(engine->turn, EV_TIMEOUT, 0);
 }
 
-int engine_submit(struct engine *engine, const struct request *request, engine_answered *answered,
+int engine_submit(struct engine *engine, struct request *request, engine_answered *answered,
         void *arg, struct error *err)
 {
 	struct pending *pending = calloc(1, sizeof(*pending));
 
 	if (!pending)
 		return error_memory(err);
-	pending->request = *request;
+	request_move(request, &pending->request);
 	pending->answered = answered;
 	pending->arg = arg;
 	TAILQ_INSERT_TAIL(&engine->queue, pending, entry);

@@ -11,12 +11,12 @@
 #include "daemon/engine/internal.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #include <bsd/sys/tree.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define SETTLE_MS        5    /* the rest of a burst */
 #define LOOKS_FREE       8    /* that follow one another at once */
@@ -30,7 +30,7 @@ struct suspect {
 	struct ailing ailing;
 	bool suspected;
 	unsigned looks;       /* without a quiet time between them */
-	uint64_t due, looked; /* milliseconds of the monotonic clock */
+	uint64_t due, looked; /* of clock_ms() */
 	unsigned pid;         /* who was it, where known */
 	char program[16];
 	char failure[128]; /* that was said last; "": it could be healed */
@@ -57,14 +57,6 @@ static int compare(const struct suspect *a, const struct suspect *b)
 RB_GENERATE_INTERNAL(suspects, suspect, node, compare, static)
 #pragma GCC diagnostic pop
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static uint64_t pause_of(const struct suspect *suspect)
 {
 	unsigned over = suspect->looks > LOOKS_FREE ? suspect->looks - LOOKS_FREE : 0;
@@ -76,9 +68,7 @@ static uint64_t pause_of(const struct suspect *suspect)
 
 static void wake_at(struct drift *drift, uint64_t due, uint64_t now)
 {
-	uint64_t wait = due > now ? due - now : 0;
-	const struct timeval delay = {
-	        .tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000 * 1000)};
+	const struct timeval delay = clock_span(due > now ? due - now : 0);
 
 	if (drift->next && drift->next <= due)
 		return;
@@ -107,7 +97,7 @@ static struct suspect *add(
         struct drift *drift, enum ailing_kind kind, const char *name, unsigned sides)
 {
 	struct suspect *suspect = find(drift, kind, name);
-	uint64_t now = now_ms(), soon;
+	uint64_t now = clock_ms(), soon;
 
 	if (!suspect) {
 		log_error("drift of %s: out of memory", name);
@@ -228,7 +218,7 @@ static void note_fight(struct drift *drift, const struct suspect *suspect)
 static void settle(struct drift *drift, struct suspect *const *due, const struct ailing *ailing,
         unsigned count, bool failed)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	for (unsigned i = 0; i < count; i++) {
 		struct suspect *suspect = due[i];
@@ -308,7 +298,7 @@ static bool is_gone(const struct drift *drift, const struct ailing *ailing)
 static void go_on(struct drift *drift)
 {
 	struct suspect *suspect, *next;
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	RB_FOREACH_SAFE (suspect, suspects, &drift->suspects, next) {
 		if (suspect->suspected) {
@@ -325,7 +315,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct drift *drift = arg;
 	struct suspect *due[TOGETHER_MAX], *suspect;
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	unsigned count = 0;
 
 	drift->next = 0;

@@ -36,8 +36,9 @@ struct engine *engine_close(struct engine *engine);
  * borrowed for the call. The committed model has the objects that the answer names. */
 typedef void engine_answered(const struct answer *answer, const struct error *err, void *arg);
 
-/* Copies the request. The answer comes in a later turn of the loop, never from within this call. */
-int engine_submit(struct engine *engine, const struct request *request, engine_answered *answered,
+/* Takes over what the request owns. The answer comes in a later turn of the loop, never from within
+ * this call. */
+int engine_submit(struct engine *engine, struct request *request, engine_answered *answered,
         void *arg, struct error *err);
 
 /* What happened, for those who listen. The words of the kinds are in doc/api.md. */

@@ -126,6 +126,7 @@ int facts_gather(
 	memcpy(ret->boot_id, engine->boot_id, sizeof(ret->boot_id));
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
+	case REQUEST_NETWORK_SET:
 		return gather_network(engine, ret, err);
 	case REQUEST_NS_ATTACH:
 		r = netns_source_cookie(request->source, &ret->source_cookie, err);

@@ -8,10 +8,8 @@
  */
 #include "daemon/engine/internal.h"
 
-#include "daemon/kernel/nft.h"
 #include "daemon/render/render.h"
 #include "lib/cleanup.h"
-#include "lib/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +29,7 @@ struct healing {
 	struct engine *engine;
 	struct ailing *ailing;
 	unsigned count;
-	const char **namespaces; /* to look into, sorted; borrowed */
+	const char **namespaces; /* to look into; borrowed */
 	size_t namespace_count;
 	struct owned owned;
 	struct resources there, wanted;
@@ -120,12 +118,17 @@ static struct ailing *owner_of_sysctl(const struct healing *healing, const struc
 	return owner_of_link(healing, ifname);
 }
 
+/* The namespace, if it is one to look into; else NULL. */
+static struct ailing *inside(const struct healing *healing, const char *ns)
+{
+	struct ailing *ailing = find(healing, AILING_NAMESPACE, ns);
+
+	return ailing && ailing->sides & SIDE_INSIDE ? ailing : NULL;
+}
+
 /* Whose of the ailing objects this is; NULL: of none of them. */
 static struct ailing *owner(const struct healing *healing, const struct resource *resource)
 {
-	struct ailing *inside =
-	        resource->ns[0] ? find(healing, AILING_NAMESPACE, resource->ns) : NULL;
-
 	switch (resource->kind) {
 	case RESOURCE_SKELETON:
 	case RESOURCE_ELEMENT:
@@ -151,7 +154,7 @@ static struct ailing *owner(const struct healing *healing, const struct resource
 	case RESOURCE_KINDS:
 		return NULL;
 	}
-	return inside && inside->sides & SIDE_INSIDE ? inside : NULL;
+	return inside(healing, resource->ns);
 }
 
 /* Leaves what belongs to the objects, links that wait for their deletion excepted. */
@@ -217,13 +220,6 @@ static int want(struct healing *healing, struct error *err)
 
 /* --- what is there --- */
 
-static bool looks_inside(const struct healing *healing, const char *ns)
-{
-	struct ailing *ailing = find(healing, AILING_NAMESPACE, ns);
-
-	return ailing && ailing->sides & SIDE_INSIDE;
-}
-
 static int look(struct healing *healing, struct error *err)
 {
 	struct kernel_look look = {.scope = SCOPE_INSTANCE};
@@ -235,13 +231,14 @@ static int look(struct healing *healing, struct error *err)
 		const struct ailing *ailing = &healing->ailing[i];
 
 		if (ailing->kind == AILING_RULES)
-			look.kinds |= 1u << RESOURCE_SKELETON | 1u << RESOURCE_ELEMENT;
+			look.kinds |=
+			        KERNEL_LOOK(RESOURCE_SKELETON) | KERNEL_LOOK(RESOURCE_ELEMENT);
 		else if (ailing->kind == AILING_INTERFACES)
-			look.kinds |= 1u << RESOURCE_SYSCTL;
+			look.kinds |= KERNEL_LOOK(RESOURCE_SYSCTL);
 		else
-			look.kinds |= 1u << RESOURCE_LINK | 1u << RESOURCE_END |
-			              1u << RESOURCE_PORT | 1u << RESOURCE_SYSCTL |
-			              1u << RESOURCE_ADDRESS | 1u << RESOURCE_ROUTE;
+			look.kinds |= KERNEL_LOOK(RESOURCE_LINK) | KERNEL_LOOK(RESOURCE_END) |
+			              KERNEL_LOOK(RESOURCE_PORT) | KERNEL_LOOK(RESOURCE_SYSCTL) |
+			              KERNEL_LOOK(RESOURCE_ADDRESS) | KERNEL_LOOK(RESOURCE_ROUTE);
 		if (ailing->kind == AILING_NAMESPACE && ailing->sides & SIDE_INSIDE)
 			healing->namespaces[healing->namespace_count++] = ailing->name;
 	}
@@ -252,11 +249,22 @@ static int look(struct healing *healing, struct error *err)
 
 /* --- links by their mark --- */
 
-static const struct resource *link_marked(const struct resources *list, const char *mark)
+static bool bears(const struct resource *resource, const char *mark)
 {
+	return resource->kind == RESOURCE_LINK && resource->text && !resource->link.retired &&
+	       strcmp(resource->text, mark) == 0;
+}
+
+/* Nearly every link has the name that it should have, so that the whole list is hardly ever walked.
+ */
+static const struct resource *link_marked(const struct resources *list, const struct resource *link)
+{
+	const struct resource *same = resources_find(list, link);
+
+	if (same && bears(same, link->text))
+		return same;
 	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].kind == RESOURCE_LINK && list->items[i].text &&
-		        !list->items[i].link.retired && strcmp(list->items[i].text, mark) == 0)
+		if (bears(&list->items[i], link->text))
 			return &list->items[i];
 	return NULL;
 }
@@ -296,6 +304,8 @@ static void list_as(struct resources *list, const char *now, const char *right)
 
 void engine_recognise(struct resources *there, const struct resources *wanted)
 {
+	bool renamed = false;
+
 	for (size_t i = 0; i < there->count; i++) {
 		struct resource *link = &there->items[i];
 		const struct resource *right;
@@ -303,13 +313,15 @@ void engine_recognise(struct resources *there, const struct resources *wanted)
 
 		if (link->kind != RESOURCE_LINK || link->link.retired || !link->text)
 			continue;
-		right = link_marked(wanted, link->text);
+		right = link_marked(wanted, link);
 		if (!right || strcmp(right->name, link->name) == 0 || has_link(there, right->name))
 			continue;
 		snprintf(now, sizeof(now), "%s", link->name);
 		list_as(there, now, right->name);
+		renamed = true;
 	}
-	resources_sort(there);
+	if (renamed)
+		resources_sort(there);
 }
 
 /* Of a pair into a namespace that was not looked into, the inner end counts as right. */
@@ -320,10 +332,9 @@ static void assume_peers(const struct healing *healing)
 		struct resource *link;
 
 		if (right->kind != RESOURCE_LINK || right->link.type != LINK_VETH ||
-		        looks_inside(healing, right->link.peer_ns))
+		        inside(healing, right->link.peer_ns))
 			continue;
-		link = bsearch(right, healing->there.items, healing->there.count, sizeof(*link),
-		        engine_compare);
+		link = resources_find(&healing->there, right);
 		if (!link || link->link.type != LINK_VETH)
 			continue;
 		memcpy(link->link.peer_ns, right->link.peer_ns, NAME_SIZE);
@@ -387,7 +398,7 @@ static bool widen(const struct healing *healing)
 		struct ailing *ailing;
 
 		if (right->kind != RESOURCE_LINK || right->link.type != LINK_VETH ||
-		        has_link(&healing->there, right->name))
+		        resources_find(&healing->there, right))
 			continue;
 		ailing = find(healing, AILING_NAMESPACE, right->link.peer_ns);
 		if (!ailing || ailing->sides & SIDE_INSIDE)

@@ -10,11 +10,11 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define FLOOD        2000 /* events of one namespace in a second */
 #define DEAF_FIRST_S 2    /* it is not listened to for so long; twice as long when it goes on */
@@ -28,11 +28,11 @@
 /* A namespace by its number. */
 struct heard {
 	char name[NAME_SIZE]; /* "": none of netd's */
-	time_t second;
-	unsigned count;    /* of events in that second */
-	time_t deaf_until; /* 0: it is listened to */
-	time_t deaf_last;  /* when it was listened to again, after the last flood */
-	unsigned pause;    /* seconds that the last flood was waited out */
+	uint64_t second;
+	unsigned count;      /* of events in that second */
+	uint64_t deaf_until; /* 0: it is listened to */
+	uint64_t deaf_last;  /* when it was listened to again, after the last flood */
+	unsigned pause;      /* seconds that the last flood was waited out */
 };
 
 struct hearing {
@@ -41,20 +41,12 @@ struct hearing {
 	struct event *rest;
 	struct event *recover;
 	unsigned lost_pause; /* seconds until everything is looked at after the next loss */
-	time_t lost_last;
+	uint64_t lost_last;
 	struct heard *namespaces; /* by number */
 	int count;
 	struct happening *links; /* of this burst, the last state of each */
 	size_t link_count, link_capacity;
 };
-
-static time_t now_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
 
 void hearing_know(struct hearing *hearing, int nsid, const char *name)
 {
@@ -80,7 +72,7 @@ void hearing_know(struct hearing *hearing, int nsid, const char *name)
 }
 
 /* One flood is said once, however long it goes on. */
-static void stop_listening(struct hearing *hearing, struct heard *heard, time_t now)
+static void stop_listening(struct hearing *hearing, struct heard *heard, uint64_t now)
 {
 	const struct announcement unwatched = {
 	        .kind = ANNOUNCE_UNWATCHED, .namespace = heard->name};
@@ -101,7 +93,7 @@ static void stop_listening(struct hearing *hearing, struct heard *heard, time_t 
 /* Counts an event. False: it is one too many, or the namespace is none of netd's. */
 static bool listens_to(struct hearing *hearing, struct heard *heard)
 {
-	time_t now = now_s();
+	uint64_t now = clock_ms() / 1000;
 
 	if (!heard->name[0] || heard->deaf_until)
 		return false;
@@ -189,7 +181,7 @@ static void on_recover(evutil_socket_t fd, short what, void *arg)
 
 void hearing_lost(struct hearing *hearing)
 {
-	time_t now = now_s();
+	uint64_t now = clock_ms() / 1000;
 	struct timeval pause;
 
 	if (now - hearing->lost_last > 2 * LOST_MAX_S)
@@ -207,7 +199,7 @@ void hearing_lost(struct hearing *hearing)
 
 void hearing_look(struct hearing *hearing)
 {
-	time_t now = now_s();
+	uint64_t now = clock_ms() / 1000;
 
 	for (int i = 0; i < hearing->count; i++) {
 		struct heard *heard = &hearing->namespaces[i];

@@ -52,7 +52,7 @@ struct engine {
 	struct event *reconcile; /* looks at everything again, after an undo that failed */
 	bool take_over;          /* what bears another's mark is ours; until a repair succeeds */
 	unsigned reap_pause;     /* milliseconds until held tombstones are tried again */
-	uint64_t reap_due;       /* when the next of them are tried; of CLOCK_MONOTONIC */
+	uint64_t reap_due;       /* when the next of them are tried; of clock_ms() */
 	char reap_key[KEY_SIZE]; /* the last of them that was tried */
 	struct event *recover;   /* asks the store again, while changes are refused */
 	unsigned recover_pause;  /* seconds */
@@ -159,8 +159,6 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 /* All that should be there, sorted. */
 int engine_desired(
         struct engine *engine, const struct model *model, struct resources *ret, struct error *err);
-/* resource_compare() for bsearch(3). */
-int engine_compare(const void *a, const void *b);
 /* Takes out of what was observed, and is not wanted, what others may have put there: adopted
  * namespaces, and addresses and routes on netd's interfaces, which go with these if they are netd's
  * after all. Who takes over cannot tell others' addresses from those of the netd before. */
@@ -212,7 +210,8 @@ struct ailing {
  */
 int engine_heal(struct engine *engine, struct ailing *ailing, unsigned count, char **ret,
         struct error *err);
-/* Lists links that were renamed by the names they should have: their marks say whose they are. */
+/* Lists links that were renamed by the names they should have: their marks say whose they are. Both
+ * lists are sorted. */
 void engine_recognise(struct resources *there, const struct resources *wanted);
 
 /* --- drift.c --- */

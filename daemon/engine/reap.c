@@ -15,12 +15,12 @@
 #include "daemon/kernel/link.h"
 #include "daemon/render/render.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define QUIET_MS         30
 #define PAUSE_FIRST_MS   1000
@@ -29,7 +29,7 @@
 /* Never later than planned already. */
 static void again_in(struct engine *engine, unsigned ms)
 {
-	const struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+	const struct timeval delay = clock_span(ms);
 	struct timeval due, planned;
 
 	evutil_gettimeofday(&due, NULL);
@@ -37,14 +37,6 @@ static void again_in(struct engine *engine, unsigned ms)
 	if (!event_pending(engine->reap, EV_TIMEOUT, &planned) ||
 	        evutil_timercmp(&due, &planned, <))
 		event_add(engine->reap, &delay);
-}
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
 static void again_slower(struct engine *engine)
@@ -138,6 +130,7 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_PUBLISH:
 		return tombstone->kind == TOMBSTONE_FLOWS;
 	case REQUEST_NETWORK_CREATE:
+	case REQUEST_NETWORK_SET:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
 	case REQUEST_CONNECT:
@@ -184,7 +177,7 @@ static void warn(struct engine *engine, struct pendings *answers, const struct t
 
 	if (!is_gone(&engine->held, tombstone->id)) {
 		if (engine->held.count == 0)
-			engine->reap_due = now() + PAUSE_FIRST_MS;
+			engine->reap_due = clock_ms() + PAUSE_FIRST_MS;
 		add_gone(&engine->held, tombstone->id);
 		announce(engine, tombstone, ANNOUNCE_HELD, reason);
 	}
@@ -311,7 +304,7 @@ static unsigned collect_held(struct engine *engine, const struct tombstone *ret[
 static void plan_next(struct engine *engine)
 {
 	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
-	uint64_t time = now();
+	uint64_t time = clock_ms();
 
 	/* While the store takes no commit, what is gone waits to be buried with the next one. */
 	if ((engine->gone.count && !engine_refused(engine)) || collect_new(engine, tombstones))
@@ -350,8 +343,8 @@ void engine_reap(struct engine *engine, struct pendings *answers)
 		work_off_all(engine, AT_ONCE, answers);
 	/* A change may be what lets go of something. */
 	engine->reap_pause = PAUSE_FIRST_MS;
-	if (engine->reap_due > now() + PAUSE_FIRST_MS)
-		engine->reap_due = now() + PAUSE_FIRST_MS;
+	if (engine->reap_due > clock_ms() + PAUSE_FIRST_MS)
+		engine->reap_due = clock_ms() + PAUSE_FIRST_MS;
 	plan_next(engine);
 }
 
@@ -364,7 +357,7 @@ static void try_held(struct engine *engine)
 		engine->reap_pause = PAUSE_FIRST_MS;
 	else if ((engine->reap_pause *= 2) > PAUSE_LONGEST_MS)
 		engine->reap_pause = PAUSE_LONGEST_MS;
-	engine->reap_due = now() + engine->reap_pause;
+	engine->reap_due = clock_ms() + engine->reap_pause;
 }
 
 /* What could not be buried now is buried later: until then it is in the database, though not in the
@@ -391,7 +384,7 @@ void engine_reap_later(struct engine *engine)
 	count = collect_new(engine, tombstones);
 	if (count)
 		work_off(engine, tombstones, count, NULL);
-	else if (engine->held.count && now() >= engine->reap_due)
+	else if (engine->held.count && clock_ms() >= engine->reap_due)
 		try_held(engine);
 	if (engine->gone.count && !engine_refused(engine)) {
 		/* The answer says when it goes on. */

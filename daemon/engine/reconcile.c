@@ -186,11 +186,6 @@ static bool is_foreign(const struct resource *resource, bool take_over)
 	return resource->kind == RESOURCE_ADDRESS && !take_over;
 }
 
-int engine_compare(const void *a, const void *b)
-{
-	return resource_compare(a, b);
-}
-
 void engine_leave_foreign(struct resources *there, const struct resources *wanted, bool take_over)
 {
 	size_t kept = 0;
@@ -198,9 +193,7 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
 	for (size_t i = 0; i < there->count; i++) {
 		struct resource *resource = &there->items[i];
 
-		if (is_foreign(resource, take_over) &&
-		        (wanted->count == 0 || !bsearch(resource, wanted->items, wanted->count,
-		                                       sizeof(*resource), engine_compare)))
+		if (is_foreign(resource, take_over) && !resources_find(wanted, resource))
 			free(resource->text);
 		else
 			there->items[kept++] = *resource;

@@ -26,14 +26,14 @@ static bool is_retired(const struct happening *link)
 static bool bridge_is_wrong(const struct network *network, const struct happening *link)
 {
 	return link->gone || !link->up || strcmp(link->name, network->bridge) != 0 ||
-	       link->mtu != network->mtu || memcmp(link->mac, network->mac, MAC_SIZE) != 0;
+	       link->mtu != network->link_mtu || memcmp(link->mac, network->mac, MAC_SIZE) != 0;
 }
 
 static bool pair_is_wrong(const struct network *network, const struct endpoint *endpoint,
         const struct happening *link)
 {
 	return link->gone || !link->up || strcmp(link->name, endpoint->host_ifname) != 0 ||
-	       link->mtu != network->mtu || !is_bridge(link->master, network->bridge);
+	       link->mtu != network->link_mtu || !is_bridge(link->master, network->bridge);
 }
 
 bool mark_read(const struct model *model, const char *alias, struct mark *ret)
@@ -147,7 +147,7 @@ static bool end_is_wrong(
 		const struct network *network = model_network(model, endpoint->network);
 
 		if (strcmp(link->name, endpoint->ifname) == 0)
-			return link->gone || !link->up || link->mtu != network->mtu ||
+			return link->gone || !link->up || link->mtu != network->link_mtu ||
 			       memcmp(link->mac, endpoint->mac, MAC_SIZE) != 0;
 	}
 	return !link->gone && link->peer_nsid >= 0;

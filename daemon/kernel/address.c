@@ -70,70 +70,27 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 
 /* --- observing --- */
 
-/* Appends those of these that are on this interface, under the resource's name for it. */
-static int add_observed(const struct addresses *addresses, const struct link_seen *link,
-        const char *ns, const char *name, struct resources *ret, struct error *err)
+static int add_observed(const struct own_link *own, struct resources *ret, struct error *err)
 {
-	for (size_t i = 0; i < addresses->count; i++) {
+	const struct addresses *addresses = own->addresses;
+
+	for (size_t i = 0; own->kind != OWN_OUTER && i < addresses->count; i++) {
 		struct resource *resource;
 
-		if (addresses->items[i].index != link->index)
+		if (addresses->items[i].index != own->link->index)
 			continue;
-		resource = resources_add(ret, RESOURCE_ADDRESS, ns, name);
+		resource = resources_add(ret, RESOURCE_ADDRESS, own->ns, own->name);
 		if (!resource)
 			return error_memory(err);
 		resource->address.cidr = addresses->items[i].cidr;
-		memcpy(resource->address.ifname, link->name, IFNAMSIZ);
+		memcpy(resource->address.ifname, own->link->name, IFNAMSIZ);
 	}
 	return 0;
 }
 
-static int observe_host(
-        const struct observation *observation, struct resources *ret, struct error *err)
-{
-	const struct survey *survey = &observation->survey;
-	struct addresses addresses = {0};
-	int r = addresses_read(observation->kernel->rtnl, "", &addresses, err);
-
-	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
-		const struct link_seen *link = &survey->host.items[i];
-
-		if (survey_owns_bridge(survey, link))
-			r = add_observed(&addresses, link, "", link->name, ret, err);
-	}
-	addresses_done(&addresses);
-	return r;
-}
-
-static int observe_namespace(const struct observation *observation, unsigned number,
-        struct resources *ret, struct error *err)
-{
-	const struct inside *inside = &observation->insides[number];
-	unsigned count;
-	const struct pair *pairs = survey_pairs(&observation->survey, number, &count);
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < count; i++) {
-		const struct link_seen *link =
-		        links_find(&inside->links, pairs[i].outer->peer_index);
-
-		if (link)
-			r = add_observed(&inside->addresses, link,
-			        observation->look->namespaces[number], pairs[i].outer->name, ret,
-			        err);
-	}
-	return r;
-}
-
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	int r = observation_read(observation, err);
-
-	if (r == 0)
-		r = observe_host(observation, ret, err);
-	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
-		r = observe_namespace(observation, i, ret, err);
-	return r;
+	return observation_each(observation, add_observed, ret, err);
 }
 
 static void tell(const struct step *step, FILE *out)

@@ -170,31 +170,27 @@ static int add_observed(const struct link_seen *link, const char *ns, const char
 	return 0;
 }
 
-static int observe_namespace(const struct observation *observation, unsigned number,
-        struct resources *ret, struct error *err)
+static int add_inner(const struct own_link *own, struct resources *ret, struct error *err)
 {
-	const char *ns = observation->look->namespaces[number];
-	const struct links *inside = &observation->insides[number].links;
-	int r = 0;
+	return own->kind == OWN_INNER ? add_observed(own->link, own->ns, own->name, ret, err) : 0;
+}
 
-	for (unsigned i = 0; r == 0 && i < inside->count; i++) {
-		const struct link_seen *link = &inside->items[i];
-		const struct pair *pair = survey_pair(&observation->survey, number, link->index);
-
-		if (link->loopback && strcmp(link->name, LOOPBACK) == 0)
-			r = add_observed(link, ns, LOOPBACK, ret, err);
-		else if (pair)
-			r = add_observed(link, ns, pair->outer->name, ret, err);
-	}
-	return r;
+static int add_loopback(
+        const struct links *links, const char *ns, struct resources *ret, struct error *err)
+{
+	for (unsigned i = 0; i < links->count; i++)
+		if (links->items[i].loopback && strcmp(links->items[i].name, LOOPBACK) == 0)
+			return add_observed(&links->items[i], ns, LOOPBACK, ret, err);
+	return 0;
 }
 
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	int r = observation_read(observation, err);
+	int r = observation_each(observation, add_inner, ret, err);
 
 	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
-		r = observe_namespace(observation, i, ret, err);
+		r = add_loopback(
+		        &observation->insides[i].links, observation->look->namespaces[i], ret, err);
 	return r;
 }
 

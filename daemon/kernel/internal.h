@@ -5,7 +5,6 @@
 #include "daemon/kernel/kernel.h"
 
 #include <netlink/netlink.h>
-#include <time.h>
 
 struct nft;         /* kernel/nft/nft.c: the nfnetlink socket and the batch being built */
 struct observation; /* kernel/observation.h */
@@ -14,9 +13,9 @@ struct kernel {
 	char instance[33];
 	char *runtime_dir;
 	unsigned long changes;
-	uint64_t netns_mount;     /* kernel/netns_dir.c: the mount on /run/netns; 0: not known */
-	time_t netns_lock_waited; /* when its lock was waited for in vain last (monotonic) */
-	struct rtnl *rtnl;        /* rtnetlink of the host, and of the namespace worked in last */
+	uint64_t netns_mount;       /* kernel/netns_dir.c: the mount on /run/netns; 0: not known */
+	uint64_t netns_lock_waited; /* when its lock was waited for in vain last; of clock_ms() */
+	struct rtnl *rtnl;          /* rtnetlink of the host, and of the namespace worked in last */
 	struct nft *nft;
 	struct holds *holds;              /* kernel/hold.c: bound sockets */
 	struct flows *flows;              /* kernel/flows.c: sockets for conntrack */

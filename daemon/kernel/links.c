@@ -426,14 +426,3 @@ const struct pair *survey_pairs(const struct survey *survey, unsigned ns, unsign
 	*count = end - low;
 	return survey->pairs + low;
 }
-
-const struct pair *survey_pair(const struct survey *survey, unsigned ns, int inner_index)
-{
-	unsigned count;
-	const struct pair *pairs = survey_pairs(survey, ns, &count);
-
-	for (unsigned i = 0; i < count; i++)
-		if (pairs[i].outer->peer_index == inner_index)
-			return &pairs[i];
-	return NULL;
-}

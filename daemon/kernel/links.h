@@ -92,5 +92,3 @@ bool survey_owns(const struct survey *survey, const struct link_seen *link);
 bool survey_owns_bridge(const struct survey *survey, const struct link_seen *link);
 /* The pairs whose inner end is in this namespace. */
 const struct pair *survey_pairs(const struct survey *survey, unsigned ns, unsigned *count);
-/* The pair whose inner end has this index there, or NULL. */
-const struct pair *survey_pair(const struct survey *survey, unsigned ns, int inner_index);

@@ -15,6 +15,7 @@
 #include "daemon/kernel/observation.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -26,7 +27,7 @@
 
 #define LOCK_TRIES    5
 #define LOCK_PAUSE_NS 10000000 /* so: 50 ms ... */
-#define LOCK_AGAIN_S  1        /* ... and not again before that, so that many do not add up */
+#define LOCK_AGAIN_MS 1000     /* ... and not again before that, so that many do not add up */
 
 #define RECORD    "netns-directory"
 #define PATH_SIZE 4096
@@ -122,20 +123,12 @@ static int lock_holder(int fd)
 	return 0;
 }
 
-static time_t seconds_now(void)
-{
-	struct timespec now = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 /* The directory, locked for as long as it is open. */
 static int lock_directory(struct kernel *kernel, int *ret, struct error *err)
 {
 	_cleanup_(closep) int fd = open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
-	bool wait = seconds_now() - kernel->netns_lock_waited > LOCK_AGAIN_S;
+	bool wait = clock_ms() - kernel->netns_lock_waited > LOCK_AGAIN_MS;
 
 	if (fd < 0)
 		return error_set(err, ERROR_KERNEL, errno, "open directory " NETNS_DIR);
@@ -150,7 +143,7 @@ static int lock_directory(struct kernel *kernel, int *ret, struct error *err)
 			nanosleep(&pause, NULL);
 	}
 	if (wait)
-		kernel->netns_lock_waited = seconds_now();
+		kernel->netns_lock_waited = clock_ms();
 	return error_set(err, ERROR_REFUSED, EBUSY,
 	        "lock " NETNS_DIR " to make it a shared mount (process %d has the lock)",
 	        lock_holder(fd));

@@ -42,6 +42,8 @@ void observation_done(struct observation *observation)
 	}
 	free(observation->insides);
 	free(observation->nsids);
+	addresses_done(&observation->addresses);
+	routes_done(&observation->routes);
 	survey_done(&observation->survey);
 }
 
@@ -55,6 +57,19 @@ static int read_default(struct inside *inside, struct error *err)
 	int r = sysctl_read("", DISABLE_IPV6, inside->disable_ipv6, err);
 
 	return r == -ENOENT ? 0 : r;
+}
+
+static int read_host(struct observation *observation, struct error *err)
+{
+	struct rtnl *rtnl = observation->kernel->rtnl;
+	int r = survey_read(
+	        observation->kernel, observation->look->scope, &observation->survey, err);
+
+	if (r == 0 && wants(observation, KERNEL_LOOK(RESOURCE_ADDRESS)))
+		r = addresses_read(rtnl, "", &observation->addresses, err);
+	if (r == 0 && wants(observation, KERNEL_LOOK(RESOURCE_ROUTE)))
+		r = routes_connected(rtnl, "", &observation->routes, err);
+	return r;
 }
 
 /* In the namespace, with the pipeline's socket there. */
@@ -106,12 +121,63 @@ int observation_read(struct observation *observation, struct error *err)
 	/* The host's links first: listing a veth is what makes the kernel number the other end's
 	 * namespace. */
 	if (wants(observation, KINDS_OF_LINKS))
-		r = survey_read(observation->kernel, look->scope, &observation->survey, err);
+		r = read_host(observation, err);
 	if (r == 0)
 		r = netns_tour(look->namespaces, look->namespace_count, visit, observation, err);
 	if (r == 0)
 		r = survey_place(&observation->survey, look->namespaces, observation->nsids,
 		        look->namespace_count, err);
 	observation->read = r == 0;
+	return r;
+}
+
+static int each_in_host(const struct observation *observation, own_link_each *each,
+        struct resources *ret, struct error *err)
+{
+	const struct survey *survey = &observation->survey;
+	struct own_link own = {
+	        .ns = "", .addresses = &observation->addresses, .routes = &observation->routes};
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
+		own.link = &survey->host.items[i];
+		own.name = own.link->name;
+		own.kind = survey_owns_bridge(survey, own.link) ? OWN_BRIDGE : OWN_OUTER;
+		if (survey_owns(survey, own.link))
+			r = each(&own, ret, err);
+	}
+	return r;
+}
+
+static int each_inside(const struct observation *observation, unsigned number, own_link_each *each,
+        struct resources *ret, struct error *err)
+{
+	const struct inside *inside = &observation->insides[number];
+	struct own_link own = {.kind = OWN_INNER,
+	        .ns = observation->look->namespaces[number],
+	        .addresses = &inside->addresses,
+	        .routes = &inside->routes};
+	unsigned count;
+	const struct pair *pairs = survey_pairs(&observation->survey, number, &count);
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		own.link = links_find(&inside->links, pairs[i].outer->peer_index);
+		own.name = pairs[i].outer->name;
+		if (own.link)
+			r = each(&own, ret, err);
+	}
+	return r;
+}
+
+int observation_each(struct observation *observation, own_link_each *each, struct resources *ret,
+        struct error *err)
+{
+	int r = observation_read(observation, err);
+
+	if (r == 0)
+		r = each_in_host(observation, each, ret, err);
+	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
+		r = each_inside(observation, i, each, ret, err);
 	return r;
 }

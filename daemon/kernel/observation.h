@@ -25,9 +25,27 @@ struct observation {
 	const struct kernel_look *look;
 	bool read;
 	struct survey survey;
-	struct inside *insides; /* one for each namespace of the look */
-	int *nsids;             /* likewise */
+	struct addresses addresses; /* of the host */
+	struct routes routes;       /* likewise, those of the subnets of its addresses */
+	struct inside *insides;     /* one for each namespace of the look */
+	int *nsids;                 /* likewise */
 };
+
+/* An interface of netd's, and what was read where it is. */
+struct own_link {
+	enum {
+		OWN_BRIDGE,
+		OWN_OUTER, /* in the host, too: a pair's outer end */
+		OWN_INNER,
+	} kind;
+	const char *ns;   /* "": the host */
+	const char *name; /* what resources call it: of a pair the outer end's name */
+	const struct link_seen *link;
+	const struct addresses *addresses;
+	const struct routes *routes;
+};
+
+typedef int own_link_each(const struct own_link *own, struct resources *ret, struct error *err);
 
 int observation_init(struct observation *observation, struct kernel *kernel,
         const struct kernel_look *look, struct error *err);
@@ -35,3 +53,7 @@ void observation_done(struct observation *observation);
 
 /* Reads survey and insides, unless that was done. A look at namespaces only has no survey. */
 int observation_read(struct observation *observation, struct error *err);
+/* Reads, and calls back for each interface of netd's: first the host's, then the inner ends that
+ * are there. A failure ends it. */
+int observation_each(struct observation *observation, own_link_each *each, struct resources *ret,
+        struct error *err);

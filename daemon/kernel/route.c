@@ -95,74 +95,29 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 
 /* --- observing --- */
 
-/* Appends those that lead through this interface, under the resource's name for it. */
-static int add_observed(const struct routes *routes, const struct link_seen *link, const char *ns,
-        const char *name, struct resources *ret, struct error *err)
+static int add_observed(const struct own_link *own, struct resources *ret, struct error *err)
 {
-	for (size_t i = 0; i < routes->count; i++) {
-		const struct route_seen *route = &routes->items[i];
+	for (size_t i = 0; own->kind != OWN_OUTER && i < own->routes->count; i++) {
+		const struct route_seen *route = &own->routes->items[i];
 		struct resource *resource;
 
-		if (route->index != link->index ||
+		if (route->index != own->link->index ||
 		        (route->by_kernel ? !route_is_connected(route) : !route->gateway.family))
 			continue;
-		resource = resources_add(ret, RESOURCE_ROUTE, ns, name);
+		resource = resources_add(ret, RESOURCE_ROUTE, own->ns, own->name);
 		if (!resource)
 			return error_memory(err);
 		resource->route.destination = route->destination;
 		resource->route.gateway = route->gateway;
 		resource->route.source = route->source;
-		memcpy(resource->route.ifname, link->name, IFNAMSIZ);
+		memcpy(resource->route.ifname, own->link->name, IFNAMSIZ);
 	}
 	return 0;
 }
 
-static int observe_host(
-        const struct observation *observation, struct resources *ret, struct error *err)
-{
-	const struct survey *survey = &observation->survey;
-	struct routes routes = {0};
-	int r = routes_connected(observation->kernel->rtnl, "", &routes, err);
-
-	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
-		const struct link_seen *link = &survey->host.items[i];
-
-		if (survey_owns_bridge(survey, link))
-			r = add_observed(&routes, link, "", link->name, ret, err);
-	}
-	routes_done(&routes);
-	return r;
-}
-
-static int observe_namespace(const struct observation *observation, unsigned number,
-        struct resources *ret, struct error *err)
-{
-	const struct inside *inside = &observation->insides[number];
-	unsigned count;
-	const struct pair *pairs = survey_pairs(&observation->survey, number, &count);
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < count; i++) {
-		const struct link_seen *link =
-		        links_find(&inside->links, pairs[i].outer->peer_index);
-
-		if (link)
-			r = add_observed(&inside->routes, link,
-			        observation->look->namespaces[number], pairs[i].outer->name, ret,
-			        err);
-	}
-	return r;
-}
-
 static int observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	int r = observation_read(observation, err);
-
-	if (r == 0)
-		r = observe_host(observation, ret, err);
-	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
-		r = observe_namespace(observation, i, ret, err);
-	return r;
+	return observation_each(observation, add_observed, ret, err);
 }
 
 /* --- telling --- */

@@ -254,63 +254,29 @@ static int add_observed(const char *ns, const char *path, const char *value, str
 }
 
 /* An interface's own, which came with the list of interfaces; -1: it has none. */
-static int add_setting(const char *ns, const char *family, const char *ifname, const char *name,
+static int add_setting(const struct own_link *own, const char *family, const char *name,
         int setting, struct resources *ret, struct error *err)
 {
 	char path[RESOURCE_NAME_SIZE], value[SYSCTL_VALUE_SIZE];
 
 	if (setting < 0)
 		return 0;
-	snprintf(path, sizeof path, "net/%s/conf/%s/%s", family, ifname, name);
+	snprintf(path, sizeof path, "net/%s/conf/%s/%s", family, own->link->name, name);
 	snprintf(value, sizeof value, "%d", setting);
-	return add_observed(ns, path, value, ret, err);
+	return add_observed(own->ns, path, value, ret, err);
 }
 
-static int observe_host(
-        const struct observation *observation, struct resources *ret, struct error *err)
+static int add_settings(const struct own_link *own, struct resources *ret, struct error *err)
 {
-	const struct survey *survey = &observation->survey;
-	int r = 0;
+	const struct link_seen *link = own->link;
+	int r = add_setting(own, "ipv6", "disable_ipv6", link->disable_ipv6, ret, err);
 
-	for (unsigned i = 0; r == 0 && i < survey->host.count; i++) {
-		const struct link_seen *link = &survey->host.items[i];
-		bool bridge = strcmp(link->kind, "bridge") == 0;
-
-		if (!survey_owns(survey, link))
-			continue;
-		r = add_setting(
-		        "", "ipv6", link->name, "disable_ipv6", link->disable_ipv6, ret, err);
-		if (r == 0 && bridge)
-			r = add_setting(
-			        "", "ipv4", link->name, "forwarding", link->forwarding, ret, err);
-		if (r == 0 && bridge)
-			r = add_setting("", "ipv4", link->name, "route_localnet",
-			        link->route_localnet, ret, err);
-	}
-	return r;
-}
-
-/* The switch for interfaces to come, and the one of each of netd's. */
-static int observe_namespace(const struct observation *observation, unsigned number,
-        struct resources *ret, struct error *err)
-{
-	const char *ns = observation->look->namespaces[number];
-	const struct inside *inside = &observation->insides[number];
-	unsigned count;
-	const struct pair *pairs = survey_pairs(&observation->survey, number, &count);
-	int r = 0;
-
-	if (inside->disable_ipv6[0])
-		r = add_observed(ns, IPV6_PREFIX "conf/default/disable_ipv6", inside->disable_ipv6,
-		        ret, err);
-	for (unsigned i = 0; r == 0 && i < count; i++) {
-		const struct link_seen *link =
-		        links_find(&inside->links, pairs[i].outer->peer_index);
-
-		if (link)
-			r = add_setting(ns, "ipv6", link->name, "disable_ipv6", link->disable_ipv6,
-			        ret, err);
-	}
+	if (own->kind != OWN_BRIDGE)
+		return r;
+	if (r == 0)
+		r = add_setting(own, "ipv4", "forwarding", link->forwarding, ret, err);
+	if (r == 0)
+		r = add_setting(own, "ipv4", "route_localnet", link->route_localnet, ret, err);
 	return r;
 }
 
@@ -319,11 +285,13 @@ static int sysctl_observe(struct observation *observation, struct resources *ret
 	int r = observe_journal(observation->kernel, ret, err);
 
 	if (r == 0)
-		r = observation_read(observation, err);
-	if (r == 0)
-		r = observe_host(observation, ret, err);
+		r = observation_each(observation, add_settings, ret, err);
+	/* The switch for interfaces to come. */
 	for (unsigned i = 0; r == 0 && i < observation->look->namespace_count; i++)
-		r = observe_namespace(observation, i, ret, err);
+		if (observation->insides[i].disable_ipv6[0])
+			r = add_observed(observation->look->namespaces[i],
+			        IPV6_PREFIX "conf/default/disable_ipv6",
+			        observation->insides[i].disable_ipv6, ret, err);
 	return r;
 }
 

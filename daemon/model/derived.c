@@ -73,6 +73,22 @@ const struct endpoint *namespace_endpoint(const struct namespace *ns, const char
 	return NULL;
 }
 
+const struct subnet *network_subnet(const struct network *network, int family)
+{
+	for (unsigned i = 0; i < network->subnet_count; i++)
+		if (network->subnets[i].cidr.ip.family == family)
+			return &network->subnets[i];
+	return NULL;
+}
+
+const struct cidr *endpoint_address(const struct endpoint *endpoint, int family)
+{
+	for (unsigned i = 0; i < endpoint->address_count; i++)
+		if (endpoint->addresses[i].ip.family == family)
+			return &endpoint->addresses[i];
+	return NULL;
+}
+
 /* The first endpoint of a network with a way out. */
 static const struct endpoint *outward_endpoint(
         const struct model *model, const struct namespace *ns)

@@ -8,6 +8,8 @@
  * claimed for the new one, so an index cannot drift from its objects.
  */
 #include "daemon/model/model.h"
+#include "daemon/model/object.h"
+#include "daemon/model/setting.h"
 #include "daemon/model/table.h"
 
 #include "lib/cleanup.h"
@@ -21,39 +23,6 @@ struct model {
 	const struct model *parent;
 	struct table tables[TABLE_COUNT];
 	int count_change[TABLE_COUNT]; /* live entries more than the parent has */
-};
-
-static void free_plain(void *object)
-{
-	free(object);
-}
-
-static void free_namespace(void *object)
-{
-	struct namespace *ns = object;
-
-	if (ns) {
-		free(ns->source);
-		free(ns->endpoints);
-	}
-	free(ns);
-}
-
-static void (*const free_object[TABLE_COUNT])(void *) = {
-        [TABLE_HOST] = free_plain,
-        [TABLE_NETWORKS] = free_plain,
-        [TABLE_NAMESPACES] = free_namespace,
-        [TABLE_PUBLICATIONS] = free_plain,
-        [TABLE_TOMBSTONES] = free_plain,
-        [TABLE_INTERFACES] = free_plain,
-        [TABLE_MEMBERS] = free_plain,
-        [TABLE_ADDRESSES] = free_plain,
-        [TABLE_BRIDGES] = free_plain,
-        [TABLE_PORTS] = free_plain,
-        [TABLE_NS_PORTS] = free_plain,
-        [TABLE_USAGE] = free_plain,
-        [TABLE_COOKIES] = free_plain,
-        [TABLE_FOREIGN] = free_plain,
 };
 
 struct model *model_new(void)
@@ -75,7 +44,7 @@ struct model *model_free(struct model *model)
 	if (!model)
 		return NULL;
 	for (int i = 0; i < TABLE_COUNT; i++)
-		table_clear(&model->tables[i], free_object[i]);
+		table_clear(&model->tables[i], object_free[i]);
 	free(model);
 	return NULL;
 }
@@ -83,7 +52,7 @@ struct model *model_free(struct model *model)
 void model_merge(struct model *fork, struct model *parent)
 {
 	for (int i = 0; i < TABLE_COUNT; i++) {
-		table_move(&fork->tables[i], &parent->tables[i], free_object[i],
+		table_move(&fork->tables[i], &parent->tables[i], object_free[i],
 		        parent->parent != NULL);
 		parent->count_change[i] += fork->count_change[i];
 	}
@@ -106,11 +75,11 @@ static int put(struct model *model, enum model_table table, const char *key, voi
 {
 	bool before = model_object(model, table, key) != NULL;
 	bool keep = object || model->parent; /* only a fork has to say "removed here" */
-	int r = keep ? table_put(&model->tables[table], key, object, free_object[table])
-	             : table_drop(&model->tables[table], key, free_object[table]);
+	int r = keep ? table_put(&model->tables[table], key, object, object_free[table])
+	             : table_drop(&model->tables[table], key, object_free[table]);
 
 	if (r < 0) {
-		free_object[table](object);
+		object_free[table](object);
 		return r;
 	}
 	model->count_change[table] += (object != NULL) - before;
@@ -270,21 +239,26 @@ static int replace(struct model *model, enum model_table table, const char *key,
 	int r = reindex(model, table, model_object(model, table, key), true);
 
 	if (r < 0) {
-		free_object[table](object);
+		object_free[table](object);
 		return r;
 	}
 	r = put(model, table, key, object);
 	return r < 0 ? r : reindex(model, table, object, false);
 }
 
+/* `settings`: of what the object owns; NULL: nothing. */
 static int replace_copy(struct model *model, enum model_table table, const char *key,
-        const void *object, size_t size)
+        const void *object, size_t size, const struct settings *settings)
 {
 	void *copy = malloc(size);
 
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, object, size);
+	if (settings && settings_own(settings, copy) < 0) {
+		free(copy);
+		return -ENOMEM;
+	}
 	return replace(model, table, key, copy);
 }
 
@@ -292,91 +266,53 @@ static int replace_copy(struct model *model, enum model_table table, const char 
 
 int model_put_host(struct model *model, const struct host *host)
 {
-	return replace_copy(model, TABLE_HOST, "host", host, sizeof(*host));
+	return replace_copy(model, TABLE_HOST, "host", host, sizeof(*host), NULL);
 }
 
 int model_put_network(struct model *model, const struct network *network)
 {
-	return replace_copy(model, TABLE_NETWORKS, network->name, network, sizeof(*network));
+	return replace_copy(
+	        model, TABLE_NETWORKS, network->name, network, sizeof(*network), &network_settings);
 }
 
 int model_put_publication(struct model *model, const struct publication *publication)
 {
-	return replace_copy(
-	        model, TABLE_PUBLICATIONS, publication->id, publication, sizeof(*publication));
+	return replace_copy(model, TABLE_PUBLICATIONS, publication->id, publication,
+	        sizeof(*publication), &publication_settings);
 }
 
 int model_put_tombstone(struct model *model, const struct tombstone *tombstone)
 {
-	return replace_copy(model, TABLE_TOMBSTONES, tombstone->id, tombstone, sizeof(*tombstone));
+	return replace_copy(
+	        model, TABLE_TOMBSTONES, tombstone->id, tombstone, sizeof(*tombstone), NULL);
 }
 
 int model_put_interface(struct model *model, const struct interface *interface)
 {
 	return replace_copy(
-	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface));
+	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface), NULL);
 }
 
-/* Takes the endpoints over, also on failure. */
-static int put_namespace(
-        struct model *model, const struct namespace *ns, struct endpoint *endpoints, unsigned count)
+/* Takes the copy over. */
+static int put_namespace(struct model *model, struct namespace *copy)
 {
-	struct namespace *copy = malloc(sizeof(*copy));
-
-	if (!copy) {
-		free(endpoints);
-		return -ENOMEM;
-	}
-	*copy = *ns;
-	copy->endpoints = endpoints;
-	copy->endpoint_count = count;
-	copy->source = ns->source ? strdup(ns->source) : NULL;
-	if (ns->source && !copy->source) {
-		free_namespace(copy);
-		return -ENOMEM;
-	}
-	return replace(model, TABLE_NAMESPACES, copy->name, copy);
-}
-
-/* The endpoints without the one on `network`, with room for one more at their end. */
-static struct endpoint *copy_endpoints(
-        const struct namespace *ns, const char *network, unsigned *count)
-{
-	struct endpoint *endpoints = calloc(ns->endpoint_count + 1, sizeof(*endpoints));
-
-	*count = 0;
-	for (unsigned i = 0; endpoints && i < ns->endpoint_count; i++)
-		if (strcmp(ns->endpoints[i].network, network) != 0)
-			endpoints[(*count)++] = ns->endpoints[i];
-	return endpoints;
+	return copy ? replace(model, TABLE_NAMESPACES, copy->name, copy) : -ENOMEM;
 }
 
 int model_put_namespace(struct model *model, const struct namespace *ns)
 {
-	unsigned count;
-	struct endpoint *endpoints = copy_endpoints(ns, "", &count);
-
-	return endpoints ? put_namespace(model, ns, endpoints, count) : -ENOMEM;
+	return put_namespace(model, namespace_copy(ns, NULL, NULL));
 }
 
 int model_put_endpoint(
         struct model *model, const struct namespace *ns, const struct endpoint *endpoint)
 {
-	unsigned count;
-	struct endpoint *endpoints = copy_endpoints(ns, endpoint->network, &count);
-
-	if (!endpoints)
-		return -ENOMEM;
-	endpoints[count++] = *endpoint;
-	return put_namespace(model, ns, endpoints, count);
+	return put_namespace(model, namespace_copy(ns, endpoint->network, endpoint));
 }
 
 int model_remove_endpoint(struct model *model, const struct namespace *ns, const char *network)
 {
-	unsigned count;
-	struct endpoint *endpoints = copy_endpoints(ns, network, &count);
-
-	return endpoints ? put_namespace(model, ns, endpoints, count) : -ENOMEM;
+	return put_namespace(model, namespace_copy(ns, network, NULL));
 }
 
 int model_remove(struct model *model, enum model_table table, const char *key)

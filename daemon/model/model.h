@@ -74,10 +74,13 @@ struct network {
 	char driver[16];
 	char bridge[IFNAMSIZ];
 	uint8_t mac[MAC_SIZE]; /* of the bridge */
-	uint32_t mtu;          /* bytes */
-	bool internal;
+	uint32_t link_mtu;     /* bytes: what its links have */
 	struct subnet subnets[SUBNETS_MAX];
 	unsigned subnet_count;
+	/* Settings: model/setting.c has a row for each. */
+	int64_t mtu; /* 0: none was asked for */
+	bool internal;
+	char *labels;
 };
 
 /* A namespace's attachment to a network. */
@@ -108,6 +111,7 @@ struct namespace
 	char *source;   /* attached: what it was found by, a process or a path; else NULL */
 	struct endpoint *endpoints; /* in the order they were connected */
 	unsigned endpoint_count;
+	char *labels; /* a setting */
 };
 
 struct publication {
@@ -216,6 +220,10 @@ int model_remove_endpoint(struct model *model, const struct namespace *ns, const
 int model_new_id(struct model *model, char ret[ID_SIZE]);
 
 /* --- answers that several layers need --- */
+/* A network's subnet, an endpoint's address, of this family (AF_INET, AF_INET6); NULL where it has
+ * none. There is at most one of each, in no particular order: ask by family. */
+const struct subnet *network_subnet(const struct network *network, int family);
+const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
 /* The endpoint through which this namespace's default route goes: the first one of a network that
  * is not internal. NULL where there is none, or the namespace kept its own. */
 const struct endpoint *namespace_default_endpoint(

@@ -1,6 +1,7 @@
 /* What requests, answers and facts own, and the rules' front door. */
 #include "daemon/model/request.h"
 #include "daemon/model/rules.h"
+#include "daemon/model/setting.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -11,6 +12,31 @@ void request_done(struct request *request)
 {
 	free(request->interfaces);
 	request->interfaces = NULL;
+	settings_free(&network_settings, &request->wanted_network);
+	settings_free(&namespace_settings, &request->wanted_namespace);
+	settings_free(&endpoint_settings, &request->wanted_endpoint);
+	settings_free(&publication_settings, &request->wanted_publication);
+}
+
+void request_move(struct request *from, struct request *to)
+{
+	*to = *from;
+	from->interfaces = NULL;
+	settings_forget(&network_settings, &from->wanted_network);
+	settings_forget(&namespace_settings, &from->wanted_namespace);
+	settings_forget(&endpoint_settings, &from->wanted_endpoint);
+	settings_forget(&publication_settings, &from->wanted_publication);
+}
+
+int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
+        const char *noun, const char *name, struct error *err)
+{
+	for (unsigned i = 0; i < settings->count; i++)
+		if (!setting_equal(&settings->rows[i], wanted, existing))
+			return error_set(err, ERROR_EXISTS, 0,
+			        "%s %s exists with another %s (netd-ctl %s inspect %s shows it)",
+			        noun, name, settings->rows[i].name, noun, name);
+	return 0;
 }
 
 static void describe_ports(const struct request *request, char *text, size_t size)
@@ -35,6 +61,9 @@ void request_describe(const struct request *request, char *text, size_t size)
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 		snprintf(text, size, "network create %s", request->network);
+		break;
+	case REQUEST_NETWORK_SET:
+		snprintf(text, size, "network set %s", request->network);
 		break;
 	case REQUEST_NETWORK_REMOVE:
 		snprintf(text, size, "network rm %s", request->network);
@@ -122,6 +151,8 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 		return rule_network_create(fork, request, facts, answer, err);
+	case REQUEST_NETWORK_SET:
+		return rule_network_set(fork, request, facts, answer, err);
 	case REQUEST_NETWORK_REMOVE:
 		return rule_network_remove(fork, request, answer, err);
 	case REQUEST_NS_CREATE:

@@ -8,6 +8,7 @@
 enum request_kind {
 	/* from outside */
 	REQUEST_NETWORK_CREATE,
+	REQUEST_NETWORK_SET,
 	REQUEST_NETWORK_REMOVE,
 	REQUEST_NS_CREATE,
 	REQUEST_NS_ATTACH,
@@ -44,8 +45,13 @@ struct request {
 	struct cidr subnet;
 	struct ip gateway; /* family 0: not given */
 	char bridge[IFNAMSIZ];
-	uint32_t mtu; /* 0: not given */
-	bool internal;
+
+	/* The settings that a request carries, in the object that it is about; owned. */
+	uint64_t given; /* which of them; bits of setting_bit() */
+	struct network wanted_network;
+	struct namespace wanted_namespace;
+	struct endpoint wanted_endpoint;
+	struct publication wanted_publication;
 
 	/* connect */
 	struct ip ip; /* family 0: not given */
@@ -105,6 +111,8 @@ struct answer {
 int answer_removed(struct answer *answer, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 void request_done(struct request *request);
+/* Copies a request, which then owns what `from` owned. */
+void request_move(struct request *from, struct request *to);
 /* A changing request in the words of the command line. */
 void request_describe(const struct request *request, char *text, size_t size);
 void answer_done(struct answer *answer);

@@ -155,7 +155,8 @@ static int compare_existing(const struct endpoint *endpoint, const struct reques
 		        request->namespace, request->network, difference, endpoint->ifname,
 		        cidr_format(&endpoint->addresses[0], text));
 	answer->existed = true;
-	return 0;
+	return settings_compare(&endpoint_settings, &request->wanted_endpoint, endpoint, "ns",
+	        request->namespace, err);
 }
 
 /* The namespace to connect: known, adopted now, or to be created in the same change. */
@@ -271,11 +272,16 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	if (existing)
 		return compare_existing(existing, request, answer, err);
 	r = check_room(fork, network, &ns, err);
+	settings_start(&endpoint_settings, &endpoint);
+	if (r == 0 && settings_copy(&endpoint_settings, request->given, &request->wanted_endpoint,
+	                      &endpoint) < 0)
+		r = error_memory(err);
 	if (r == 0)
 		r = fill_endpoint(fork, request, facts, network, &ns, &endpoint, err);
-	if (r < 0)
-		return r;
-	return model_put_endpoint(fork, &ns, &endpoint) < 0 ? error_memory(err) : 0;
+	if (r == 0 && model_put_endpoint(fork, &ns, &endpoint) < 0)
+		r = error_memory(err);
+	settings_free(&endpoint_settings, &endpoint);
+	return r;
 }
 
 int endpoint_condemn(struct model *fork, const char *name, const char *network, struct error *err)

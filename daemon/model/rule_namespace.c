@@ -72,6 +72,35 @@ static int check_link(const struct request *request, const struct facts *facts, 
 	        request->namespace, request->namespace);
 }
 
+/* For --exist-ok one that netd does not know, yet, will do where nothing is to be set. */
+static int compare_existing(const struct model *model, const struct request *request,
+        struct answer *answer, struct error *err)
+{
+	const struct namespace *ns = model_namespace(model, request->namespace);
+	const struct namespace none = {0};
+
+	answer->existed = true;
+	if (request->exist_ok)
+		return settings_compare(&namespace_settings, &request->wanted_namespace,
+		        ns ? ns : &none, "ns", request->namespace, err);
+	return error_set(err, ERROR_EXISTS, 0,
+	        "namespace %s exists already (netd-ctl ns inspect %s shows it)", request->namespace,
+	        request->namespace);
+}
+
+/* With its name and settings. */
+static int put_new(
+        struct model *fork, const struct request *request, struct namespace *ns, struct error *err)
+{
+	int r = settings_copy(&namespace_settings, request->given, &request->wanted_namespace, ns);
+
+	memcpy(ns->name, request->namespace, NAME_SIZE);
+	if (r == 0)
+		r = model_put_namespace(fork, ns);
+	settings_free(&namespace_settings, ns);
+	return r < 0 ? error_memory(err) : 0;
+}
+
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err)
 {
@@ -82,22 +111,14 @@ int rule_ns_create(struct model *fork, const struct request *request, const stru
 	memcpy(answer->namespace, request->namespace, NAME_SIZE);
 	if (r < 0)
 		return r;
-	if (known || facts->ns_exists) {
-		answer->existed = true;
-		return request->exist_ok
-		               ? 0
-		               : error_set(err, ERROR_EXISTS, 0,
-		                         "namespace %s exists already (netd-ctl ns inspect %s "
-		                         "shows it)",
-		                         request->namespace, request->namespace);
-	}
+	if (known || facts->ns_exists)
+		return compare_existing(fork, request, answer, err);
 	r = check_link(request, facts, err);
 	if (r == 0)
 		r = check_count(fork, request->namespace, err);
 	if (r < 0)
 		return r;
-	memcpy(ns.name, request->namespace, NAME_SIZE);
-	return model_put_namespace(fork, &ns) < 0 ? error_memory(err) : 0;
+	return put_new(fork, request, &ns, err);
 }
 
 int rule_ns_attach(struct model *fork, const struct request *request, const struct facts *facts,
@@ -115,12 +136,12 @@ int rule_ns_attach(struct model *fork, const struct request *request, const stru
 	if (known || facts->ns_exists) {
 		bool same = facts->ns_exists && facts->ns_cookie == facts->source_cookie;
 
-		answer->existed = true;
-		if (request->exist_ok && same)
-			return 0;
+		if (same || !request->exist_ok)
+			return compare_existing(fork, request, answer, err);
 		return error_set(err, ERROR_EXISTS, 0,
-		        "namespace %s exists already%s (netd-ctl ns inspect %s shows it)",
-		        request->namespace, same ? "" : ", and is another one", request->namespace);
+		        "namespace %s exists already, and is another one (netd-ctl ns inspect %s "
+		        "shows it)",
+		        request->namespace, request->namespace);
 	}
 	r = check_link(request, facts, err);
 	if (r == 0)
@@ -130,9 +151,8 @@ int rule_ns_attach(struct model *fork, const struct request *request, const stru
 		r = check_count(fork, request->namespace, err);
 	if (r < 0)
 		return r;
-	memcpy(ns.name, request->namespace, NAME_SIZE);
 	memcpy(ns.boot_id, facts->boot_id, sizeof(ns.boot_id));
-	return model_put_namespace(fork, &ns) < 0 ? error_memory(err) : 0;
+	return put_new(fork, request, &ns, err);
 }
 
 /* Condemns every endpoint of this namespace. */

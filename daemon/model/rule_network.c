@@ -14,8 +14,13 @@
 
 #define POOL_FIRST 0x0ad00000U /* 10.208.0.0 */
 #define POOL_SIZE  4096U
-#define MTU_MIN    68
-#define MTU_MAX    65535
+
+static int no_network(const struct request *request, struct error *err)
+{
+	return error_set(err, ERROR_NOT_FOUND, 0,
+	        "network %s: there is no such network (netd-ctl network ls lists them)",
+	        request->network);
+}
 
 static int check_name(const struct request *request, struct error *err)
 {
@@ -185,6 +190,11 @@ static void derive_mac(struct network *network)
 	memcpy(network->mac + 2, gateway->bytes, 4);
 }
 
+static void derive_mtu(struct network *network, const struct facts *facts)
+{
+	network->link_mtu = network->mtu ? (uint32_t)network->mtu : facts->default_mtu;
+}
+
 /* An existing network that was asked for again: is it what was asked for? */
 static int compare_existing(
         const struct network *network, const struct request *request, struct error *err)
@@ -198,15 +208,12 @@ static int compare_existing(
 		difference = "gateway";
 	else if (request->bridge[0] && strcmp(network->bridge, request->bridge) != 0)
 		difference = "bridge";
-	else if (request->mtu && network->mtu != request->mtu)
-		difference = "mtu";
-	else if (network->internal != request->internal)
-		difference = "internal";
 	if (difference)
 		return error_set(err, ERROR_EXISTS, 0,
 		        "network %s exists with another %s (netd-ctl network inspect %s shows it)",
 		        network->name, difference, network->name);
-	return 0;
+	return settings_compare(&network_settings, &request->wanted_network, network, "network",
+	        network->name, err);
 }
 
 static int fill_network(struct model *fork, const struct request *request,
@@ -228,8 +235,10 @@ static int fill_network(struct model *fork, const struct request *request,
 	if (r < 0)
 		return r;
 	derive_mac(network);
-	network->mtu = request->mtu ? request->mtu : facts->default_mtu;
-	network->internal = request->internal;
+	settings_start(&network_settings, network);
+	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
+		return error_memory(err);
+	derive_mtu(network, facts);
 	return 0;
 }
 
@@ -255,14 +264,50 @@ int rule_network_create(struct model *fork, const struct request *request,
 		return error_set(err, ERROR_REFUSED, 0,
 		        "network %s: there are %u networks, the most netd keeps", request->network,
 		        MODEL_NETWORKS_MAX);
-	if (request->mtu && (request->mtu < MTU_MIN || request->mtu > MTU_MAX))
-		return error_field(err, "mtu", "mtu: %u is no MTU from %d to %d", request->mtu,
-		        MTU_MIN, MTU_MAX);
 	memcpy(network.name, request->network, NAME_SIZE);
 	r = fill_network(fork, request, facts, &network, err);
-	if (r < 0)
-		return r;
-	return model_put_network(fork, &network) < 0 ? error_memory(err) : 0;
+	if (r == 0 && model_put_network(fork, &network) < 0)
+		r = error_memory(err);
+	settings_free(&network_settings, &network);
+	return r;
+}
+
+/* Everything that cannot change together, or not at all, is said before anything has. */
+static int check_change(
+        const struct network *before, const struct network *after, struct error *err)
+{
+	for (unsigned i = 0; i < network_settings.count; i++) {
+		const struct setting *setting = &network_settings.rows[i];
+
+		if (setting->fixed && !setting_equal(setting, before, after))
+			return error_set(err, ERROR_REFUSED, 0,
+			        "network %s: %s cannot be changed: %s", before->name, setting->name,
+			        setting->fixed);
+	}
+	return 0;
+}
+
+int rule_network_set(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err)
+{
+	const struct network *before = model_network(fork, request->network);
+	struct network network;
+	int r;
+
+	if (!before)
+		return no_network(request, err);
+	network = *before;
+	memcpy(answer->network, request->network, NAME_SIZE);
+	if (settings_own(&network_settings, &network) < 0)
+		return error_memory(err);
+	r = settings_copy(&network_settings, request->given, &request->wanted_network, &network) < 0
+	            ? error_memory(err)
+	            : check_change(before, &network, err);
+	derive_mtu(&network, facts);
+	if (r == 0 && model_put_network(fork, &network) < 0)
+		r = error_memory(err);
+	settings_free(&network_settings, &network);
+	return r;
 }
 
 /* Names of the network's endpoints, as many as fit. */
@@ -314,9 +359,7 @@ int rule_network_remove(
 	int r;
 
 	if (!network)
-		return error_set(err, ERROR_NOT_FOUND, 0,
-		        "network %s: there is no such network (netd-ctl network ls lists them)",
-		        request->network);
+		return no_network(request, err);
 	if (strcmp(network->name, NETWORK_DEFAULT) == 0)
 		return error_set(err, ERROR_REFUSED, 0,
 		        "network default cannot be removed; it is there from the first start");

@@ -7,6 +7,7 @@
 
 #include "daemon/model/facts.h"
 #include "daemon/model/request.h"
+#include "daemon/model/setting.h"
 
 /* The network that is there from the first start, and its bridge. */
 #define NETWORK_DEFAULT        "default"
@@ -19,6 +20,8 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 /* --- the rules of each noun; rules_apply() calls them --- */
 int rule_network_create(struct model *fork, const struct request *request,
         const struct facts *facts, struct answer *answer, struct error *err);
+int rule_network_set(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
 int rule_network_remove(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
@@ -40,6 +43,10 @@ int rule_host(struct model *fork, const struct request *request, struct error *e
 
 /* --- what several of them need --- */
 
+/* Refuses, for --exist-ok, what is there with other settings than those that were wanted: what was
+ * not given is wanted as its default. */
+int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
+        const char *noun, const char *name, struct error *err);
 /* Takes an endpoint away and condemns its link and its flows. Invalidates pointers into this
  * namespace. */
 int endpoint_condemn(struct model *fork, const char *ns, const char *network, struct error *err);

@@ -280,6 +280,12 @@ void resources_sort(struct resources *list)
 	list->count = kept + 1;
 }
 
+struct resource *resources_find(const struct resources *list, const struct resource *key)
+{
+	return list->count ? bsearch(key, list->items, list->count, sizeof(*key), compare_items)
+	                   : NULL;
+}
+
 void resources_done(struct resources *list)
 {
 	for (size_t i = 0; i < list->count; i++)

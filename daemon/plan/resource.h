@@ -143,4 +143,6 @@ struct resource *resources_add(
         struct resources *list, enum resource_kind kind, const char *ns, const char *name);
 /* Sorts by key. Doubles (an element that two objects want) are folded into one. */
 void resources_sort(struct resources *list);
+/* The one with this key, of a sorted list; NULL: there is none. */
+struct resource *resources_find(const struct resources *list, const struct resource *key);
 void resources_done(struct resources *list);

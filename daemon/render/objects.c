@@ -69,7 +69,7 @@ static int add_bridge(
 		return -1;
 	bridge->link.type = LINK_BRIDGE;
 	bridge->link.up = true;
-	bridge->link.mtu = network->mtu;
+	bridge->link.mtu = network->link_mtu;
 	memcpy(bridge->link.mac, network->mac, MAC_SIZE);
 	return 0;
 }
@@ -109,7 +109,7 @@ static int add_veth(const struct model *model, const struct namespace *ns,
 		return -1;
 	veth->link.type = LINK_VETH;
 	veth->link.up = true;
-	veth->link.mtu = network->mtu;
+	veth->link.mtu = network->link_mtu;
 	memcpy(veth->link.master, network->bridge, IFNAMSIZ);
 	memcpy(veth->link.peer_ns, ns->name, NAME_SIZE);
 	memcpy(veth->link.peer_name, endpoint->ifname, IFNAMSIZ);
@@ -170,7 +170,7 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		r = add_hairpin(list, endpoint->host_ifname);
 	if (r == 0)
 		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
-		        network->mtu, endpoint->mac);
+		        network->link_mtu, endpoint->mac);
 	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
 		r = add_subnet(list, ns->name, endpoint->host_ifname, endpoint->ifname,
 		        &endpoint->addresses[i]);

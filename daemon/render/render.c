@@ -1,7 +1,7 @@
 /*
  * Which objects are rendered: all of them, or those that a fork touches. An object whose resources
  * depend on others is rendered again when those change: a publication follows its namespace, a
- * namespace's resolv.conf follows the host.
+ * namespace follows its networks, its resolv.conf follows the host.
  */
 #include "daemon/render/render.h"
 
@@ -93,6 +93,23 @@ static int render_publications_of(
 	return r;
 }
 
+/* What a network's members are follows from its settings. */
+static int render_members_of(
+        const struct model *model, const char *network, struct resources *ret, struct error *err)
+{
+	const struct reference *member;
+	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
+	int r = 0;
+
+	snprintf(prefix, sizeof(prefix), "%s/", network);
+	while (r == 0 && (member = model_next_in(model, TABLE_MEMBERS, prefix, key))) {
+		r = render_namespace(model, model_namespace(model, member->owner), ret, err);
+		if (r == 0)
+			r = render_publications_of(model, member->owner, ret, err);
+	}
+	return r;
+}
+
 static int render_touched_table(const struct model *fork, const struct model *model,
         enum model_table table, struct resources *ret, struct error *err)
 {
@@ -104,6 +121,8 @@ static int render_touched_table(const struct model *fork, const struct model *mo
 		object = model_object(model, table, key);
 		if (object)
 			r = render_object(model, table, object, ret, err);
+		if (r == 0 && table == TABLE_NETWORKS)
+			r = render_members_of(model, key, ret, err);
 		if (r == 0 && table == TABLE_NAMESPACES)
 			r = render_publications_of(model, key, ret, err);
 	}

@@ -5,6 +5,7 @@
 #include "daemon/store/internal.h"
 
 #include "lib/cleanup.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -195,6 +196,28 @@ static int check_owner(struct store *store, struct error *err)
 	return 0;
 }
 
+/* An older database becomes one of this version: each step whole, or not at all. */
+static int migrate(struct store *store, struct error *err)
+{
+	sqlite3_int64 version;
+	int r = ask(store, "PRAGMA user_version", &version, err);
+
+	for (; r == 0 && version < STORE_VERSION; version++) {
+		_cleanup_(freep) char *sql = NULL;
+
+		if (asprintf(&sql, "BEGIN IMMEDIATE; %s PRAGMA user_version=%d; COMMIT",
+		            store_migrations[version - 1], (int)version + 1) < 0) {
+			sql = NULL;
+			return error_memory(err);
+		}
+		r = database_run(store, sql, "bring it to this version's form", err);
+		if (r == 0)
+			log_info("database %s: brought from schema %d to %d", store->path,
+			        (int)version, (int)version + 1);
+	}
+	return r;
+}
+
 static int read_meta(struct store *store, struct error *err)
 {
 	sqlite3_stmt *statement = store_statement(store, STATEMENT_LOAD_META, err);
@@ -260,6 +283,18 @@ static struct place place_of(const char *path)
 	return place;
 }
 
+/* What is opened has to be known again: by an unknown place it would be held for another file, and
+ * opened once more beside itself. */
+static int remember_place(
+        const struct store *store, const char *path, struct place *ret, struct error *err)
+{
+	*ret = place_of(path);
+	if (!ret->missing && ret->inode == 0)
+		return error_set(
+		        err, ERROR_STORE, errno, "database %s: look at %s", store->path, path);
+	return 0;
+}
+
 /* Where the name cannot be looked at, the next write tells more. */
 static bool is_same(const struct place *now, const struct place *before)
 {
@@ -287,12 +322,16 @@ int database_open(struct store *store, struct error *err)
 	if (r == 0)
 		r = check_health(store, err);
 	if (r == 0)
-		r = read_meta(store, err);
-	if (r == 0)
 		r = database_run(store, "PRAGMA journal_mode=WAL", "open", err);
+	if (r == 0)
+		r = remember_place(store, store->opened, &store->file, err);
+	if (r == 0)
+		r = remember_place(store, store->log_path, &store->log, err);
+	if (r == 0)
+		r = migrate(store, err);
+	if (r == 0)
+		r = read_meta(store, err);
 	if (r == 0) {
-		store->file = place_of(store->opened);
-		store->log = place_of(store->log_path);
 		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 		return 0;
 	}

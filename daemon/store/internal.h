@@ -7,11 +7,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define STORE_VERSION        1          /* of the schema, in user_version */
+#define STORE_VERSION        2          /* of the schema, in user_version */
 #define STORE_APPLICATION_ID 0x6e657464 /* "netd", in application_id */
 
-/* The tables of version 1, without any row. */
+/* The tables of STORE_VERSION, without any row. */
 extern const char store_schema[];
+/* What makes a database of version N + 1 one of version N + 2, as [N]. */
+extern const char *const store_migrations[STORE_VERSION - 1];
 
 enum statement {
 	/* saving */
@@ -27,6 +29,7 @@ enum statement {
 	STATEMENT_SAVE_ADDRESS,
 	STATEMENT_SAVE_PUBLICATION,
 	STATEMENT_SAVE_TOMBSTONE,
+	STATEMENT_SAVE_SETTING,
 	STATEMENT_DROP_NETWORK,
 	STATEMENT_DROP_SUBNETS,
 	STATEMENT_DROP_NAMESPACE,
@@ -34,6 +37,8 @@ enum statement {
 	STATEMENT_DROP_ADDRESSES,
 	STATEMENT_DROP_PUBLICATION,
 	STATEMENT_DROP_TOMBSTONE,
+	STATEMENT_DROP_SETTINGS,
+	STATEMENT_DROP_ENDPOINT_SETTINGS,
 	/* loading */
 	STATEMENT_LOAD_META,
 	STATEMENT_LOAD_NETWORKS,
@@ -43,6 +48,7 @@ enum statement {
 	STATEMENT_LOAD_ADDRESSES,
 	STATEMENT_LOAD_PUBLICATIONS,
 	STATEMENT_LOAD_TOMBSTONES,
+	STATEMENT_LOAD_SETTINGS,
 	STATEMENT_COUNT,
 };
 

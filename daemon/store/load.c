@@ -8,6 +8,7 @@
  */
 #include "daemon/store/internal.h"
 
+#include "daemon/model/setting.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
@@ -108,6 +109,18 @@ static void rows_boot(struct rows *rows, char ret[BOOT_ID_SIZE])
 		rows_damaged(rows, "it is no id of a boot");
 }
 
+/* What was attached was found by a process or a path, and nothing else was. */
+static void rows_source(struct rows *rows, enum namespace_origin origin, char ret[SOURCE_SIZE])
+{
+	struct error ignored;
+
+	rows_text(rows, ret, SOURCE_SIZE);
+	if ((origin == ORIGIN_ATTACHED) != (ret[0] != '\0') ||
+	        (strspn(ret, "0123456789") != strlen(ret) &&
+	                parse_source_path(ret, "", ret, &ignored) < 0))
+		rows_damaged(rows, "it is neither a process nor a path");
+}
+
 static uint64_t rows_number(struct rows *rows, uint64_t max)
 {
 	uint64_t number = (uint64_t)sqlite3_column_int64(rows->statement, rows->column++);
@@ -196,6 +209,33 @@ static int load_host(struct store *store, struct model *model, struct error *err
 	return rows_end(&rows);
 }
 
+/* Every value passes the parser that a client's passes. */
+static int load_settings(struct store *store, const char *kind, const char *owner,
+        const struct settings *settings, void *object, struct error *err)
+{
+	struct rows rows = rows_start(store, STATEMENT_LOAD_SETTINGS, "settings", err);
+
+	settings_start(settings, object);
+	rows_of(&rows, 1, kind);
+	rows_of(&rows, 2, owner);
+	while (rows_next(&rows)) {
+		const struct setting *setting;
+		char name[NAME_SIZE] = "", value[SETTING_ITEM_MAX] = "";
+		struct error why;
+
+		rows_text(&rows, name, sizeof(name));
+		setting = setting_find(settings, name);
+		if (!setting)
+			rows_damaged(&rows, "there is no such setting");
+		rows_text(&rows, value, sizeof(value));
+		if (rows.result == 0 && setting_read(setting, value, object, &why) < 0)
+			rows_damaged(&rows, why.text);
+	}
+	if (rows.result < 0)
+		settings_free(settings, object);
+	return rows_end(&rows);
+}
+
 static int load_subnets(struct store *store, struct network *network, struct error *err)
 {
 	struct rows rows = rows_start(store, STATEMENT_LOAD_SUBNETS, "subnets", err);
@@ -230,12 +270,15 @@ static int load_networks(struct store *store, struct model *model, struct error 
 		rows_text(&rows, network.driver, sizeof(network.driver));
 		rows_ifname(&rows, network.bridge);
 		rows_mac(&rows, network.mac);
-		network.mtu = (uint32_t)rows_number(&rows, UINT32_MAX);
-		network.internal = rows_number(&rows, 1);
+		network.link_mtu = (uint32_t)rows_number(&rows, UINT32_MAX);
 		if (rows.result == 0)
 			rows.result = load_subnets(store, &network, err);
+		if (rows.result == 0)
+			rows.result = load_settings(
+			        store, "network", network.name, &network_settings, &network, err);
 		if (rows.result == 0 && model_put_network(model, &network) < 0)
 			rows.result = error_memory(err);
+		settings_free(&network_settings, &network);
 	}
 	return rows_end(&rows);
 }
@@ -272,6 +315,7 @@ static int load_endpoints(
 	rows_of(&rows, 1, ns->name);
 	while (rows_next(&rows)) {
 		struct endpoint endpoint = {0};
+		char owner[2 * NAME_SIZE];
 		uint64_t position;
 
 		rows_digits(&rows, ID_SIZE - 1, endpoint.id);
@@ -286,6 +330,10 @@ static int load_endpoints(
 			rows_damaged(&rows, "there are too many rows");
 		if (rows.result == 0)
 			rows.result = load_addresses(store, ns->name, position, &endpoint, err);
+		snprintf(owner, sizeof(owner), "%s/%s", ns->name, endpoint.network);
+		if (rows.result == 0)
+			rows.result = load_settings(
+			        store, "endpoint", owner, &endpoint_settings, &endpoint, err);
 		if (rows.result == 0)
 			ns->endpoints[ns->endpoint_count++] = endpoint;
 	}
@@ -303,16 +351,25 @@ static int load_namespaces(struct store *store, struct model *model, struct erro
 	rows = rows_start(store, STATEMENT_LOAD_NAMESPACES, "namespaces", err);
 	while (rows_next(&rows)) {
 		struct namespace ns = {.endpoints = endpoints};
+		char source[SOURCE_SIZE] = "";
 
 		rows_name(&rows, false, ns.name);
 		ns.origin = (enum namespace_origin)rows_word(&rows, &store_origins);
 		ns.cookie = rows_number(&rows, UINT64_MAX);
 		rows_boot(&rows, ns.boot_id);
 		ns.own_route = rows_number(&rows, 1);
+		rows_source(&rows, ns.origin, source);
+		ns.source = source[0] ? source : NULL;
 		if (rows.result == 0)
 			rows.result = load_endpoints(store, model, &ns, err);
+		if (rows.result == 0)
+			rows.result = load_settings(
+			        store, "namespace", ns.name, &namespace_settings, &ns, err);
 		if (rows.result == 0 && model_put_namespace(model, &ns) < 0)
 			rows.result = error_memory(err);
+		settings_free(&namespace_settings, &ns);
+		for (unsigned i = 0; i < ns.endpoint_count; i++)
+			settings_free(&endpoint_settings, &ns.endpoints[i]);
 	}
 	return rows_end(&rows);
 }
@@ -334,8 +391,12 @@ static int load_publications(struct store *store, struct model *model, struct er
 		publication.port = rows_port(&rows);
 		rows_name(&rows, false, publication.namespace);
 		rows_name(&rows, true, publication.network);
+		if (rows.result == 0)
+			rows.result = load_settings(store, "publication", publication.id,
+			        &publication_settings, &publication, err);
 		if (rows.result == 0 && model_put_publication(model, &publication) < 0)
 			rows.result = error_memory(err);
+		settings_free(&publication_settings, &publication);
 	}
 	return rows_end(&rows);
 }

@@ -6,6 +6,9 @@
  */
 #include "daemon/store/internal.h"
 
+#include "daemon/model/setting.h"
+#include "lib/cleanup.h"
+
 #include <errno.h>
 
 /* One statement being filled. The first error stays; the rest is then skipped. */
@@ -79,6 +82,46 @@ static void drop(struct writer *writer, enum statement id, const char *key)
 	finish(writer);
 }
 
+static void save_value(struct writer *writer, const char *kind, const char *owner, const char *name,
+        unsigned position, const char *value)
+{
+	start(writer, STATEMENT_SAVE_SETTING);
+	text(writer, kind);
+	text(writer, owner);
+	text(writer, name);
+	number(writer, position);
+	text(writer, value);
+	finish(writer);
+}
+
+static void save_setting(struct writer *writer, const char *kind, const char *owner,
+        const struct setting *setting, const void *object)
+{
+	_cleanup_(freep) char *value = setting_text(setting, object);
+	char item[SETTING_ITEM_MAX];
+	const char *rest = value;
+
+	if (!value)
+		writer->result = error_memory(writer->err);
+	else if (setting->type != SETTING_LIST)
+		save_value(writer, kind, owner, setting->name, 0, value);
+	for (unsigned i = 0; setting->type == SETTING_LIST && setting_next_item(&rest, item); i++)
+		save_value(writer, kind, owner, setting->name, i, item);
+}
+
+/* NULL: the object is gone, and all of them with it. */
+static void save_settings(struct writer *writer, const char *kind, const char *owner,
+        const struct settings *settings, const void *object)
+{
+	start(writer, STATEMENT_DROP_SETTINGS);
+	text(writer, kind);
+	text(writer, owner);
+	finish(writer);
+	for (unsigned i = 0; object && i < settings->count; i++)
+		if (!setting_default(&settings->rows[i], object))
+			save_setting(writer, kind, owner, &settings->rows[i], object);
+}
+
 static void save_host(struct writer *writer, const char *key, const void *object)
 {
 	const struct host *host = object;
@@ -97,6 +140,7 @@ static void save_network(struct writer *writer, const char *key, const void *obj
 	char mac[MAC_TEXT_SIZE];
 
 	drop(writer, STATEMENT_DROP_SUBNETS, key);
+	save_settings(writer, "network", key, &network_settings, network);
 	if (!network) {
 		drop(writer, STATEMENT_DROP_NETWORK, key);
 		return;
@@ -107,8 +151,7 @@ static void save_network(struct writer *writer, const char *key, const void *obj
 	text(writer, network->driver);
 	text(writer, network->bridge);
 	text(writer, mac_format(network->mac, mac));
-	number(writer, network->mtu);
-	number(writer, network->internal);
+	number(writer, network->link_mtu);
 	finish(writer);
 	for (unsigned i = 0; i < network->subnet_count; i++) {
 		start(writer, STATEMENT_SAVE_SUBNET);
@@ -124,7 +167,7 @@ static void save_network(struct writer *writer, const char *key, const void *obj
 static void save_endpoint(struct writer *writer, const struct namespace *ns, unsigned position)
 {
 	const struct endpoint *endpoint = &ns->endpoints[position];
-	char mac[MAC_TEXT_SIZE];
+	char mac[MAC_TEXT_SIZE], owner[2 * NAME_SIZE];
 
 	start(writer, STATEMENT_SAVE_ENDPOINT);
 	text(writer, ns->name);
@@ -135,6 +178,8 @@ static void save_endpoint(struct writer *writer, const struct namespace *ns, uns
 	text(writer, endpoint->host_ifname);
 	text(writer, mac_format(endpoint->mac, mac));
 	finish(writer);
+	snprintf(owner, sizeof(owner), "%s/%s", ns->name, endpoint->network);
+	save_settings(writer, "endpoint", owner, &endpoint_settings, endpoint);
 	for (unsigned i = 0; i < endpoint->address_count; i++) {
 		start(writer, STATEMENT_SAVE_ADDRESS);
 		text(writer, ns->name);
@@ -152,6 +197,8 @@ static void save_namespace(struct writer *writer, const char *key, const void *o
 
 	drop(writer, STATEMENT_DROP_ADDRESSES, key);
 	drop(writer, STATEMENT_DROP_ENDPOINTS, key);
+	drop(writer, STATEMENT_DROP_ENDPOINT_SETTINGS, key);
+	save_settings(writer, "namespace", key, &namespace_settings, ns);
 	if (!ns) {
 		drop(writer, STATEMENT_DROP_NAMESPACE, key);
 		return;
@@ -162,6 +209,7 @@ static void save_namespace(struct writer *writer, const char *key, const void *o
 	number(writer, ns->cookie);
 	text(writer, ns->boot_id);
 	number(writer, ns->own_route);
+	text(writer, ns->source ? ns->source : "");
 	finish(writer);
 	for (unsigned i = 0; i < ns->endpoint_count; i++)
 		save_endpoint(writer, ns, i);
@@ -171,6 +219,7 @@ static void save_publication(struct writer *writer, const char *key, const void 
 {
 	const struct publication *publication = object;
 
+	save_settings(writer, "publication", key, &publication_settings, publication);
 	if (!publication) {
 		drop(writer, STATEMENT_DROP_PUBLICATION, key);
 		return;

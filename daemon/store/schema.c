@@ -8,12 +8,19 @@
  */
 #include "daemon/store/internal.h"
 
+/* What users set: `object` is the kind of the object, `owner` its name (NAMESPACE/NETWORK for an
+ * endpoint), `position` counts the items of a list. */
+#define SETTINGS                                                                                   \
+	"CREATE TABLE settings (object TEXT NOT NULL, owner TEXT NOT NULL, name TEXT NOT NULL,"    \
+	" position INTEGER NOT NULL, value TEXT NOT NULL,"                                         \
+	" PRIMARY KEY (object, owner, name, position)) STRICT, WITHOUT ROWID;"
+
 const char store_schema[] =
         "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), instance TEXT NOT NULL,"
         " next_id INTEGER NOT NULL, boot_id TEXT NOT NULL, generation INTEGER NOT NULL) STRICT;"
 
         "CREATE TABLE networks (name TEXT PRIMARY KEY, id TEXT NOT NULL, driver TEXT NOT NULL,"
-        " bridge TEXT NOT NULL, mac TEXT NOT NULL, mtu INTEGER NOT NULL, internal INTEGER NOT NULL)"
+        " bridge TEXT NOT NULL, mac TEXT NOT NULL, mtu INTEGER NOT NULL)"
         " STRICT, WITHOUT ROWID;"
 
         "CREATE TABLE subnets (network TEXT NOT NULL, position INTEGER NOT NULL, address TEXT NOT "
@@ -23,7 +30,8 @@ const char store_schema[] =
 
         "CREATE TABLE namespaces (name TEXT PRIMARY KEY, origin TEXT NOT NULL, cookie INTEGER NOT "
         "NULL,"
-        " boot_id TEXT NOT NULL, own_route INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+        " boot_id TEXT NOT NULL, own_route INTEGER NOT NULL, source TEXT NOT NULL DEFAULT '')"
+        " STRICT, WITHOUT ROWID;"
 
         "CREATE TABLE endpoints (namespace TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT "
         "NULL,"
@@ -43,7 +51,18 @@ const char store_schema[] =
         "CREATE TABLE tombstones (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " namespace TEXT NOT NULL, origin TEXT NOT NULL, network TEXT NOT NULL,"
         " cookie INTEGER NOT NULL, protocol INTEGER NOT NULL, ip TEXT, port INTEGER NOT NULL,"
-        " through INTEGER NOT NULL, match TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+        " through INTEGER NOT NULL, match TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+
+        SETTINGS;
+
+/* Nothing changes for a network that was made before: its MTU is what it was. */
+const char *const store_migrations[] = {
+        SETTINGS "INSERT INTO settings SELECT 'network', name, 'mtu', 0, mtu FROM networks;"
+                 "INSERT INTO settings SELECT 'network', name, 'internal', 0, 'yes' FROM networks"
+                 " WHERE internal = 1;"
+                 "ALTER TABLE networks DROP COLUMN internal;"
+                 "ALTER TABLE namespaces ADD COLUMN source TEXT NOT NULL DEFAULT '';",
+};
 
 const char *const store_statements[STATEMENT_COUNT] = {
         [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -52,14 +71,20 @@ const char *const store_statements[STATEMENT_COUNT] = {
         [STATEMENT_SAVE_META] = "UPDATE meta SET next_id = ?, boot_id = ?",
         [STATEMENT_SAVE_GENERATION] = "UPDATE meta SET generation = ?",
         [STATEMENT_SAVE_NETWORK] = "INSERT OR REPLACE INTO networks"
-                                   " (name, id, driver, bridge, mac, mtu, internal)"
-                                   " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                                   " (name, id, driver, bridge, mac, mtu)"
+                                   " VALUES (?, ?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_SETTING] = "INSERT INTO settings (object, owner, name, position, value)"
+                                   " VALUES (?, ?, ?, ?, ?)",
+        [STATEMENT_DROP_SETTINGS] = "DELETE FROM settings WHERE object = ? AND owner = ?",
+        [STATEMENT_DROP_ENDPOINT_SETTINGS] = /* '0' follows '/': all owners NAMESPACE/... */
+        "DELETE FROM settings WHERE object = 'endpoint' AND owner > ?1 || '/'"
+        " AND owner < ?1 || '0'",
         [STATEMENT_SAVE_SUBNET] =
                 "INSERT INTO subnets (network, position, address, prefix, gateway)"
                 " VALUES (?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_NAMESPACE] = "INSERT OR REPLACE INTO namespaces"
-                                     " (name, origin, cookie, boot_id, own_route)"
-                                     " VALUES (?, ?, ?, ?, ?)",
+                                     " (name, origin, cookie, boot_id, own_route, source)"
+                                     " VALUES (?, ?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_ENDPOINT] = "INSERT INTO endpoints"
                                     " (namespace, position, id, network, ifname, host_ifname, mac)"
                                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -80,12 +105,13 @@ const char *const store_statements[STATEMENT_COUNT] = {
         [STATEMENT_DROP_PUBLICATION] = "DELETE FROM publications WHERE id = ?",
         [STATEMENT_DROP_TOMBSTONE] = "DELETE FROM tombstones WHERE id = ?",
         [STATEMENT_LOAD_META] = "SELECT instance, next_id, boot_id, generation FROM meta",
-        [STATEMENT_LOAD_NETWORKS] =
-                "SELECT name, id, driver, bridge, mac, mtu, internal FROM networks",
+        [STATEMENT_LOAD_NETWORKS] = "SELECT name, id, driver, bridge, mac, mtu FROM networks",
+        [STATEMENT_LOAD_SETTINGS] = "SELECT name, value FROM settings WHERE object = ? AND owner ="
+                                    " ? ORDER BY name, position",
         [STATEMENT_LOAD_SUBNETS] = "SELECT address, prefix, gateway FROM subnets"
                                    " WHERE network = ? ORDER BY position",
         [STATEMENT_LOAD_NAMESPACES] =
-                "SELECT name, origin, cookie, boot_id, own_route FROM namespaces",
+                "SELECT name, origin, cookie, boot_id, own_route, source FROM namespaces",
         [STATEMENT_LOAD_ENDPOINTS] = "SELECT id, network, ifname, host_ifname, mac, position"
                                      " FROM endpoints WHERE namespace = ? ORDER BY position",
         [STATEMENT_LOAD_ADDRESSES] = "SELECT address, prefix FROM endpoint_addresses"

@@ -169,8 +169,8 @@ static int grant(struct engine *engine, const struct request *request, struct an
 	return 0;
 }
 
-int __wrap_engine_submit(struct engine *engine, const struct request *request,
-        engine_answered *answered, void *arg, struct error *err)
+int __wrap_engine_submit(struct engine *engine, struct request *request, engine_answered *answered,
+        void *arg, struct error *err)
 {
 	struct answer answer = {0};
 	struct error refusal = {0};

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 from lib.host import NETD
@@ -21,14 +22,16 @@ def memory(host, field="Pss"):
 
 
 def descriptors(host):
-    """How many of each sort: {"socket": 12, "anon_inode:[eventfd]": 1, ...}"""
-    found = {}
+    """How many of each sort, sockets by their protocol: {"socket UNIX-STREAM": 2, "anon_inode:[eventfd]": 1, ...}. What is not named is 0."""
+    found = Counter()
     for entry in _proc(host, "fd").iterdir():
         try:
             sort = re.sub(r":\[\d+\]$", "", os.readlink(entry))
+            if sort == "socket":
+                sort += " " + os.getxattr(entry, "system.sockprotoname").rstrip(b"\0").decode()
         except FileNotFoundError:
             continue
-        found[sort] = found.get(sort, 0) + 1
+        found[sort] += 1
     return found
 
 

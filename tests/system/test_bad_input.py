@@ -167,7 +167,7 @@ API = [
     (("GET", "/", None), 404, None),
     (("GET", "/v2/networks", None), 404, None),
     (("PUT", "/v1/networks", {"name": "x"}), 405, None),
-    (("PATCH", "/v1/networks/my-net", {"mtu": 1400}), 405, None),
+    (("PATCH", "/v1/publications", {"mtu": 1400}), 405, None),
 ]
 
 

@@ -118,6 +118,7 @@ DESTROYED = {
     "bridge's address": "ip addr del 10.77.0.1/24 dev nd-a",
     "veth": "ip link del {web}",
     "veth from inside": "ip -n web link del eth0",
+    "names": "ip link set nd-a down; ip link set nd-a name z-mine; ip link set {web} down; ip link set {web} name a-mine",
     "outer end down": "ip link set {web} down",
     "outer end without bridge": "ip link set {web} nomaster",
     "outer end on another bridge": "ip link set {web} master nd-b",

@@ -90,8 +90,9 @@ static inline int pretend_network(
 	struct network network = {.id = "0123456789ab",
 	        .driver = "bridge",
 	        .bridge = "netd-012345",
-	        .mtu = request->mtu ? request->mtu : 1500,
-	        .internal = request->internal,
+	        .link_mtu =
+	                request->wanted_network.mtu ? (uint32_t)request->wanted_network.mtu : 1500,
+	        .internal = request->wanted_network.internal,
 	        .subnets = {{{ip4(0x0a010000), 24}, ip4(0x0a010001)}},
 	        .subnet_count = 1};
 
@@ -155,6 +156,7 @@ static inline int pretend(struct engine *engine, const struct request *request,
 	answer->existed = request->exist_ok;
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
+	case REQUEST_NETWORK_SET:
 		return pretend_network(engine, request, err);
 	case REQUEST_CONNECT:
 		answer->created_namespace = true;
@@ -188,11 +190,12 @@ static inline void answer_now(int fd, short events, void *arg)
 
 	waiting->answered(&answer, r < 0 ? &err : NULL, waiting->arg);
 	answer_done(&answer);
+	request_done(&waiting->request);
 	event_free(waiting->timer);
 	free(waiting);
 }
 
-int engine_submit(struct engine *engine, const struct request *request, engine_answered *answered,
+int engine_submit(struct engine *engine, struct request *request, engine_answered *answered,
         void *arg, struct error *err)
 {
 	struct waiting *waiting = calloc(1, sizeof(*waiting));
@@ -200,7 +203,8 @@ int engine_submit(struct engine *engine, const struct request *request, engine_a
 
 	if (strcmp(request->network, "slow") == 0)
 		delay.tv_usec = 300000;
-	*waiting = (struct waiting){engine, *request, answered, arg, NULL};
+	*waiting = (struct waiting){engine, {0}, answered, arg, NULL};
+	request_move(request, &waiting->request);
 	waiting->timer = evtimer_new(engine->base, answer_now, waiting);
 	event_add(waiting->timer, &delay);
 	return 0;

@@ -68,6 +68,7 @@ static inline struct network a_network(const char *name)
 	struct network network = {.id = "0123456789ab",
 	        .driver = "bridge",
 	        .mac = {2, 0, 0, 0, 0, 1},
+	        .link_mtu = 1400,
 	        .mtu = 1400,
 	        .internal = true,
 	        .subnets = {{{ip4(0x0a010000), 24}, ip4(0x0a010001)},

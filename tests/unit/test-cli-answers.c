@@ -15,8 +15,7 @@ START_TEST(network_create_says_what_was_made)
 	ck_assert_int_eq(status, EXIT_DONE);
 	ck_assert_str_eq(out, "my-net: bridge netd-3f2a9c, 10.200.1.0/24, gateway 10.200.1.1\n");
 	ck_assert_str_eq(err, "netd-ctl: warning: mind the gap\n");
-	ck_assert_str_eq(
-	        request_body(0), "{\"name\":\"my-net\",\"internal\":false,\"exist_ok\":false}");
+	ck_assert_str_eq(request_body(0), "{\"name\":\"my-net\"}");
 }
 END_TEST
 
@@ -76,6 +75,7 @@ START_TEST(inspect_shows_all_and_goes_on_after_an_error)
 	        "NAME        web\nPATH        /run/netns/web\nORIGIN      created\nINODE       7\n"
 	        "COOKIE      18446744073709551615\nNSID        -\nPROCESSES   2\n"
 	        "INTERFACES  lo, eth0\n"
+	        "LABELS      -\n"
 	        "ENDPOINTS   my-net: eth0 10.200.1.2/24, mac 02:00:0a:c8:01:02, host side nv12\n");
 	run("ns inspect nosuch web --json");
 	ck_assert_int_eq(status, EXIT_NOT_FOUND);
@@ -103,12 +103,10 @@ START_TEST(connect_says_first_that_it_made_the_namespace)
 	ck_assert_str_eq(out, "web: eth0 10.200.1.2/24 on my-net\n");
 	fake_stop(&fake);
 	check_request(0, "POST /v1/endpoints");
-	ck_assert_str_eq(request_body(0), "{\"network\":\"my-net\",\"namespace\":\"web\","
-	                                  "\"existing\":false,\"exist_ok\":false}");
+	ck_assert_str_eq(request_body(0), "{\"network\":\"my-net\",\"namespace\":\"web\"}");
 	ck_assert_str_eq(request_body(1),
 	        "{\"network\":\"my-net\",\"namespace\":\"web\",\"addresses\":[\"10.200.1.2\"],"
-	        "\"mac\":\"02:00:00:00:00:01\",\"interface\":\"eth0\",\"existing\":true,"
-	        "\"exist_ok\":false}");
+	        "\"mac\":\"02:00:00:00:00:01\",\"interface\":\"eth0\",\"existing\":true}");
 }
 END_TEST
 
@@ -123,10 +121,10 @@ START_TEST(publish_answers_with_the_whole_line)
 	fake_stop(&fake);
 	check_request(0, "POST /v1/publications");
 	ck_assert_str_eq(request_body(0), "{\"protocol\":\"tcp\",\"host_ip\":\"0.0.0.0\","
-	                                  "\"host_port\":8080,\"port\":80,\"exist_ok\":false}");
+	                                  "\"host_port\":8080,\"port\":80}");
 	ck_assert_str_eq(request_body(1),
 	        "{\"protocol\":\"udp\",\"host_ip\":\"127.0.0.1\",\"host_port\":53,\"port\":53,"
-	        "\"namespace\":\"dns\",\"network\":\"my-net\",\"exist_ok\":false}");
+	        "\"namespace\":\"dns\",\"network\":\"my-net\"}");
 }
 END_TEST
 

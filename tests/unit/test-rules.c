@@ -42,7 +42,7 @@ START_TEST(networks_get_the_next_free_subnet_of_the_pool)
 	must(model, &create, &facts);
 	ck_assert_str_eq(
 	        cidr_format(&model_network(model, "a")->subnets[0].cidr, text), "10.208.2.0/24");
-	ck_assert_uint_eq(model_network(model, "a")->mtu, 1400);
+	ck_assert_uint_eq(model_network(model, "a")->link_mtu, 1400);
 	strcpy(create.network, "b");
 	must(model, &create, &facts);
 	ck_assert_str_eq(
@@ -97,7 +97,8 @@ START_TEST(names_and_bridges_that_are_taken_are_refused)
 	refused(model, &create, &facts, ERROR_EXISTS, "exists already");
 	create.exist_ok = true;
 	must(model, &create, &facts);
-	create.mtu = 9000;
+	create.wanted_network.mtu = 9000;
+	create.given = 1;
 	refused(model, &create, &facts, ERROR_EXISTS, "another mtu");
 	create = request_for(REQUEST_NETWORK_CREATE, "host", "");
 	refused(model, &create, &facts, ERROR_INVALID, "reserved");
@@ -165,7 +166,8 @@ START_TEST(the_default_route_moves_and_internal_networks_have_none)
 	struct request disconnect = request_for(REQUEST_DISCONNECT, "one", "web");
 	const struct namespace *ns;
 
-	internal.internal = true;
+	internal.wanted_network.internal = true;
+	internal.given = UINT64_MAX;
 	must(model, &internal, &quiet_host);
 	must_create(model, "one");
 	must_create(model, "two");

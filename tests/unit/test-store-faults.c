@@ -6,9 +6,12 @@
 #include "tests/unit/store-fixture.h"
 #include "tests/lib/suite.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define FAULTS_MAX 200 /* no operation makes that many calls */
@@ -78,6 +81,15 @@ static int faulty_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, 
 	kind->methods.xTruncate = faulty_truncate;
 	file->pMethods = &kind->methods;
 	return r;
+}
+
+/* What netd's own question for a name fails with; 0: it is answered. SQLite's are not meant. */
+static int stat_fails;
+
+__attribute__((visibility("hidden"))) int stat(const char *path, struct stat *ret)
+{
+	errno = stat_fails;
+	return stat_fails ? -1 : fstatat(AT_FDCWD, path, ret, 0);
 }
 
 static void install_faults(void)
@@ -296,6 +308,38 @@ START_TEST(commits_after_a_failed_one_go_on)
 }
 END_TEST
 
+/* A file that could not be looked at is none that its name has left: such a database was held for
+ * another one, and locked itself out. */
+START_TEST(a_store_that_could_not_look_at_its_files_comes_back)
+{
+	struct store *store;
+	struct model *model, *fork;
+	struct error err = {0};
+	int r;
+
+	install_faults();
+	store = open_store();
+	model = load(store);
+	fork = model_fork(model);
+	fill(fork);
+	fault.countdown = 2;
+	stat_fails = ENOMEM;
+	ck_assert_int_lt(store_commit(store, fork, &err), 0);
+	ck_assert(fault.happened);
+	ck_assert_int_lt(store_recover(store, &err), 0);
+	ck_assert_msg(strstr(err.text, strerror(ENOMEM)) != NULL, "%s", err.text);
+
+	stat_fails = 0;
+	r = store_recover(store, &err);
+	ck_assert_msg(r >= 0, "%s", err.text);
+	commit(store, fork);
+	model_free(fork);
+	model_free(model);
+	store_close(store);
+	ck_assert(read_back());
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("tests");
@@ -307,5 +351,6 @@ int main(void)
 	tcase_add_test(tests, killed_at_any_call_of_a_first_start_the_next_one_works);
 	tcase_add_loop_test(tests, whichever_call_of_a_commit_fails_the_answer_is_the_truth, 0, 2);
 	tcase_add_test(tests, commits_after_a_failed_one_go_on);
+	tcase_add_test(tests, a_store_that_could_not_look_at_its_files_comes_back);
 	return SUITE_CASES(tests);
 }

@@ -132,7 +132,7 @@ END_TEST
 START_TEST(a_newer_database_is_left_alone)
 {
 	store_filled();
-	run_sql("PRAGMA user_version=2");
+	run_sql("PRAGMA user_version=99");
 	refused_untouched("newer netd");
 }
 END_TEST
@@ -161,7 +161,7 @@ static void killed_after_commit(const char *sql)
 START_TEST(what_is_newer_or_damaged_in_the_log_only_is_left_alone)
 {
 	store_close(open_store());
-	killed_after_commit("PRAGMA user_version=2");
+	killed_after_commit("PRAGMA user_version=99");
 	refused_untouched("newer netd");
 	empty_directory();
 	store_close(open_store());
@@ -308,6 +308,8 @@ static char *schema_of(const char *path)
 	return schema;
 }
 
+#define RELEASED 1 /* the newest schema that a released netd writes */
+
 /* The test's number is the version of the schema. */
 START_TEST(a_database_of_each_released_version_says_the_same)
 {
@@ -367,7 +369,7 @@ int main(void)
 	tcase_add_test(tests, wherever_it_is_cut_off_it_is_refused);
 	tcase_add_loop_test(tests, random_bytes_at_random_places, 0, 3);
 	tcase_add_loop_test(
-	        tests, a_database_of_each_released_version_says_the_same, 1, STORE_VERSION + 1);
+	        tests, a_database_of_each_released_version_says_the_same, 1, RELEASED + 1);
 	tcase_add_test(tests, a_log_without_its_database_is_no_fresh_start);
 	return SUITE_CASES(tests);
 }

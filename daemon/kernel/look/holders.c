@@ -9,6 +9,7 @@
 #include "daemon/kernel/look.h"
 #include "daemon/kernel/talk.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,7 +18,6 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define NAMED_MAX  3  /* holders that a sentence names */
 #define MOUNTS_MAX 64 /* mount namespaces that are looked at */
@@ -25,7 +25,7 @@
 
 struct search {
 	ino_t inode;
-	int64_t end; /* in milliseconds; 0: none */
+	uint64_t end; /* in milliseconds; 0: none */
 	bool everything;
 	unsigned found, processes;
 	ino_t mounts[MOUNTS_MAX]; /* mount namespaces that were looked at */
@@ -37,14 +37,6 @@ struct search {
 	unsigned listed;
 	bool listing, out_of_memory;
 };
-
-static int64_t milliseconds_now(void)
-{
-	struct timespec now = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void add(struct search *search, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
@@ -183,7 +175,7 @@ static int walk(struct search *search, struct error *err)
 	if (!directory)
 		return error_set(err, ERROR_KERNEL, errno, "read /proc");
 	search->text[0] = '\0';
-	while (!search->end || milliseconds_now() < search->end) {
+	while (!search->end || clock_ms() < search->end) {
 		struct dirent *entry;
 
 		errno = 0;
@@ -261,7 +253,7 @@ static bool lives_on(int nsid)
 int look_holders(ino_t inode, int nsid, char *text, size_t size, struct error *err)
 {
 	struct search search = {.inode = inode,
-	        .end = milliseconds_now() + LIMIT_MS,
+	        .end = clock_ms() + LIMIT_MS,
 	        .everything = true,
 	        .text = text,
 	        .size = size};

@@ -336,18 +336,12 @@ static bool is_removal(const struct nft_entry *entry)
 	return entry->element && entry->type == NFT_MSG_DELSETELEM;
 }
 
-static int compare_resources(const void *a, const void *b)
-{
-	return resource_compare(a, b);
-}
-
 static bool holds(const struct resources *list, const struct element *element)
 {
 	struct resource key = {.kind = RESOURCE_ELEMENT, .element = *element};
 
 	snprintf(key.name, sizeof(key.name), "%s", element->set->name);
-	return list->count > 0 &&
-	       bsearch(&key, list->items, list->count, sizeof(key), compare_resources);
+	return resources_find(list, &key);
 }
 
 /* Leaves out removals that find nothing. Sets *ret to how many there were. */

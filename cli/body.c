@@ -1,0 +1,148 @@
+/*
+ * Options as the body of a request. How each one stands there is in its row of the table, so a new
+ * one needs no code. Values are checked by the daemon; only what JSON must know (is it a number?)
+ * is asked here.
+ */
+#include "cli/grammar.h"
+
+#include "lib/cleanup.h"
+#include "lib/parse.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELD_MAX 64
+
+/* "--ip-range" is the field "ip_range". */
+static void field_of(const struct option_spec *spec, char ret[FIELD_MAX])
+{
+	const char *from = spec->field ? spec->field : spec->name + 2;
+	size_t n = 0;
+
+	for (; from[n] && n < FIELD_MAX - 1; n++)
+		ret[n] = from[n] == '-' ? '_' : from[n];
+	ret[n] = '\0';
+}
+
+static json_t *number(const struct option_spec *spec, const char *value, struct error *err)
+{
+	const char *digits = value + (value[0] == '-');
+	size_t length = strlen(digits);
+
+	if (length >= 1 && length <= 18 && strspn(digits, "0123456789") == length)
+		return json_integer(strtoll(value, NULL, 10));
+	error_field(err, spec->name + 2, "%s: '%.40s' is no whole number", spec->name, value);
+	return NULL;
+}
+
+/* Appends to the list that the field is, or makes it one. */
+static int append(json_t *body, const char *field, const char *value)
+{
+	json_t *list = json_object_get(body, field);
+
+	if (!json_is_array(list)) {
+		list = json_array();
+		if (json_object_set_new(body, field, list) < 0)
+			return -1;
+	}
+	return json_array_append_new(list, json_string(value));
+}
+
+static int put(const struct option_spec *spec, const char *value, json_t *body, struct error *err)
+{
+	char field[FIELD_MAX];
+	json_t *item = NULL;
+
+	field_of(spec, field);
+	*err = (struct error){0};
+	switch (spec->body) {
+	case BODY_NOT:
+		return 0;
+	case BODY_SWITCH:
+		item = json_boolean(strcmp(value, "no") != 0);
+		break;
+	case BODY_NUMBER:
+		item = number(spec, value, err);
+		break;
+	case BODY_TEXT:
+		item = json_string(value);
+		break;
+	case BODY_LIST:
+		return append(body, field, value) < 0 ? error_memory(err) : 0;
+	}
+	if (item && json_object_set_new(body, field, item) == 0)
+		return 0;
+	return err->code ? -EINVAL : error_memory(err);
+}
+
+json_t *call_body(const struct call *call, json_t *body, struct error *err)
+{
+	int r = body ? 0 : error_memory(err);
+
+	/* In the order of the table, so that the same options make the same body. */
+	for (int id = 0; id < OPTION_COUNT; id++)
+		for (size_t i = 0; r == 0 && i < call->n_uses; i++)
+			if (call->uses[i].id == (enum option_id)id)
+				r = put(&option_specs[id], call->uses[i].value, body, err);
+	if (r == 0)
+		return body;
+	json_decref(body);
+	return NULL;
+}
+
+/* A command's option of this name that stands in bodies. */
+static const struct option_spec *find(
+        const struct command *command, const char *name, size_t length)
+{
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		const struct option_spec *spec = &option_specs[id];
+
+		if (spec->body != BODY_NOT && id != OPTION_EXIST_OK &&
+		        command_takes(command, (enum option_id)id) &&
+		        strlen(spec->name + 2) == length &&
+		        memcmp(spec->name + 2, name, length) == 0)
+			return spec;
+	}
+	return NULL;
+}
+
+/* Several values of a list are separated by commas. */
+static int put_list(const struct option_spec *spec, char *values, json_t *body, struct error *err)
+{
+	char *rest = values, *value;
+	int r = 0;
+
+	while (r == 0 && (value = strsep(&rest, ",")))
+		r = put(spec, value, body, err);
+	return r;
+}
+
+int call_assignment(
+        const struct command *options, const char *word, json_t *body, struct error *err)
+{
+	size_t length = strcspn(word, "=");
+	const char *value = word[length] ? word + length + 1 : NULL;
+	const struct option_spec *spec = find(options, word, length);
+	char field[FIELD_MAX];
+	_cleanup_(freep) char *values = NULL;
+
+	if (!value)
+		return error_field(err, "", "'%.60s': write KEY=VALUE", word);
+	if (!spec)
+		return error_field(err, "",
+		        "there is no setting '%.*s' (netd-ctl %s %s -h lists them)",
+		        (int)(length < 60 ? length : 60), word, options->words[0],
+		        options->words[1]);
+	field_of(spec, field);
+	if (json_object_get(body, field))
+		return error_field(err, "", "%.*s is given twice", (int)length, word);
+	if (!*value)
+		return json_object_set_new(body, field, json_null()) < 0 ? error_memory(err) : 0;
+	if (spec->body == BODY_SWITCH && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return error_field(err, "", "%.*s: write yes or no", (int)length, word);
+	if (spec->body != BODY_LIST)
+		return put(spec, value, body, err);
+	values = strdup(value);
+	return values ? put_list(spec, values, body, err) : error_memory(err);
+}
