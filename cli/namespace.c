@@ -78,11 +78,21 @@ static const struct column record[] = {
         {NULL},
 };
 
+static const struct filter filters[] = {
+        {"name", "name"},
+        {"origin", "origin"},
+        {"label", "labels"},
+        {"attached", "attached"},
+        {"network", "endpoints.network"},
+        {NULL},
+};
+
 const struct noun namespace_noun = {
         .path = "/v1/namespaces",
         .key = "namespaces",
         .table = table,
         .record = record,
+        .filters = filters,
 };
 
 static void say_created(const struct call *call, const json_t *answer)

@@ -231,6 +231,12 @@ int namespace_create(const struct call *call, struct request *request, struct er
 	return r == 0 && (pid || path) ? read_source(request, pid, path, err) : r;
 }
 
+int namespace_prune(const struct call *call, struct request *request, struct error *err)
+{
+	request->kind = REQUEST_NS_PRUNE;
+	return field_label_filter(call, request, err);
+}
+
 int namespace_remove(const struct call *call, struct request *request, struct error *err)
 {
 	int r = call_flag(call, "detach", &request->detach, err);

@@ -113,6 +113,11 @@ static const char *known(const char *answer, const char *request)
 	return answer[0] ? answer : request;
 }
 
+static bool is_prune(const struct request *request)
+{
+	return request->kind == REQUEST_NETWORK_PRUNE || request->kind == REQUEST_NS_PRUNE;
+}
+
 void engine_announce_change(
         struct engine *engine, const struct request *request, const struct answer *answer)
 {
@@ -128,6 +133,8 @@ void engine_announce_change(
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
 	case REQUEST_NETWORK_REMOVE:
+	case REQUEST_NETWORK_PRUNE:
+	case REQUEST_NS_PRUNE:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
 	case REQUEST_NS_REMOVE:
@@ -135,7 +142,7 @@ void engine_announce_change(
 	case REQUEST_DISCONNECT:
 	case REQUEST_PUBLISH:
 	case REQUEST_UNPUBLISH:
-		if (answer->existed)
+		if (answer->existed || (is_prune(request) && !answer->removed))
 			return;
 		describe_change(engine, request, answer, text);
 		engine_announce(engine, &change, "%s", text);

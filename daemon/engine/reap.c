@@ -123,6 +123,10 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_NS_REMOVE:
 		return tombstone->kind == TOMBSTONE_FLOWS ||
 		       strcmp(request->namespace, tombstone->name) == 0;
+	case REQUEST_NETWORK_PRUNE:
+		return tombstone->kind == TOMBSTONE_LINK;
+	case REQUEST_NS_PRUNE:
+		return tombstone->kind == TOMBSTONE_NETNS;
 	case REQUEST_NETWORK_REMOVE:
 		return tombstone->kind != TOMBSTONE_NETNS;
 	case REQUEST_DISCONNECT:

@@ -10,9 +10,11 @@ enum request_kind {
 	REQUEST_NETWORK_CREATE,
 	REQUEST_NETWORK_SET,
 	REQUEST_NETWORK_REMOVE,
+	REQUEST_NETWORK_PRUNE,
 	REQUEST_NS_CREATE,
 	REQUEST_NS_ATTACH,
 	REQUEST_NS_REMOVE,
+	REQUEST_NS_PRUNE,
 	REQUEST_CONNECT,
 	REQUEST_DISCONNECT,
 	REQUEST_PUBLISH,
@@ -65,6 +67,9 @@ struct request {
 
 	/* ns remove */
 	bool detach; /* only the name that netd gave to what someone else made */
+
+	/* prune */
+	char *label_filter; /* owned: lines of KEY or KEY=VALUE; NULL: all */
 
 	/* publish, unpublish */
 	struct port_spec ports;

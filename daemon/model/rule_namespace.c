@@ -267,6 +267,35 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 	return condemn_namespace(fork, request->namespace, origin, cookie, answer, err);
 }
 
+static bool has_publications(const struct model *model, const char *name)
+{
+	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
+
+	snprintf(prefix, sizeof(prefix), "%s/", name);
+	return model_next_in(model, TABLE_NS_PORTS, prefix, key) != NULL;
+}
+
+int rule_ns_prune(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err)
+{
+	int r = 0;
+
+	/* What was idle may be in use by now, for an earlier request of the same batch. */
+	for (unsigned i = 0; r == 0 && i < facts->idle_count; i++) {
+		const struct namespace *ns = model_namespace(fork, facts->idle[i]);
+
+		if (!ns || ns->origin != ORIGIN_CREATED || ns->endpoint_count ||
+		        has_publications(fork, ns->name) ||
+		        !labels_match(ns->labels, request->label_filter))
+			continue;
+		r = condemn_namespace(
+		        fork, facts->idle[i], ORIGIN_CREATED, ns->cookie, answer, err);
+		if (r == 0 && model_remove(fork, TABLE_NAMESPACES, facts->idle[i]) < 0)
+			r = error_memory(err);
+	}
+	return r;
+}
+
 /* Of one that netd named there is still the record, and perhaps the name. Not after a reboot, when
  * its cookie may be another one's. */
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err)

@@ -24,11 +24,18 @@ int rule_network_set(struct model *fork, const struct request *request, const st
         struct answer *answer, struct error *err);
 int rule_network_remove(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
+/* Removes all that have no endpoint, but the default one. */
+int rule_network_prune(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_ns_attach(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
+/* Removes all that netd created, in which no process is, and that have neither an endpoint nor a
+ * published port. */
+int rule_ns_prune(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err);
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
@@ -42,6 +49,10 @@ int rule_unpublish(struct model *fork, const struct request *request, struct ans
 int rule_host(struct model *fork, const struct request *request, struct error *err);
 
 /* --- what several of them need --- */
+
+/* Whether these labels have all of the filter: lines of KEY, with any value, or KEY=VALUE. Both may
+ * be NULL: none. */
+bool labels_match(const char *labels, const char *filter);
 
 /* Refuses, for --exist-ok, what is there with other settings than those that were wanted: what was
  * not given is wanted as its default. */
