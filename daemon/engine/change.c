@@ -58,6 +58,19 @@ static bool is_unsure(const struct steps *steps)
 	return false;
 }
 
+/* Makes all as the model says, but for the namespaces that someone removed: their release is still
+ * to be committed. */
+static int look_at_everything(struct engine *engine, struct error *err)
+{
+	struct model *fork = model_fork(engine->model);
+	int r = fork ? engine_release_missing(engine, fork, false, err) : error_memory(err);
+
+	if (r == 0)
+		r = engine_reconcile(engine, fork, err);
+	model_free(fork);
+	return r;
+}
+
 /*
  * Takes back what was done. Where no one knows what that is, or where it cannot be taken back step
  * by step, everything is looked at, and made as it was. If even that fails, it is tried again
@@ -73,7 +86,7 @@ static void undo(struct engine *engine, const struct steps *done)
 	if (r == 0)
 		r = kernel_apply_all(engine->kernel, &opposite, &err);
 	if (r < 0 || is_unsure(done))
-		r = engine_reconcile(engine, engine->model, &err);
+		r = look_at_everything(engine, &err);
 	if (r == 0)
 		return;
 	log_error("undo a change that failed: %s; everything is looked at again in a second",

@@ -51,6 +51,8 @@ static int repair_again(struct engine *engine, struct error *err)
 	int r = fork ? touch_unidentified(fork, err) : error_memory(err);
 	struct error said;
 
+	if (r == 0)
+		r = engine_release_missing(engine, fork, true, err);
 	if (r < 0) {
 		model_free(fork);
 		return r;

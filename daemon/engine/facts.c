@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Names of the interfaces in `ns`, as an array of the rules' form. */
 static int link_names(struct engine *engine, const char *ns, char (**ret)[IFNAMSIZ],
@@ -30,12 +31,19 @@ static int link_names(struct engine *engine, const char *ns, char (**ret)[IFNAMS
 	return 0;
 }
 
+/* On a bridge that netd made and did not commit: it goes, or gets what the model gives it. */
+static bool is_orphaned(const struct model *model, const struct look_prefix *prefix)
+{
+	return prefix->ours && !model_object(model, TABLE_BRIDGES, prefix->ifname);
+}
+
 static int gather_network(struct engine *engine, struct facts *facts, struct error *err)
 {
 	_cleanup_(freep) struct look_prefix *prefixes = NULL;
 	unsigned count = 0;
 	int r = look_default_mtu(engine->kernel, &facts->default_mtu, err);
 
+	facts->no_ip6 = access("/proc/sys/net/ipv6", F_OK) < 0;
 	if (r == 0)
 		r = link_names(engine, "", &facts->links, &facts->link_count, err);
 	if (r == 0)
@@ -46,20 +54,26 @@ static int gather_network(struct engine *engine, struct facts *facts, struct err
 	if (!facts->used)
 		return error_memory(err);
 	for (unsigned i = 0; i < count; i++) {
-		facts->used[i].cidr = prefixes[i].cidr;
-		facts->used[i].route = prefixes[i].route;
-		memcpy(facts->used[i].ifname, prefixes[i].ifname, IFNAMSIZ);
+		struct used_prefix *used = &facts->used[facts->used_count];
+
+		if (is_orphaned(engine->model, &prefixes[i]))
+			continue;
+		used->cidr = prefixes[i].cidr;
+		used->route = prefixes[i].route;
+		memcpy(used->ifname, prefixes[i].ifname, IFNAMSIZ);
+		facts->used_count++;
 	}
-	facts->used_count = count;
 	return 0;
 }
 
-/* A default route that is netd's own, also if a member of the batch is about to take it away. */
-static bool has_own_default(const struct model *model, const char *name)
+/* Whether a namespace has a default route that is none of netd's, also if a member of the batch is
+ * about to take that one away. */
+static bool has_foreign_default(struct engine *engine, const char *name, int family)
 {
-	const struct namespace *ns = model_namespace(model, name);
+	const struct namespace *ns = model_namespace(engine->model, name);
 
-	return ns && namespace_default_endpoint(model, ns);
+	return !(ns && namespace_default_endpoint(engine->model, ns, family)) &&
+	       look_default_route(engine->kernel, name, family);
 }
 
 static int gather_namespace(struct engine *engine, const struct request *request,
@@ -86,8 +100,8 @@ static int gather_namespace(struct engine *engine, const struct request *request
 		        sizeof(facts->ns_inside), err);
 	if (request->kind != REQUEST_CONNECT || there.is_host)
 		return 0;
-	facts->ns_default_route = !has_own_default(engine->model, request->namespace) &&
-	                          look_default_route(engine->kernel, request->namespace);
+	facts->ns_default_route = has_foreign_default(engine, request->namespace, AF_INET);
+	facts->ns_default_route6 = has_foreign_default(engine, request->namespace, AF_INET6);
 	return link_names(engine, request->namespace, &facts->ns_links, &facts->ns_link_count, err);
 }
 
@@ -198,6 +212,53 @@ static bool is_switched(struct kernel *kernel, const char *name, bool forwarding
 	return !facts_forwards(name) || (!forwarding_host && sysctl_journal_has(kernel, path));
 }
 
+/* The number that stands there; `otherwise` where there is none. */
+static long read_number(const char *ifname, const char *key, long otherwise)
+{
+	char path[RESOURCE_NAME_SIZE], value[16];
+	struct error absent;
+
+	snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", ifname, key);
+	return sysctl_read("", path, value, &absent) == 0 && value[0] ? strtol(value, NULL, 10)
+	                                                              : otherwise;
+}
+
+static bool is_lent(struct kernel *kernel, const char *ifname, const char *key)
+{
+	char path[RESOURCE_NAME_SIZE];
+
+	snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", ifname, key);
+	return sysctl_journal_has(kernel, path);
+}
+
+bool facts_force_forwarding(void)
+{
+	return read_number("all", "force_forwarding", -1) >= 0;
+}
+
+bool facts_forwards6(const struct host *host, const char *interface)
+{
+	return read_number("all", "forwarding", 0) != 0 ||
+	       (host->force_forwarding && read_number(interface, "force_forwarding", 1) != 0);
+}
+
+/* The same for IPv6, where forwarding is the whole host's, or an interface's own beside it. */
+static void gather_ip6(struct kernel *kernel, const struct host *host, struct interface *interface)
+{
+	const char *name = interface->name;
+	bool lent = host->force_forwarding ? is_lent(kernel, name, "force_forwarding")
+	                                   : is_lent(kernel, "all", "forwarding"),
+	     forwarding_host = read_number("all", "forwarding", 0) != 0 &&
+	                       !is_lent(kernel, "all", "forwarding");
+
+	interface->ip6 = read_number(name, "accept_ra", -1) >= 0;
+	interface->switched6 =
+	        interface->ip6 && !forwarding_host && (lent || !facts_forwards6(host, name));
+	interface->hears_routers =
+	        interface->switched6 &&
+	        (read_number(name, "accept_ra", 0) == 1 || is_lent(kernel, name, "accept_ra"));
+}
+
 static int gather_interfaces(struct engine *engine, struct request *ret, struct error *err)
 {
 	_cleanup_(freep) struct look_link *links = NULL;
@@ -219,6 +280,7 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 			continue;
 		memcpy(interface->name, links[i].name, IFNAMSIZ);
 		interface->switched = is_switched(engine->kernel, links[i].name, value[0] == '1');
+		gather_ip6(engine->kernel, &ret->host, interface);
 		ret->interface_count++;
 	}
 	return 0;
@@ -235,12 +297,14 @@ bool facts_bridge_netfilter(void)
 
 int facts_host(struct engine *engine, struct request *ret, struct error *err)
 {
-	int r = gather_interfaces(engine, ret, err);
+	int r;
 
 	ret->kind = REQUEST_HOST;
+	ret->host.force_forwarding = facts_force_forwarding();
+	r = gather_interfaces(engine, ret, err);
 	ret->host.bridge_netfilter = facts_bridge_netfilter();
 	if (r == 0)
-		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, UPSTREAMS_MAX,
+		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, RESOLVERS_MAX,
 		        &ret->host.upstream_count, err);
 	return r;
 }

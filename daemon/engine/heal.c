@@ -10,6 +10,7 @@
 
 #include "daemon/render/render.h"
 #include "lib/cleanup.h"
+#include "lib/list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,15 +56,8 @@ static int compare_owned(const void *a, const void *b)
 
 static int own(struct owned *owned, const char *ifname, struct ailing *by)
 {
-	if (owned->count == owned->capacity) {
-		size_t capacity = owned->capacity ? 2 * owned->capacity : 16;
-		void *items = reallocarray(owned->items, capacity, sizeof(*owned->items));
-
-		if (!items)
-			return -ENOMEM;
-		owned->items = items;
-		owned->capacity = capacity;
-	}
+	if (!LIST_ROOM(owned->items, owned->count, owned->capacity, 16))
+		return -ENOMEM;
 	owned->items[owned->count].by = by;
 	snprintf(owned->items[owned->count++].ifname, IFNAMSIZ, "%s", ifname);
 	return 0;
@@ -190,8 +184,8 @@ static int want_object(struct healing *healing, const struct ailing *ailing, str
 		return engine_desired(healing->engine, model, &healing->wanted, err);
 	case AILING_INTERFACES:
 		while (r == 0 && (interface = model_next(model, TABLE_INTERFACES, key)))
-			r = render_interface(interface, &healing->wanted, err);
-		return r;
+			r = render_interface(model, interface, &healing->wanted, err);
+		return r < 0 ? r : render_host(model_host(model), &healing->wanted, err);
 	case AILING_NETWORK:
 		return network ? render_network(model, network, &healing->wanted, err) : 0;
 	case AILING_NAMESPACE:

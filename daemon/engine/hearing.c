@@ -11,6 +11,7 @@
 #include "daemon/engine/internal.h"
 
 #include "lib/clock.h"
+#include "lib/list.h"
 #include "lib/log.h"
 
 #include <stdlib.h>
@@ -117,15 +118,8 @@ static void remember_link(struct hearing *hearing, const struct happening *link)
 	for (size_t i = hearing->link_count; !slot && i-- > hearing->link_count - back;)
 		if (hearing->links[i].nsid == link->nsid && hearing->links[i].index == link->index)
 			slot = &hearing->links[i];
-	if (!slot && hearing->link_count == hearing->link_capacity) {
-		size_t capacity = hearing->link_capacity ? 2 * hearing->link_capacity : 64;
-		void *links = reallocarray(hearing->links, capacity, sizeof(*hearing->links));
-
-		if (!links)
-			return;
-		hearing->links = links;
-		hearing->link_capacity = capacity;
-	}
+	if (!slot && !LIST_ROOM(hearing->links, hearing->link_count, hearing->link_capacity, 64))
+		return;
 	if (!slot)
 		slot = &hearing->links[hearing->link_count++];
 	*slot = *link;

@@ -135,6 +135,10 @@ int facts_gather(
 int facts_host(struct engine *engine, struct request *ret, struct error *err);
 /* Whether this interface of the host forwards IPv4; true also where it is gone. */
 bool facts_forwards(const char *interface);
+/* The same of IPv6. */
+bool facts_forwards6(const struct host *host, const char *interface);
+/* Whether an interface can forward IPv6 without the whole host doing so: since Linux 6.17. */
+bool facts_force_forwarding(void);
 /* Whether bridged IPv4 passes the inet hooks. */
 bool facts_bridge_netfilter(void);
 /* What the answer of a granted request should warn of. */
@@ -150,6 +154,10 @@ void facts_warn_at_start(struct engine *engine);
 /* Puts into the fork what a start brings: this boot, the default network, namespaces that went or
  * come back, the host. */
 int engine_settle(struct engine *engine, struct model *fork, struct error *err);
+/* Releases in the fork the namespaces of this boot that someone removed, or whose names others have
+ * now: a repair would make them again, or work in what is theirs. */
+int engine_release_missing(
+        struct engine *engine, struct model *fork, bool announce, struct error *err);
 /* What has the names of the model's namespaces now. *ret is the caller's to free. */
 int engine_look_at_namespaces(struct engine *engine, const struct model *model,
         struct look_netns **ret, size_t *count, struct error *err);

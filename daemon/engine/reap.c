@@ -16,6 +16,7 @@
 #include "daemon/render/render.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/list.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -68,15 +69,8 @@ static bool remove_gone(struct gone *gone, const char *id)
 /* Forgetting that one is gone is harmless: it is worked off once more. */
 static void add_gone(struct gone *gone, const char *id)
 {
-	if (gone->count == gone->capacity) {
-		unsigned capacity = gone->capacity ? 2 * gone->capacity : 64;
-		void *ids = reallocarray(gone->ids, capacity, sizeof(*gone->ids));
-
-		if (!ids)
-			return;
-		gone->ids = ids;
-		gone->capacity = capacity;
-	}
+	if (!LIST_ROOM(gone->ids, gone->count, gone->capacity, 64))
+		return;
 	memcpy(gone->ids[gone->count++], id, ID_SIZE);
 }
 

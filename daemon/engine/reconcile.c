@@ -74,7 +74,6 @@ static int release(
 {
 	struct request request = {.kind = REQUEST_NS_RELEASE};
 
-	engine_announce_released(engine, ns->name, RELEASE_REMOVED);
 	memcpy(request.namespace, ns->name, NAME_SIZE);
 	return grant(engine, fork, &request, err);
 }
@@ -103,7 +102,8 @@ static int bring_back(struct engine *engine, struct model *fork, const struct na
 	if (there->exists && !there->stale) {
 		if (!is_own(engine, fork, there)) {
 			back.origin = ORIGIN_ADOPTED;
-			back.own_route = look_default_route(engine->kernel, ns->name);
+			back.own_route = look_default_route(engine->kernel, ns->name, AF_INET);
+			back.own_route6 = look_default_route(engine->kernel, ns->name, AF_INET6);
 		}
 		memcpy(back.boot_id, engine->boot_id, sizeof(back.boot_id));
 	}
@@ -118,8 +118,10 @@ static int settle_namespace(struct engine *engine, struct model *fork,
 
 	if (same_boot && there->exists && there->cookie == ns->cookie)
 		return 0;
-	if ((same_boot && !engine->take_over) || ns->origin != ORIGIN_CREATED)
+	if ((same_boot && !engine->take_over) || ns->origin != ORIGIN_CREATED) {
+		engine_announce_released(engine, ns->name, RELEASE_REMOVED);
 		return release(engine, fork, ns, err);
+	}
 	return bring_back(engine, fork, ns, there, err);
 }
 
@@ -140,6 +142,26 @@ static int settle_namespaces(struct engine *engine, struct model *fork, struct e
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = settle_namespace(engine, fork, &there[i], err);
+	return r;
+}
+
+int engine_release_missing(
+        struct engine *engine, struct model *fork, bool announce, struct error *err)
+{
+	_cleanup_(freep) struct look_netns *there = NULL;
+	size_t count = 0;
+	int r = engine_look_at_namespaces(engine, fork, &there, &count, err);
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		const struct namespace *ns = model_namespace(fork, there[i].name);
+
+		if (ns->cookie == 0 || strcmp(ns->boot_id, engine->boot_id) != 0 ||
+		        (there[i].exists && there[i].cookie == ns->cookie))
+			continue;
+		r = release(engine, fork, ns, err);
+		if (r == 0 && announce)
+			engine_announce_released(engine, there[i].name, RELEASE_REMOVED);
+	}
 	return r;
 }
 

@@ -56,6 +56,9 @@ static void look_for_replaced(struct watch *watch, const struct request *request
 
 		if (known && known->switched && now->switched && !facts_forwards(now->name))
 			event_add(watch->engine->reconcile, &soon);
+		if (model_host(model)->has_ip6 && known && known->switched6 && now->switched6 &&
+		        !facts_forwards6(model_host(model), now->name))
+			event_add(watch->engine->reconcile, &soon);
 	}
 }
 
@@ -247,7 +250,7 @@ static void on_host(const struct happening *happening, void *arg)
 		on_own_link(watch, happening);
 	else if (happening->kind == EVENT_LINK)
 		on_foreign_link(watch, happening);
-	/* ip_forward was written: that changes every interface's own switch, too. */
+	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
 	if (happening->kind == EVENT_FORWARDING && happening->index == 0)
 		refresh_soon(watch);
 	suspect_host(watch->engine->drift, watch->engine->model, happening);

@@ -11,6 +11,7 @@
 
 #include "daemon/kernel/internal.h"
 #include "lib/cleanup.h"
+#include "lib/list.h"
 
 #include <linux/if_link.h>
 #include <linux/ip.h>
@@ -19,6 +20,9 @@
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <string.h>
+
+/* DEVCONF_FORCE_FORWARDING, of Linux 6.17 and later, where the headers may be older. */
+#define FORCE_FORWARDING 59
 
 static void read_port(const struct nlattr *data, struct link_seen *link)
 {
@@ -40,13 +44,6 @@ static void read_info(const struct nlattr *info, struct link_seen *link)
 	if (attributes[IFLA_INFO_SLAVE_KIND] && attributes[IFLA_INFO_SLAVE_DATA] &&
 	        nla_strcmp(attributes[IFLA_INFO_SLAVE_KIND], "bridge") == 0)
 		read_port(attributes[IFLA_INFO_SLAVE_DATA], link);
-}
-
-/* The number in an attribute; `otherwise` where it is absent or too short. */
-static uint32_t number(const struct nlattr *attribute, uint32_t otherwise)
-{
-	return attribute && nla_len(attribute) >= (int)sizeof(uint32_t) ? nla_get_u32(attribute)
-	                                                                : otherwise;
 }
 
 /* A switch out of the kernel's table of an interface's settings, which it sends as it is. */
@@ -72,8 +69,13 @@ static void read_settings(const struct nlattr *families, struct link_seen *link)
 		link->route_localnet =
 		        setting(ip4[IFLA_INET_CONF], IPV4_DEVCONF_ROUTE_LOCALNET - 1);
 	}
-	if (family[AF_INET6] && nla_parse_nested(ip6, IFLA_INET6_MAX, family[AF_INET6], NULL) == 0)
+	if (family[AF_INET6] &&
+	        nla_parse_nested(ip6, IFLA_INET6_MAX, family[AF_INET6], NULL) == 0) {
 		link->disable_ipv6 = setting(ip6[IFLA_INET6_CONF], DEVCONF_DISABLE_IPV6);
+		link->accept_ra = setting(ip6[IFLA_INET6_CONF], DEVCONF_ACCEPT_RA);
+		link->addr_gen_mode = setting(ip6[IFLA_INET6_CONF], DEVCONF_ADDR_GEN_MODE);
+		link->force_forwarding = setting(ip6[IFLA_INET6_CONF], FORCE_FORWARDING);
+	}
 }
 
 static int read_link(const struct nlmsghdr *header, struct link_seen *link)
@@ -90,16 +92,19 @@ static int read_link(const struct nlmsghdr *header, struct link_seen *link)
 		return -EBADMSG;
 	*link = (struct link_seen){
 	        .index = info->ifi_index,
-	        .peer_index = (int)number(attributes[IFLA_LINK], 0),
-	        .peer_nsid = (int)number(attributes[IFLA_LINK_NETNSID], (uint32_t)-1),
-	        .master = (int)number(attributes[IFLA_MASTER], 0),
-	        .mtu = number(attributes[IFLA_MTU], 0),
-	        .group = number(attributes[IFLA_GROUP], 0),
+	        .peer_index = (int)rtnl_number(attributes[IFLA_LINK], 0),
+	        .peer_nsid = (int)rtnl_number(attributes[IFLA_LINK_NETNSID], (uint32_t)-1),
+	        .master = (int)rtnl_number(attributes[IFLA_MASTER], 0),
+	        .mtu = rtnl_number(attributes[IFLA_MTU], 0),
+	        .group = rtnl_number(attributes[IFLA_GROUP], 0),
 	        .up = info->ifi_flags & IFF_UP,
 	        .loopback = info->ifi_flags & IFF_LOOPBACK,
 	        .forwarding = -1,
 	        .route_localnet = -1,
 	        .disable_ipv6 = -1,
+	        .accept_ra = -1,
+	        .addr_gen_mode = -1,
+	        .force_forwarding = -1,
 	};
 	nla_strlcpy(link->name, attributes[IFLA_IFNAME], sizeof(link->name));
 	if (attributes[IFLA_ADDRESS] && nla_len(attributes[IFLA_ADDRESS]) == MAC_SIZE)
@@ -123,15 +128,8 @@ static int add_link(const struct nlmsghdr *header, void *arg)
 
 	if (header->nlmsg_type != RTM_NEWLINK)
 		return 0;
-	if (links->count == links->capacity) {
-		unsigned capacity = links->capacity ? 2 * links->capacity : 16;
-		void *items = reallocarray(links->items, capacity, sizeof(*links->items));
-
-		if (!items)
-			return -ENOMEM;
-		links->items = items;
-		links->capacity = capacity;
-	}
+	if (!LIST_ROOM(links->items, links->count, links->capacity, 16))
+		return -ENOMEM;
 	r = read_link(header, &links->items[links->count]);
 	if (r == 0)
 		links->count++;
@@ -275,7 +273,7 @@ static int take_nsid(const struct nlmsghdr *header, void *arg)
 	if (header->nlmsg_type == RTM_NEWNSID &&
 	        nlmsg_parse((struct nlmsghdr *)header, sizeof(struct rtgenmsg), attributes,
 	                NETNSA_MAX, NULL) == 0)
-		*(int *)arg = (int)number(attributes[NETNSA_NSID], (uint32_t)-1);
+		*(int *)arg = (int)rtnl_number(attributes[NETNSA_NSID], (uint32_t)-1);
 	return 0;
 }
 

@@ -12,10 +12,12 @@ struct look_prefix {
 	struct cidr cidr;
 	char ifname[IFNAMSIZ];
 	bool route; /* else an address */
+	bool ours;  /* the interface bears the mark of this instance */
 };
 
-/* Addresses and routes of the main table of the host, IPv4; default-like routes (prefix 0 and 1),
- * unreachable and local ones left out. *ret is the caller's to free. */
+/* Addresses and routes of the main table of the host, of both families; default-like routes (prefix
+ * 0 and 1, and up to 3 of IPv6), unreachable, local and link-local ones left out. *ret is the
+ * caller's to free. */
 int look_prefixes(
         struct kernel *kernel, struct look_prefix **ret, unsigned *count, struct error *err);
 
@@ -38,7 +40,7 @@ bool look_link_ours(struct kernel *kernel, const char *ifname);
 /* MTU of the interface of the IPv4 default route with the lowest metric, or else of the IPv6 one;
  * 1500 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
-bool look_default_route(struct kernel *kernel, const char *ns);
+bool look_default_route(struct kernel *kernel, const char *ns, int family);
 
 /* Marks of other instances on this host: the first one's id, or "". */
 int look_other_instance(struct kernel *kernel, char ret[33], struct error *err);
@@ -48,7 +50,8 @@ int look_boot_id(char ret[37], struct error *err);
 
 /* Whether names in /etc/resolv.conf are resolved by a loopback address, and which real upstreams
  * stand behind it (from systemd-resolved's /run/systemd/resolve/resolv.conf, or other nameserver
- * lines). At most max; *count may be 0. */
+ * lines). At most max of each family, so `upstreams` has room for twice as many; *count may be 0.
+ */
 int look_resolver(
         bool *loopback, struct ip *upstreams, unsigned max, unsigned *count, struct error *err);
 

@@ -15,6 +15,7 @@
 
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/nft.h"
+#include "daemon/kernel/rtnl.h"
 #include "daemon/kernel/talk.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -72,23 +73,6 @@ static const char *text(const struct nlattr *attribute)
 	               : "";
 }
 
-static uint32_t number(const struct nlattr *attribute, uint32_t otherwise)
-{
-	return attribute && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0
-	               ? mnl_attr_get_u32(attribute)
-	               : otherwise;
-}
-
-static bool read_ip(const struct nlattr *attribute, uint8_t family, struct ip *ret)
-{
-	if (!attribute || (family != AF_INET && family != AF_INET6) ||
-	        mnl_attr_get_payload_len(attribute) != ip_size(family))
-		return false;
-	ret->family = family;
-	memcpy(ret->bytes, mnl_attr_get_payload(attribute), ip_size(family));
-	return true;
-}
-
 static bool read_link(const struct nlmsghdr *header, struct happening *ret)
 {
 	const struct nlattr *attributes[ATTRIBUTES];
@@ -103,10 +87,10 @@ static bool read_link(const struct nlmsghdr *header, struct happening *ret)
 	ret->up = link->ifi_flags & IFF_UP;
 	ret->loopback = link->ifi_flags & IFF_LOOPBACK;
 	ret->alias = text(attributes[IFLA_IFALIAS]);
-	ret->master = (int)number(attributes[IFLA_MASTER], 0);
-	ret->mtu = number(attributes[IFLA_MTU], 0);
-	ret->group = number(attributes[IFLA_GROUP], 0);
-	ret->peer_nsid = (int)number(attributes[IFLA_LINK_NETNSID], (uint32_t)-1);
+	ret->master = (int)rtnl_number(attributes[IFLA_MASTER], 0);
+	ret->mtu = rtnl_number(attributes[IFLA_MTU], 0);
+	ret->group = rtnl_number(attributes[IFLA_GROUP], 0);
+	ret->peer_nsid = (int)rtnl_number(attributes[IFLA_LINK_NETNSID], (uint32_t)-1);
 	snprintf(ret->name, sizeof(ret->name), "%s", text(attributes[IFLA_IFNAME]));
 	if (attributes[IFLA_ADDRESS] &&
 	        mnl_attr_get_payload_len(attributes[IFLA_ADDRESS]) == MAC_SIZE)
@@ -125,7 +109,7 @@ static bool read_address(const struct nlmsghdr *header, struct happening *ret)
 	ret->gone = header->nlmsg_type == RTM_DELADDR;
 	ret->index = (int)address->ifa_index;
 	ret->cidr.prefix = address->ifa_prefixlen;
-	return read_ip(attributes[attributes[IFA_LOCAL] ? IFA_LOCAL : IFA_ADDRESS],
+	return rtnl_ip(attributes[attributes[IFA_LOCAL] ? IFA_LOCAL : IFA_ADDRESS],
 	        address->ifa_family, &ret->cidr.ip);
 }
 
@@ -135,32 +119,39 @@ static bool read_route(const struct nlmsghdr *header, struct happening *ret)
 	const struct rtmsg *route = mnl_nlmsg_get_payload(header);
 
 	if (!sort(header, sizeof(*route), attributes) ||
-	        number(attributes[RTA_TABLE], route->rtm_table) != RT_TABLE_MAIN ||
+	        rtnl_number(attributes[RTA_TABLE], route->rtm_table) != RT_TABLE_MAIN ||
 	        (route->rtm_flags & RTM_F_CLONED))
 		return false;
 	ret->kind = EVENT_ROUTE;
 	ret->gone = header->nlmsg_type == RTM_DELROUTE;
-	ret->index = (int)number(attributes[RTA_OIF], 0);
+	ret->index = (int)rtnl_number(attributes[RTA_OIF], 0);
 	ret->cidr.prefix = route->rtm_dst_len;
 	ret->cidr.ip.family = route->rtm_family;
-	read_ip(attributes[RTA_GATEWAY], route->rtm_family, &ret->gateway);
+	rtnl_ip(attributes[RTA_GATEWAY], route->rtm_family, &ret->gateway);
 	return route->rtm_dst_len == 0 ||
-	       read_ip(attributes[RTA_DST], route->rtm_family, &ret->cidr.ip);
+	       rtnl_ip(attributes[RTA_DST], route->rtm_family, &ret->cidr.ip);
 }
 
 static bool read_forwarding(const struct nlmsghdr *header, struct happening *ret)
 {
 	const struct nlattr *attributes[ATTRIBUTES];
 	const struct netconfmsg *netconf = mnl_nlmsg_get_payload(header);
+	bool is_force;
 	int index;
 
 	if (!sort(header, NLMSG_ALIGN(sizeof(*netconf)), attributes) ||
-	        netconf->ncm_family != AF_INET || !attributes[NETCONFA_FORWARDING])
+	        (netconf->ncm_family != AF_INET && netconf->ncm_family != AF_INET6))
 		return false;
-	index = (int)number(attributes[NETCONFA_IFINDEX], 0);
+	index = (int)rtnl_number(attributes[NETCONFA_IFINDEX], 0);
+	/* In IPv6 an interface's switch says nothing beside that of the whole host; the one that
+	 * does, force_forwarding, is announced without its value. */
+	is_force = netconf->ncm_family == AF_INET6 && index > 0;
+	if (is_force != !attributes[NETCONFA_FORWARDING])
+		return false;
 	ret->kind = EVENT_FORWARDING;
-	ret->gone = number(attributes[NETCONFA_FORWARDING], 0) == 0;
+	ret->gone = rtnl_number(attributes[NETCONFA_FORWARDING], 0) == 0;
 	ret->index = index > 0 ? index : 0;
+	ret->cidr.ip.family = netconf->ncm_family;
 	return index > 0 || index == NETCONFA_IFINDEX_ALL;
 }
 
@@ -213,7 +204,7 @@ static void read_commit(const struct nlmsghdr *header, struct happening *ret)
 
 	if (!sort(header, sizeof(struct nfgenmsg), attributes))
 		return;
-	ret->pid = ntohl(number(attributes[NFTA_GEN_PROC_PID], 0));
+	ret->pid = ntohl(rtnl_number(attributes[NFTA_GEN_PROC_PID], 0));
 	snprintf(ret->program, sizeof(ret->program), "%s", text(attributes[NFTA_GEN_PROC_NAME]));
 }
 
@@ -242,12 +233,14 @@ static int take_rules(const struct nlmsghdr *header, void *arg)
 static const struct listening {
 	const char *what;
 	int bus;
-	int groups[6];
+	int groups[8];
 } listenings[MONITOR_SOURCES] = {
         [MONITOR_HOST] = {"rtnetlink's events", NETLINK_ROUTE,
-                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF}},
+                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF,
+                        RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_NETCONF}},
         [MONITOR_INSIDE] = {"the events of namespaces", NETLINK_ROUTE,
-                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE}},
+                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
+                        RTNLGRP_IPV6_ROUTE}},
         [MONITOR_RULES] = {"nf_tables' events", NETLINK_NETFILTER, {NFNLGRP_NFTABLES}},
 };
 

@@ -23,14 +23,15 @@ enum event_kind {
 	EVENT_LINK,
 	EVENT_ADDRESS,
 	EVENT_ROUTE,      /* of the main table */
-	EVENT_FORWARDING, /* of IPv4; index 0: of the whole host */
+	EVENT_FORWARDING, /* of the family of `cidr`; index 0: of the whole host */
 	EVENT_RULES,      /* someone else committed a change to one of netd's tables */
 };
 
 struct happening {
 	enum event_kind kind;
 	int nsid;  /* the number of the namespace it happened in; -1: the host */
-	bool gone; /* link, address, route: it was removed. Forwarding: it was switched off */
+	bool gone; /* link, address, route: it was removed. Forwarding: it was switched off, or it
+	              is not said whether */
 	int index; /* of the interface; 0: none */
 	/* link */
 	char name[IFNAMSIZ];

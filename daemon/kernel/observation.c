@@ -62,10 +62,9 @@ static int read_default(struct inside *inside, struct error *err)
 static int read_host(struct observation *observation, struct error *err)
 {
 	struct rtnl *rtnl = observation->kernel->rtnl;
-	int r = survey_read(
-	        observation->kernel, observation->look->scope, &observation->survey, err);
+	int r = 0;
 
-	if (r == 0 && wants(observation, KERNEL_LOOK(RESOURCE_ADDRESS)))
+	if (wants(observation, KERNEL_LOOK(RESOURCE_ADDRESS)))
 		r = addresses_read(rtnl, "", &observation->addresses, err);
 	if (r == 0 && wants(observation, KERNEL_LOOK(RESOURCE_ROUTE)))
 		r = routes_connected(rtnl, "", &observation->routes, err);
@@ -121,12 +120,14 @@ int observation_read(struct observation *observation, struct error *err)
 	/* The host's links first: listing a veth is what makes the kernel number the other end's
 	 * namespace. */
 	if (wants(observation, KINDS_OF_LINKS))
-		r = read_host(observation, err);
+		r = survey_read(observation->kernel, look->scope, &observation->survey, err);
 	if (r == 0)
 		r = netns_tour(look->namespaces, look->namespace_count, visit, observation, err);
 	if (r == 0)
 		r = survey_place(&observation->survey, look->namespaces, observation->nsids,
 		        look->namespace_count, err);
+	if (r == 0)
+		r = read_host(observation, err);
 	observation->read = r == 0;
 	return r;
 }

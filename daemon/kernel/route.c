@@ -24,11 +24,20 @@ static bool is_connected(const struct resource *route)
 	return !route->route.gateway.family;
 }
 
+/* The metric of the routes that the kernel makes for IPv6 addresses: IP6_RT_PRIO_ADDRCONF. */
+#define METRIC_CONNECTED6 256
+
+static bool is_ip6(const struct resource *route)
+{
+	return route->route.destination.ip.family == AF_INET6;
+}
+
 /* The kernel's own flags for it: with these it is the same route as the one that came with the
- * address. */
+ * address. In IPv6 there are no scopes. */
 static void describe(const struct resource *route, struct rtmsg *header)
 {
-	header->rtm_scope = is_connected(route) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	header->rtm_scope =
+	        is_connected(route) && !is_ip6(route) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	header->rtm_protocol = is_connected(route) ? RTPROT_KERNEL : RTPROT_BOOT;
 }
 
@@ -56,9 +65,20 @@ static int queue(struct kernel *kernel, int type, int flags, const struct resour
 	if (!msg || (to->prefix && nla_put(msg, RTA_DST, size, to->ip.bytes) < 0) ||
 	        (gateway->family && nla_put(msg, RTA_GATEWAY, size, gateway->bytes) < 0) ||
 	        (source->family && nla_put(msg, RTA_PREFSRC, size, source->bytes) < 0) ||
+	        (is_ip6(route) && is_connected(route) &&
+	                nla_put_u32(msg, RTA_PRIORITY, METRIC_CONNECTED6) < 0) ||
 	        nla_put_u32(msg, RTA_OIF, (uint32_t)index) < 0)
 		return error_memory(err);
 	return rtnl_queue(kernel->rtnl, route->ns, TAKE_PTR(msg), what, tolerate, step, err);
+}
+
+/* In IPv6 replacing takes away the first route of that destination and metric, through whatever
+ * interface: of subnets, fe80::/64 first of all, that is somebody else's. */
+static int creation_flags(const struct step *step)
+{
+	if (is_connected(step->new))
+		return is_ip6(step->new) ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_REPLACE;
+	return step->old ? NLM_F_CREATE | NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
 }
 
 static int change(struct kernel *kernel, struct step *step, struct error *err)
@@ -82,10 +102,7 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 		return 0;
 	}
 	return queue(kernel, step->new ? RTM_NEWROUTE : RTM_DELROUTE,
-	        !step->new                         ? 0
-	        : step->old || is_connected(route) ? NLM_F_CREATE | NLM_F_REPLACE
-	                                           : NLM_F_CREATE | NLM_F_EXCL,
-	        route, index, what, step, err);
+	        step->new ? creation_flags(step) : 0, route, index, what, step, err);
 }
 
 static int apply(struct kernel *kernel, struct step *step, struct error *err)
@@ -101,7 +118,7 @@ static int add_observed(const struct own_link *own, struct resources *ret, struc
 		const struct route_seen *route = &own->routes->items[i];
 		struct resource *resource;
 
-		if (route->index != own->link->index ||
+		if (route->index != own->link->index || route->by_router ||
 		        (route->by_kernel ? !route_is_connected(route) : !route->gateway.family))
 			continue;
 		resource = resources_add(ret, RESOURCE_ROUTE, own->ns, own->name);
@@ -143,9 +160,11 @@ static void tell(const struct step *step, FILE *out)
 	const struct cidr *to = &route->route.destination;
 	char destination[CIDR_TEXT_SIZE];
 
-	if (!step->new &&is_connected(route))
+	/* Of IPv6 there is no command that makes it where it is missing, and else does nothing;
+	 * with its address it comes by itself. */
+	if (is_connected(route) && (!step->new || is_ip6(route)))
 		return;
-	fputs("ip ", out);
+	fputs(is_ip6(route) ? "ip -6 " : "ip ", out);
 	if (route->ns[0]) {
 		fputs("-n ", out);
 		tell_word(out, route->ns);

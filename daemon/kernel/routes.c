@@ -5,31 +5,18 @@
  */
 #include "daemon/kernel/routes.h"
 
+#include "lib/list.h"
+
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct reading {
 	uint8_t family;
 	int (*each)(const struct route_seen *route, void *arg);
 	void *arg;
 };
-
-static uint32_t number(const struct nlattr *attribute)
-{
-	return attribute && nla_len(attribute) >= (int)sizeof(uint32_t) ? nla_get_u32(attribute)
-	                                                                : 0;
-}
-
-static void read_ip(const struct nlattr *attribute, uint8_t family, struct ip *ret)
-{
-	if (!attribute || nla_len(attribute) != (int)ip_size(family))
-		return;
-	ret->family = family;
-	memcpy(ret->bytes, nla_data(attribute), ip_size(family));
-}
 
 static void read_first_way(const struct nlattr *multipath, struct route_seen *route)
 {
@@ -41,7 +28,7 @@ static void read_first_way(const struct nlattr *multipath, struct route_seen *ro
 		return;
 	route->index = way->rtnh_ifindex;
 	gateway = nla_find((struct nlattr *)RTNH_DATA(way), way->rtnh_len - size, RTA_GATEWAY);
-	read_ip(gateway, route->destination.ip.family, &route->gateway);
+	rtnl_ip(gateway, route->destination.ip.family, &route->gateway);
 }
 
 static int take_route(const struct nlmsghdr *message, void *arg)
@@ -56,20 +43,20 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 	        nlmsg_parse(
 	                (struct nlmsghdr *)message, sizeof(*header), attributes, RTA_MAX, NULL) < 0)
 		return 0;
-	table = attributes[RTA_TABLE] ? number(attributes[RTA_TABLE]) : header->rtm_table;
+	table = rtnl_number(attributes[RTA_TABLE], header->rtm_table);
 	if (header->rtm_family != reading->family || table != RT_TABLE_MAIN ||
 	        header->rtm_type != RTN_UNICAST || (header->rtm_flags & RTM_F_CLONED) ||
 	        header->rtm_dst_len > 8 * ip_size(reading->family))
 		return 0;
 	route.destination.ip.family = reading->family;
 	route.destination.prefix = header->rtm_dst_len;
-	read_ip(attributes[RTA_DST], reading->family, &route.destination.ip);
-	read_ip(attributes[RTA_GATEWAY], reading->family, &route.gateway);
-	read_ip(attributes[RTA_PREFSRC], reading->family, &route.source);
-	route.index = (int)number(attributes[RTA_OIF]);
-	route.metric = number(attributes[RTA_PRIORITY]);
-	route.by_kernel =
-	        header->rtm_protocol == RTPROT_KERNEL || header->rtm_protocol == RTPROT_RA;
+	rtnl_ip(attributes[RTA_DST], reading->family, &route.destination.ip);
+	rtnl_ip(attributes[RTA_GATEWAY], reading->family, &route.gateway);
+	rtnl_ip(attributes[RTA_PREFSRC], reading->family, &route.source);
+	route.index = (int)rtnl_number(attributes[RTA_OIF], 0);
+	route.metric = rtnl_number(attributes[RTA_PRIORITY], 0);
+	route.by_kernel = header->rtm_protocol == RTPROT_KERNEL;
+	route.by_router = header->rtm_protocol == RTPROT_RA;
 	if (attributes[RTA_MULTIPATH])
 		read_first_way(attributes[RTA_MULTIPATH], &route);
 	return reading->each(&route, reading->arg);
@@ -105,15 +92,8 @@ static int add_route(const struct route_seen *route, void *arg)
 {
 	struct routes *routes = arg;
 
-	if (routes->count == routes->capacity) {
-		size_t capacity = routes->capacity ? 2 * routes->capacity : 4;
-		void *items = reallocarray(routes->items, capacity, sizeof(*routes->items));
-
-		if (!items)
-			return -ENOMEM;
-		routes->items = items;
-		routes->capacity = capacity;
-	}
+	if (!LIST_ROOM(routes->items, routes->count, routes->capacity, 4))
+		return -ENOMEM;
 	routes->items[routes->count++] = *route;
 	return 0;
 }
@@ -123,6 +103,8 @@ int routes_connected(struct rtnl *rtnl, const char *ns, struct routes *ret, stru
 	struct routes routes = {0};
 	int r = read_routes(rtnl, ns, AF_INET, RTPROT_KERNEL, add_route, &routes, err);
 
+	if (r == 0)
+		r = read_routes(rtnl, ns, AF_INET6, RTPROT_KERNEL, add_route, &routes, err);
 	if (r < 0) {
 		routes_done(&routes);
 		return r;

@@ -9,14 +9,14 @@ struct route_seen {
 	struct ip source;  /* likewise */
 	int index;         /* of the first interface it leads through; 0: none */
 	uint32_t metric;
-	bool by_kernel; /* made for an address, or from a router's advertisement */
+	bool by_kernel; /* made for an address */
+	bool by_router; /* from a router's advertisement */
 };
 
-/* The kernel's own, to the subnet of an address; IPv4. */
+/* The kernel's own, to the subnet of an address. */
 static inline bool route_is_connected(const struct route_seen *route)
 {
-	return route->by_kernel && !route->gateway.family &&
-	       route->destination.ip.family == AF_INET;
+	return route->by_kernel && !route->gateway.family && route->destination.prefix > 0;
 }
 
 struct routes {
@@ -27,7 +27,7 @@ struct routes {
 /* Calls back for each; a negative return ends it. No main table yet: none. */
 int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
         int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err);
-/* Only those that the kernel made for addresses, IPv4: others may be very many. */
+/* Only those that the kernel made for addresses, of both families: others may be very many. */
 int routes_connected(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err);
 /* Of both families, as a list. */
 int routes_list(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err);

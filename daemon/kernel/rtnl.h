@@ -36,6 +36,11 @@ static inline void rtnl_messagep(struct nl_msg **msg)
 	nlmsg_free(*msg);
 }
 
+/* The number in an attribute; `otherwise` where it is absent or too short. */
+uint32_t rtnl_number(const struct nlattr *attribute, uint32_t otherwise);
+/* The address in an attribute. False: it is absent or of another size, and *ret is untouched. */
+bool rtnl_ip(const struct nlattr *attribute, uint8_t family, struct ip *ret);
+
 /*
  * Queues a message for `ns` ("": the host); takes it over, also on failure. `what` ("add veth
  * nv7f3a01") starts the sentence of its error. Messages for another namespace, and a full queue,

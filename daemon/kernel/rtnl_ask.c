@@ -61,6 +61,22 @@ void rtnl_extack(const struct nlmsghdr *header, char *text, size_t size)
 			        (const char *)nla_data(attribute));
 }
 
+uint32_t rtnl_number(const struct nlattr *attribute, uint32_t otherwise)
+{
+	return attribute && nla_len(attribute) >= (int)sizeof(uint32_t) ? nla_get_u32(attribute)
+	                                                                : otherwise;
+}
+
+bool rtnl_ip(const struct nlattr *attribute, uint8_t family, struct ip *ret)
+{
+	if (!attribute || (family != AF_INET && family != AF_INET6) ||
+	        nla_len(attribute) != (int)ip_size(family))
+		return false;
+	ret->family = family;
+	memcpy(ret->bytes, nla_data(attribute), ip_size(family));
+	return true;
+}
+
 int rtnl_error(struct error *err, int errnum, const char *what, const char *extack)
 {
 	enum error_code code =

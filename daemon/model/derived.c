@@ -65,6 +65,19 @@ int model_new_id(struct model *model, char ret[ID_SIZE])
 	return model_put_host(model, &host);
 }
 
+struct cidr model_ula(const struct model *model)
+{
+	struct cidr ula = {.ip = {.family = AF_INET6, .bytes = {0xfd}}, .prefix = 48};
+	char half[17];
+	uint64_t number;
+
+	snprintf(half, sizeof(half), "%.16s", model_host(model)->instance + 16);
+	number = mix(strtoull(half, NULL, 16));
+	for (size_t i = 1; i < 6; i++, number >>= 8)
+		ula.ip.bytes[i] = (uint8_t)number;
+	return ula;
+}
+
 const struct endpoint *namespace_endpoint(const struct namespace *ns, const char *network)
 {
 	for (unsigned i = 0; i < ns->endpoint_count; i++)
@@ -89,23 +102,25 @@ const struct cidr *endpoint_address(const struct endpoint *endpoint, int family)
 	return NULL;
 }
 
-/* The first endpoint of a network with a way out. */
+/* The first endpoint of a network with a way out for this family; 0: for any. */
 static const struct endpoint *outward_endpoint(
-        const struct model *model, const struct namespace *ns)
+        const struct model *model, const struct namespace *ns, int family)
 {
 	for (unsigned i = 0; i < ns->endpoint_count; i++) {
 		const struct network *network = model_network(model, ns->endpoints[i].network);
 
-		if (network && !network->internal)
+		if (network && !network->internal && (!family || network_subnet(network, family)))
 			return &ns->endpoints[i];
 	}
 	return NULL;
 }
 
 const struct endpoint *namespace_default_endpoint(
-        const struct model *model, const struct namespace *ns)
+        const struct model *model, const struct namespace *ns, int family)
 {
-	return ns->own_route ? NULL : outward_endpoint(model, ns);
+	bool own = family == AF_INET6 ? ns->own_route6 : ns->own_route;
+
+	return own ? NULL : outward_endpoint(model, ns, family);
 }
 
 const struct endpoint *publication_target(
@@ -117,5 +132,5 @@ const struct endpoint *publication_target(
 		return NULL;
 	if (publication->network[0])
 		return namespace_endpoint(ns, publication->network);
-	return outward_endpoint(model, ns);
+	return outward_endpoint(model, ns, 0);
 }

@@ -132,8 +132,11 @@ static int count_endpoint(struct model *model, const struct endpoint *endpoint, 
 	struct usage usage = model_usage(model, endpoint->network);
 
 	usage.endpoints += withdraw ? -1U : 1U;
-	if (!withdraw && endpoint->address_count)
-		usage.last = endpoint->addresses[0].ip;
+	for (unsigned i = 0; !withdraw && i < endpoint->address_count; i++) {
+		const struct ip *ip = &endpoint->addresses[i].ip;
+
+		*(ip->family == AF_INET6 ? &usage.last6 : &usage.last) = *ip;
+	}
 	return put_copy(model, TABLE_USAGE, endpoint->network, &usage, sizeof(usage));
 }
 

@@ -30,7 +30,8 @@
 #define NAMESPACE_ENDPOINTS_MAX 64
 #define NETWORK_ENDPOINTS_MAX   1023 /* ports of a Linux bridge: BR_MAX_PORTS - 1 */
 #define SUBNETS_MAX             2    /* one of each family */
-#define UPSTREAMS_MAX           3    /* resolvers: MAXNS of resolv.conf(5) */
+#define RESOLVERS_MAX           3    /* MAXNS of resolv.conf(5) */
+#define UPSTREAMS_MAX           6    /* so many of each family */
 
 enum model_table {
 	TABLE_HOST,         /* "host" -> struct host */
@@ -57,6 +58,8 @@ struct host {
 	uint64_t next_id;           /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
 	bool bridge_netfilter; /* bridged IPv4 passes the inet hooks: ports need hairpin then */
+	bool force_forwarding; /* the kernel forwards IPv6 by interface, as it does IPv4 */
+	bool has_ip6;          /* a network has IPv6: the host forwards it */
 	bool resolver_needed; /* the host's resolver is a loopback address: namespaces get their own
 	                         resolv.conf */
 	struct ip upstreams[UPSTREAMS_MAX];
@@ -106,9 +109,10 @@ struct namespace
 	enum namespace_origin origin;
 	uint64_t cookie;            /* SO_NETNS_COOKIE; 0 until it exists */
 	char boot_id[BOOT_ID_SIZE]; /* the boot that the cookie belongs to; "" while cookie is 0 */
-	bool own_route; /* adopted, and had a default route of its own at the first connect: it
-	                   stays */
-	char *source;   /* attached: what it was found by, a process or a path; else NULL */
+	/* adopted, and had a default route of its own, of that family, at the first connect: it
+	 * stays */
+	bool own_route, own_route6;
+	char *source; /* attached: what it was found by, a process or a path; else NULL */
 	struct endpoint *endpoints; /* in the order they were connected */
 	unsigned endpoint_count;
 	char *labels; /* a setting */
@@ -148,7 +152,10 @@ struct tombstone {
 /* An interface of the host that is not netd's. */
 struct interface {
 	char name[IFNAMSIZ];
-	bool switched; /* its IPv4 forwarding was off until netd switched it on */
+	bool switched;      /* its IPv4 forwarding was off until netd switched it on */
+	bool ip6;           /* it has IPv6 */
+	bool switched6;     /* likewise of IPv6, if a network has that */
+	bool hears_routers; /* its routes come from routers, as long as it does not forward */
 };
 
 /* An index entry: who owns the key. */
@@ -159,7 +166,7 @@ struct reference {
 /* What a network's endpoints use, so that the next one need not look at all of them. */
 struct usage {
 	unsigned endpoints;
-	struct ip last; /* the address claimed last; family 0: none yet */
+	struct ip last, last6; /* the addresses claimed last; family 0: none yet */
 };
 
 struct model;
@@ -224,10 +231,14 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
-/* The endpoint through which this namespace's default route goes: the first one of a network that
- * is not internal. NULL where there is none, or the namespace kept its own. */
+/* The endpoint through which this namespace's default route of this family goes: the first one of a
+ * network that is not internal and has it. NULL where there is none, or the namespace kept its own.
+ */
 const struct endpoint *namespace_default_endpoint(
-        const struct model *model, const struct namespace *ns);
+        const struct model *model, const struct namespace *ns, int family);
+/* The prefix out of which networks get their IPv6 subnets: a unique local one (RFC 4193), drawn
+ * with the instance and as lasting. */
+struct cidr model_ula(const struct model *model);
 /* Where a publication leads now; NULL while it is pending. */
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication);

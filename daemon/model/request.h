@@ -33,6 +33,9 @@ enum release_reason {
 	RELEASE_ENDED,    /* no process is left in it */
 };
 
+/* What may be left to netd. */
+enum choice { CHOICE_OPEN, CHOICE_NO, CHOICE_YES };
+
 struct request {
 	enum request_kind kind;
 	bool dry_run;
@@ -43,9 +46,9 @@ struct request {
 	char namespace[NAME_SIZE]; /* "": not given */
 
 	/* network create */
-	bool has_subnet;
-	struct cidr subnet;
-	struct ip gateway; /* family 0: not given */
+	struct subnet subnets[SUBNETS_MAX]; /* gateway: family 0 where it is not given */
+	unsigned subnet_count;
+	enum choice ip4, ip6; /* whether it is to have that family */
 	char bridge[IFNAMSIZ];
 
 	/* The settings that a request carries, in the object that it is about; owned. */
@@ -56,7 +59,8 @@ struct request {
 	struct publication wanted_publication;
 
 	/* connect */
-	struct ip ip; /* family 0: not given */
+	struct ip ips[SUBNETS_MAX];
+	unsigned ip_count;
 	bool has_mac;
 	uint8_t mac[MAC_SIZE];
 	char ifname[IFNAMSIZ];

@@ -19,7 +19,8 @@ void namespace_adopt(struct namespace *ns, const char *name, const struct facts 
 {
 	*ns = (struct namespace){.origin = ORIGIN_ADOPTED,
 	        .cookie = facts->ns_cookie,
-	        .own_route = facts->ns_default_route};
+	        .own_route = facts->ns_default_route,
+	        .own_route6 = facts->ns_default_route6};
 	snprintf(ns->name, sizeof(ns->name), "%s", name);
 	memcpy(ns->boot_id, facts->boot_id, sizeof(ns->boot_id));
 }

@@ -48,8 +48,26 @@ int rule_unpublish(struct model *fork, const struct request *request, struct ans
         struct error *err);
 int rule_host(struct model *fork, const struct request *request, struct error *err);
 
+/* --- parts of them --- */
+
+/* Gives a new network its subnets: those that were named, or free ones of the pools. */
+int choose_subnets(const struct model *model, const struct request *request,
+        const struct facts *facts, struct network *network, struct error *err);
+/* Whether a new network is to have this family. */
+bool request_wants(const struct request *request, int family);
+/* In what a network differs from the one that was asked for; NULL: in nothing of its subnets. */
+const char *compare_subnets(const struct network *network, const struct request *request);
+/* Whether no one may have this address of a subnet; and what it is then. */
+bool subnet_reserves(const struct subnet *subnet, const struct ip *ip);
+const char *subnet_reserved(const struct ip *ip);
+/* Gives a new endpoint an address of each family that its network has. */
+int choose_addresses(const struct model *model, const struct network *network,
+        const struct request *request, struct endpoint *endpoint, struct error *err);
+
 /* --- what several of them need --- */
 
+/* After a network came or went: whether the host forwards IPv6. */
+int host_follow_networks(struct model *fork, struct error *err);
 /* Whether these labels have all of the filter: lines of KEY, with any value, or KEY=VALUE. Both may
  * be NULL: none. */
 bool labels_match(const char *labels, const char *filter);

@@ -9,6 +9,8 @@
  */
 #include "daemon/plan/plan.h"
 
+#include "lib/list.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,15 +99,8 @@ static bool must_replace(const struct resource *old, const struct resource *new)
 static int steps_add(struct steps *steps, const struct resource *old, const struct resource *new,
         enum phase when, struct error *err)
 {
-	if (steps->count == steps->capacity) {
-		size_t capacity = steps->capacity ? 2 * steps->capacity : 32;
-		void *items = reallocarray(steps->items, capacity, sizeof(*steps->items));
-
-		if (!items)
-			return error_memory(err);
-		steps->items = items;
-		steps->capacity = capacity;
-	}
+	if (!LIST_ROOM(steps->items, steps->count, steps->capacity, 32))
+		return error_memory(err);
 	steps->items[steps->count++] = (struct step){.old = old, .new = new, .phase = when};
 	return 0;
 }

@@ -5,6 +5,8 @@
  */
 #include "daemon/plan/resource.h"
 
+#include "lib/list.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,15 +244,8 @@ struct resource *resources_add(
 {
 	struct resource *resource;
 
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity ? 2 * list->capacity : 32;
-		void *items = reallocarray(list->items, capacity, sizeof(*list->items));
-
-		if (!items)
-			return NULL;
-		list->items = items;
-		list->capacity = capacity;
-	}
+	if (!LIST_ROOM(list->items, list->count, list->capacity, 32))
+		return NULL;
 	resource = &list->items[list->count++];
 	memset(resource, 0, sizeof(*resource));
 	resource->kind = kind;

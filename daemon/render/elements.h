@@ -8,4 +8,4 @@ int add_network_elements(struct resources *list, const struct network *network);
 int add_endpoint_elements(struct resources *list, const struct endpoint *endpoint);
 int add_publication_element(
         struct resources *list, const struct publication *publication, const struct ip *target);
-int add_switched_element(struct resources *list, const char *interface);
+int add_switched_element(struct resources *list, const char *interface, int family);

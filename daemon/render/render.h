@@ -19,7 +19,10 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
         struct error *err);
 int render_publication(const struct model *model, const struct publication *publication,
         struct resources *ret, struct error *err);
-int render_interface(const struct interface *interface, struct resources *ret, struct error *err);
+int render_interface(const struct model *model, const struct interface *interface,
+        struct resources *ret, struct error *err);
+/* The host's own switches. */
+int render_host(const struct host *host, struct resources *ret, struct error *err);
 /* What is condemned, as it is while it waits. */
 int render_tombstone(const struct tombstone *tombstone, struct resources *ret, struct error *err);
 

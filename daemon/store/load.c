@@ -136,8 +136,8 @@ static void rows_ip(struct rows *rows, struct ip *ret)
 	const char *text = (const char *)sqlite3_column_text(rows->statement, rows->column++);
 	struct error ignored;
 
-	if (text && (parse_ip(text, "", ret, &ignored) < 0 || ret->family != AF_INET))
-		rows_damaged(rows, "it is no IPv4 address");
+	if (text && parse_ip(text, "", ret, &ignored) < 0)
+		rows_damaged(rows, "it is no IP address");
 }
 
 static void rows_cidr(struct rows *rows, struct cidr *ret)
@@ -248,6 +248,8 @@ static int load_subnets(struct store *store, struct network *network, struct err
 		rows_ip(&rows, &subnet.gateway);
 		if (rows.result == 0 && !cidr_contains(&subnet.cidr, &subnet.gateway))
 			rows_damaged(&rows, "it is not in the subnet");
+		if (network_subnet(network, subnet.cidr.ip.family))
+			rows_damaged(&rows, "the network has another one of this family");
 		if (network->subnet_count == SUBNETS_MAX)
 			rows_damaged(&rows, "there are too many rows");
 		else
@@ -296,6 +298,8 @@ static int load_addresses(struct store *store, const char *ns, uint64_t position
 		struct cidr address = {0};
 
 		rows_cidr(&rows, &address);
+		if (endpoint_address(endpoint, address.ip.family))
+			rows_damaged(&rows, "the endpoint has another one of this family");
 		if (endpoint->address_count == SUBNETS_MAX)
 			rows_damaged(&rows, "there are too many rows");
 		else
@@ -352,12 +356,15 @@ static int load_namespaces(struct store *store, struct model *model, struct erro
 	while (rows_next(&rows)) {
 		struct namespace ns = {.endpoints = endpoints};
 		char source[SOURCE_SIZE] = "";
+		uint64_t own_routes;
 
 		rows_name(&rows, false, ns.name);
 		ns.origin = (enum namespace_origin)rows_word(&rows, &store_origins);
 		ns.cookie = rows_number(&rows, UINT64_MAX);
 		rows_boot(&rows, ns.boot_id);
-		ns.own_route = rows_number(&rows, 1);
+		own_routes = rows_number(&rows, 3);
+		ns.own_route = own_routes & 1;
+		ns.own_route6 = own_routes & 2;
 		rows_source(&rows, ns.origin, source);
 		ns.source = source[0] ? source : NULL;
 		if (rows.result == 0)

@@ -6,6 +6,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/holds.h"
+#include "tests/fuzz/kernel.h"
 #include "tests/fuzz/outside.h"
 
 #include "daemon/engine/internal.h"
@@ -77,23 +78,19 @@ static void listen_to(enum monitor_source source, struct kernel *kernel)
 	monitor_close(monitor);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void ask(struct kernel *kernel, char what)
 {
 	static const char sources[MONITOR_SOURCES] = {'h', 'i', 'r'};
-	struct kernel_config config = {
-	        .runtime_dir = "/nonexistent", .instance = outside_instance()};
-	const char *source = size ? memchr(sources, data[0], sizeof(sources)) : NULL;
-	struct kernel *kernel;
-	struct error err;
+	const char *source = memchr(sources, what, sizeof(sources));
 
-	if (!source)
-		return 0;
+	if (source)
+		listen_to((enum monitor_source)(source - sources), kernel);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
 	model = fuzz_endpoint_model();
-	outside_begin(data + 1, size - 1);
-	REQUIRE(kernel_open(&kernel, &config, &err) == 0, "%s", err.text);
-	listen_to((enum monitor_source)(source - sources), kernel);
-	kernel_close(kernel);
-	outside_end();
+	fuzz_kernel(data, size, ask);
 	model = model_free(model);
 	return 0;
 }

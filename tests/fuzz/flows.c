@@ -4,7 +4,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/holds.h"
-#include "tests/fuzz/outside.h"
+#include "tests/fuzz/kernel.h"
 
 #include "daemon/kernel/flows.h"
 #include "daemon/kernel/internal.h"
@@ -56,18 +56,9 @@ static void look(struct kernel *kernel, uint8_t protocol)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void ask(struct kernel *kernel, char what)
 {
-	struct kernel_config config = {
-	        .runtime_dir = "/nonexistent", .instance = outside_instance()};
-	struct kernel *kernel;
-	struct error err;
-
-	if (size == 0)
-		return 0;
-	outside_begin(data + 1, size - 1);
-	REQUIRE(kernel_open(&kernel, &config, &err) == 0, "%s", err.text);
-	switch (data[0]) {
+	switch (what) {
 	case 'o':
 		purge(kernel, 1);
 		break;
@@ -81,7 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		look(kernel, IPPROTO_UDP);
 		break;
 	}
-	kernel_close(kernel);
-	outside_end();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	fuzz_kernel(data, size, ask);
 	return 0;
 }

@@ -4,6 +4,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/holds.h"
+#include "tests/fuzz/kernel.h"
 #include "tests/fuzz/outside.h"
 
 #include "daemon/kernel/internal.h"
@@ -34,29 +35,21 @@ static void make_wanted(struct resources *ret, bool tables)
 static void observe(struct kernel *kernel, enum resource_kind kind, bool tables)
 {
 	const struct kernel_look look = {.scope = SCOPE_INSTANCE, .kinds = 1u << kind};
-	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
-	struct error err = {0};
+	_cleanup_(resources_done) struct resources wanted = {0};
 
-	if (kernel_observe(kernel, &look, &there, &err) < 0) {
-		holds_error(&err);
-		return;
-	}
-	resources_sort(&there);
-	holds_resources(&there);
 	make_wanted(&wanted, tables);
-	holds_difference(&there, &wanted);
+	fuzz_observe(kernel, &look, &wanted);
 }
 
 static void apply(struct kernel *kernel, bool create, bool tables)
 {
-	_cleanup_(resources_done) struct resources none = {0}, list = {0};
+	_cleanup_(resources_done) struct resources list = {0};
 	_cleanup_(plan_done) struct plan plan = {0};
 	struct error err = {0};
 	int r;
 
 	make_wanted(&list, tables);
-	REQUIRE(plan_difference(create ? &none : &list, create ? &list : &none, &plan, &err) == 0,
-	        "%s", err.text);
+	fuzz_plan(&plan, &list, create);
 	r = kernel_apply(kernel, &plan.reversible, &err);
 	if (r < 0)
 		holds_error(&err);
@@ -83,18 +76,9 @@ static void look_at_tables(struct kernel *kernel)
 	REQUIRE(memchr(instance, 0, sizeof(instance)), "no end");
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void ask(struct kernel *kernel, char what)
 {
-	struct kernel_config config = {
-	        .runtime_dir = "/nonexistent", .instance = outside_instance()};
-	struct kernel *kernel;
-	struct error err;
-
-	if (size == 0)
-		return 0;
-	outside_begin(data + 1, size - 1);
-	REQUIRE(kernel_open(&kernel, &config, &err) == 0, "%s", err.text);
-	switch (data[0]) {
+	switch (what) {
 	case 's':
 		observe(kernel, RESOURCE_SKELETON, true);
 		break;
@@ -114,7 +98,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		apply(kernel, false, false);
 		break;
 	}
-	kernel_close(kernel);
-	outside_end();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	fuzz_kernel(data, size, ask);
 	return 0;
 }

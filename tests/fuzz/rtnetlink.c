@@ -6,7 +6,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/holds.h"
-#include "tests/fuzz/outside.h"
+#include "tests/fuzz/kernel.h"
 
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/look.h"
@@ -22,17 +22,10 @@ static void observe(struct kernel *kernel, enum resource_kind kind)
 	        .kinds = 1u << kind,
 	        .namespaces = namespaces,
 	        .namespace_count = 2};
-	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
-	struct error err = {0};
+	_cleanup_(resources_done) struct resources wanted = {0};
 
-	if (kernel_observe(kernel, &look, &there, &err) < 0) {
-		holds_error(&err);
-		return;
-	}
-	resources_sort(&there);
-	holds_resources(&there);
 	fuzz_resources(&wanted, links);
-	holds_difference(&there, &wanted);
+	fuzz_observe(kernel, &look, &wanted);
 }
 
 /* --- changes --- */
@@ -52,14 +45,13 @@ static void hold_applied(int r, const struct steps *steps, const struct error *e
 
 static void apply(struct kernel *kernel, bool create)
 {
-	_cleanup_(resources_done) struct resources none = {0}, list = {0};
+	_cleanup_(resources_done) struct resources list = {0};
 	_cleanup_(plan_done) struct plan plan = {0};
 	struct error err = {0};
 	int r;
 
 	fuzz_resources(&list, links);
-	REQUIRE(plan_difference(create ? &none : &list, create ? &list : &none, &plan, &err) == 0,
-	        "%s", err.text);
+	fuzz_plan(&plan, &list, create);
 	r = kernel_apply(kernel, &plan.reversible, &err);
 	hold_applied(r, &plan.reversible, &err);
 	r = kernel_apply_all(kernel, &plan.final, &err);
@@ -82,7 +74,7 @@ static void look_at_prefixes(struct kernel *kernel)
 		        prefixes[i].cidr.prefix);
 	if (look_default_mtu(kernel, &mtu, &err) < 0)
 		holds_error(&err);
-	look_default_route(kernel, "web");
+	look_default_route(kernel, "web", AF_INET6);
 }
 
 static void look_at_links(struct kernel *kernel)
@@ -134,17 +126,6 @@ static void ask(struct kernel *kernel, char what)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct kernel_config config = {
-	        .runtime_dir = "/nonexistent", .instance = outside_instance()};
-	struct kernel *kernel;
-	struct error err;
-
-	if (size == 0)
-		return 0;
-	outside_begin(data + 1, size - 1);
-	REQUIRE(kernel_open(&kernel, &config, &err) == 0, "%s", err.text);
-	ask(kernel, (char)data[0]);
-	kernel_close(kernel);
-	outside_end();
+	fuzz_kernel(data, size, ask);
 	return 0;
 }

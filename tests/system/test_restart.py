@@ -284,6 +284,19 @@ def test_killed_in_the_first_start_after_a_reboot(built, mounted):
     built.ctl("ns", "rm", "web")
 
 
+def test_killed_in_the_very_first_start(netd):
+    """The default network is there, but the database does not know it yet: it is no reason to choose another subnet."""
+    before = netd.snapshot(without=OWN), netd.ctl_json("network", "ls")
+    netd.kill_daemon()
+    netd.file("/run/netd/generation").unlink()
+    with sqlite3.connect(netd.state / "netd.db") as database:
+        database.executescript("DELETE FROM networks; DELETE FROM subnets; UPDATE meta SET next_id = 1, boot_id = ''")
+    database.close()
+    netd.start_daemon()
+    assert netd.ctl_json("network", "ls") == before[1]
+    assert_same(before[0], netd.snapshot(without=OWN), "the next start makes the same")
+
+
 def test_repair_that_fails_in_one_place_is_complete_elsewhere(built):
     """Someone listens on a published port: the namespaces are known all the same."""
     built.reboot()

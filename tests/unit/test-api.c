@@ -13,8 +13,8 @@ START_TEST(networks_read_as_documented)
 	asked("GET", "/v1/networks/my-net", "", 200, "networks",
 	        "[{\"id\":\"0123456789ab\",\"name\":\"my-net\",\"driver\":\"bridge\","
 	        "\"bridge\":\"netd-012345\",\"subnets\":[{\"subnet\":\"10.1.0.0/24\","
-	        "\"gateway\":\"10.1.0.1\"}],\"endpoints\":[],\"mtu\":1400,\"internal\":true,"
-	        "\"labels\":[]}]");
+	        "\"gateway\":\"10.1.0.1\"}],\"ipv4\":true,\"ipv6\":false,\"endpoints\":[],"
+	        "\"mtu\":1400,\"internal\":true,\"labels\":[]}]");
 	asked("POST", "/v1/networks", "{\"name\": \"my-net\", \"exist_ok\": true}", 200,
 	        "network/mtu", "1500");
 	asked("DELETE", "/v1/networks/my-net", "", 200, "removed",

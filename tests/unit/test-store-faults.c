@@ -342,10 +342,8 @@ END_TEST
 
 int main(void)
 {
-	TCase *tests = tcase_create("tests");
+	TCase *tests = store_case();
 
-	tcase_add_checked_fixture(tests, make_directory, remove_directory);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_full_disk_refuses_the_change_and_space_lets_it_through);
 	tcase_add_test(tests, killed_at_any_call_of_a_commit_it_is_whole_or_nothing);
 	tcase_add_test(tests, killed_at_any_call_of_a_first_start_the_next_one_works);

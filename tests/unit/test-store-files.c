@@ -353,10 +353,8 @@ END_TEST
 
 int main(void)
 {
-	TCase *tests = tcase_create("tests");
+	TCase *tests = store_case();
 
-	tcase_add_checked_fixture(tests, make_directory, remove_directory);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_file_that_is_no_database_is_left_alone);
 	tcase_add_test(tests, an_empty_file_is_no_fresh_start);
 	tcase_add_test(tests, another_programs_database_is_left_alone);

@@ -487,10 +487,8 @@ END_TEST
 
 int main(void)
 {
-	TCase *tests = tcase_create("tests");
+	TCase *tests = store_case();
 
-	tcase_add_checked_fixture(tests, make_directory, remove_directory);
-	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, a_power_cut_leaves_the_state_before_or_after_a_commit, 0, 4);
 	return SUITE_CASES(tests);
 }

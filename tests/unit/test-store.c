@@ -211,10 +211,8 @@ END_TEST
 
 int main(void)
 {
-	TCase *tests = tcase_create("tests");
+	TCase *tests = store_case();
 
-	tcase_add_checked_fixture(tests, make_directory, remove_directory);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_new_database_has_an_instance_and_nothing_else);
 	tcase_add_test(tests, a_missing_state_directory_is_made_private);
 	tcase_add_test(tests, every_kind_of_object_comes_back);

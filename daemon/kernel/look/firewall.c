@@ -15,6 +15,7 @@
 #include "daemon/kernel/look/firewall.h"
 #include "daemon/kernel/look/firewall_memory.h"
 #include "lib/cleanup.h"
+#include "lib/list.h"
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -37,15 +38,8 @@ static void chains_done(struct chains *chains)
 
 static int add_chain(struct chains *chains, const struct firewall_chain *chain)
 {
-	if (chains->count == chains->capacity) {
-		size_t capacity = chains->capacity ? 2 * chains->capacity : 32;
-		void *items = reallocarray(chains->items, capacity, sizeof(*chains->items));
-
-		if (!items)
-			return -ENOMEM;
-		chains->items = items;
-		chains->capacity = capacity;
-	}
+	if (!LIST_ROOM(chains->items, chains->count, chains->capacity, 32))
+		return -ENOMEM;
 	chains->items[chains->count++] = *chain;
 	return 0;
 }
@@ -136,15 +130,8 @@ static int add_rule(struct rules *rules, const struct nlmsghdr *header)
 {
 	struct nlmsghdr *copy;
 
-	if (rules->count == rules->capacity) {
-		size_t capacity = rules->capacity ? 2 * rules->capacity : 64;
-		void *items = reallocarray(rules->items, capacity, sizeof(*rules->items));
-
-		if (!items)
-			return -ENOMEM;
-		rules->items = items;
-		rules->capacity = capacity;
-	}
+	if (!LIST_ROOM(rules->items, rules->count, rules->capacity, 64))
+		return -ENOMEM;
 	/* libmnl walks attributes up to the aligned end. */
 	copy = calloc(1, MNL_ALIGN(header->nlmsg_len));
 	if (!copy)

@@ -12,6 +12,7 @@
 #include "daemon/kernel/nft/internal.h"
 #include "daemon/kernel/talk.h"
 #include "lib/cleanup.h"
+#include "lib/list.h"
 
 #include <assert.h>
 #include <linux/netfilter.h>
@@ -97,15 +98,8 @@ struct nft_entry *nft_entry_add(struct nft *nft, uint16_t type, uint16_t family)
 {
 	struct nft_entry *entry;
 
-	if (nft->count == nft->capacity) {
-		size_t capacity = nft->capacity ? 2 * nft->capacity : 64;
-		void *entries = reallocarray(nft->entries, capacity, sizeof(*nft->entries));
-
-		if (!entries)
-			return NULL;
-		nft->entries = entries;
-		nft->capacity = capacity;
-	}
+	if (!LIST_ROOM(nft->entries, nft->count, nft->capacity, 64))
+		return NULL;
 	entry = &nft->entries[nft->count++];
 	*entry = (struct nft_entry){.type = type, .family = family};
 	return entry;

@@ -206,12 +206,12 @@ const struct rule rules[] = {
 
 	/* After translation and before the route: where netd switched forwarding on, what is not for its networks vanishes as
 	 * if it had not. A drop in the forward hook would be too late: the host has answered with time-exceeded by then. */
-	RULE(INET, "nd_early", "iifname @nd_switched meta nfproto ipv4 fib daddr type != { local, broadcast, anycast, multicast } ip daddr != @nd_nets4 drop",
-		IIFNAME(1), IN(1, "nd_switched"), V4, {EXPR_FIB_TYPE, .reg = 1},
+	RULE(INET, "nd_early", "iifname @nd_switched4 meta nfproto ipv4 fib daddr type != { local, broadcast, anycast, multicast } ip daddr != @nd_nets4 drop",
+		IIFNAME(1), IN(1, "nd_switched4"), V4, {EXPR_FIB_TYPE, .reg = 1},
 		NONE_OF(1, type_address, 4, RTN_LOCAL, RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST),
 		NETWORK(1, 16, 4), NOT_IN(1, "nd_nets4"), DROP),
-	RULE(INET, "nd_early", "iifname @nd_switched meta nfproto ipv6 fib daddr type != { local, anycast, multicast } ip6 daddr != @nd_nets6 drop",
-		IIFNAME(1), IN(1, "nd_switched"), V6, {EXPR_FIB_TYPE, .reg = 1},
+	RULE(INET, "nd_early", "iifname @nd_switched6 meta nfproto ipv6 fib daddr type != { local, anycast, multicast } ip6 daddr != @nd_nets6 drop",
+		IIFNAME(1), IN(1, "nd_switched6"), V6, {EXPR_FIB_TYPE, .reg = 1},
 		NONE_OF(1, type_address, 3, RTN_LOCAL, RTN_ANYCAST, RTN_MULTICAST),
 		NETWORK(1, 24, 16), NOT_IN(1, "nd_nets6"), DROP),
 

@@ -1,0 +1,220 @@
+/*
+ * Links and their ends: what one message makes, how they are retired and go, and that nothing of
+ * anyone else's is touched.
+ */
+#include "daemon/kernel/link.h"
+#include "tests/kernel/connected.h"
+
+#include <errno.h>
+
+#define MANY 40
+
+START_TEST(a_pair_is_born_with_both_ends_in_place)
+{
+	struct resource br = bridge("netd0"), pair = veth("nv1", "eth0");
+	unsigned long before;
+
+	must_apply(NULL, &br);
+	before = kernel->changes;
+	must_apply(NULL, &pair);
+	ck_assert_uint_eq(kernel->changes - before, 2); /* the other one is for the mark */
+	ck_assert_str_eq(
+	        shell_line("ip -d -j link show nv1 | jq -c '.[0] | [.master, .mtu, .ifalias, "
+	                   ".num_tx_queues, .num_rx_queues, (.flags | index(\"UP\") != null)]'"),
+	        "[\"netd0\",1400,\"" MARK "/web\",1,1,true]");
+	ck_assert_str_eq(
+	        shell_line("ip -n web -d -j link show eth0 | jq -c '.[0] | [.address, .mtu, "
+	                   ".num_tx_queues, .num_rx_queues, (.flags | index(\"UP\") != null)]'"),
+	        "[\"02:00:00:00:00:02\",1400,1,1,false]");
+	ck_assert_str_eq(
+	        shell_line("ip -d -j link show netd0 | jq -c '.[0] | [.address, .mtu, "
+	                   ".linkinfo.info_data.stp_state, .linkinfo.info_data.forward_delay]'"),
+	        "[\"02:00:00:00:00:01\",1400,0,0]");
+}
+END_TEST
+
+START_TEST(a_retired_link_is_harmless_and_can_be_taken_back)
+{
+	struct resource pair = veth("nv1", "eth0"), retired = pair;
+	struct resources seen;
+	char before[256];
+
+	connect_web();
+	retired.link.retired = true;
+	retired.link.up = false;
+	retired.link.master[0] = '\0';
+	snprintf(before, sizeof(before), "%s",
+	        shell_line(
+	                "ip -j link show nv1 | jq -c '.[0] | [.master, .group, .mtu, .ifalias]'"));
+	must_apply(&pair, &retired);
+	ck_assert_str_eq(shell_line("ip -j link show nv1 | jq -c '.[0] | [.master, (.flags | "
+	                            "index(\"UP\")), (.group | tonumber == %u)]'",
+	                         link_condemned_group()),
+	        "[null,null,true]");
+	seen = observe(&kind_link);
+	ck_assert(find(&seen, "nv1")->link.retired);
+	ck_assert(resource_equal(find(&seen, "nv1"), &retired));
+	resources_done(&seen);
+	/* An earlier run's group is another number. */
+	shell("ip link set dev nv1 group 77");
+	seen = observe(&kind_link);
+	ck_assert(find(&seen, "nv1")->link.retired);
+	must_apply(find(&seen, "nv1"), &pair);
+	resources_done(&seen);
+	ck_assert_str_eq(
+	        shell_line(
+	                "ip -j link show nv1 | jq -c '.[0] | [.master, .group, .mtu, .ifalias]'"),
+	        before);
+	seen = observe(&kind_link);
+	ck_assert(resource_equal(find(&seen, "nv1"), &pair));
+	resources_done(&seen);
+}
+END_TEST
+
+/* MANY pairs, retired. */
+static void retire_many(
+        struct resource pairs[MANY], struct step steps[MANY], struct step *members[MANY])
+{
+	struct resource br = bridge("netd0");
+	char ifname[IFNAMSIZ], name[IFNAMSIZ];
+
+	must_apply(NULL, &br);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "nv%d", i);
+		snprintf(ifname, sizeof(ifname), "eth%d", i);
+		pairs[i] = veth(name, ifname);
+		pairs[i].link.retired = true;
+		must_apply(NULL, &pairs[i]);
+		steps[i] = (struct step){.old = &pairs[i]};
+		members[i] = &steps[i];
+	}
+}
+
+START_TEST(many_links_go_by_few_messages)
+{
+	struct resource pairs[MANY];
+	struct step steps[MANY], *members[MANY];
+	unsigned long before;
+
+	retire_many(pairs, steps, members);
+	shell("ip link add foreign0 type bridge && ip link set foreign0 group %u && ip link del "
+	      "nv3",
+	        link_condemned_group());
+	before = kernel->changes;
+	ck_assert_msg(link_delete_many(kernel, members, MANY, &err) == 0, "%s", err.text);
+	/* Each is put into the block's group, then two blocks go. */
+	ck_assert_uint_eq(kernel->changes - before, MANY - 1 + 2);
+	for (int i = 0; i < MANY; i++)
+		ck_assert(steps[i].done && !steps[i].failed);
+	ck_assert_str_eq(shell_line("ip -o link | grep -c nv"), "0");
+	shell("ip link show foreign0 >/dev/null");
+}
+END_TEST
+
+START_TEST(deleting_a_group_spares_a_foreign_link_in_it)
+{
+	struct resource pairs[MANY];
+	struct step steps[MANY], *members[MANY];
+
+	retire_many(pairs, steps, members);
+	shell("ip link add foreign0 type bridge && ip link set foreign0 group %u"
+	      " && ip link set dev nv5 alias mine",
+	        link_condemned_group() | 1);
+	ck_assert_msg(link_delete_many(kernel, members, MANY, &err) == 0, "%s", err.text);
+	for (int i = 0; i < MANY; i++)
+		ck_assert(steps[i].done);
+	ck_assert_str_eq(shell_line("ip -o link | grep -o 'nv[0-9]*' | tr '\\n' ' '"), "nv5 ");
+	shell("ip link show foreign0 >/dev/null");
+}
+END_TEST
+
+START_TEST(deleting_what_is_gone_or_foreign_is_success)
+{
+	struct resource br = bridge("netd0"), gone = bridge("netd1");
+	struct resource there = address("", "netd1", "netd1", BRIDGE_IP), other = there;
+
+	must_apply(&gone, NULL);
+	must_apply(&there, NULL);
+	shell("ip link add netd0 type bridge");
+	must_apply(&br, NULL);
+	shell("ip link show netd0 >/dev/null");
+	shell("ip addr add 10.0.0.1/24 dev netd0");
+	strcpy(other.name, "netd0");
+	strcpy(other.address.ifname, "netd0");
+	must_apply(&other, NULL);
+	ck_assert_str_eq(shell_line("ip -br -4 addr show dev netd0 | grep -c 10.0.0.1"), "1");
+	strcpy(other.ns, "gone");
+	must_apply(&other, NULL);
+	ck_assert_uint_eq(kernel->changes, 0);
+}
+END_TEST
+
+START_TEST(a_foreign_link_of_the_name_is_left_alone)
+{
+	struct resource br = bridge("netd0"), down = br, retired = br;
+	struct resource there = address("", "netd0", "netd0", BRIDGE_IP);
+
+	shell("ip link add netd0 up type bridge");
+	ck_assert_int_eq(try(NULL, &br), -EEXIST);
+	down.link.up = false;
+	ck_assert_int_lt(try(&br, &down), 0);
+	ck_assert_ptr_nonnull(strstr(err.text, "is not the one that netd made"));
+	retired.link.retired = true;
+	must_apply(&br, &retired); /* it went already */
+	ck_assert_int_lt(try(NULL, &there), 0);
+	ck_assert_str_eq(shell_line("ip -o link show dev netd0 | grep -c ',UP'"), "1");
+	ck_assert_str_eq(
+	        shell_line("ip -br -4 addr show dev netd0 | grep -c 10.0.0.1 || true"), "0");
+}
+END_TEST
+
+START_TEST(an_end_is_renamed_while_it_is_up)
+{
+	struct resource moved = end("nv1", "eth0"), eth0 = end("nv1", "eth0");
+	struct resources seen;
+
+	connect_web();
+	shell("ip -n web link set dev eth0 down && ip -n web link set dev eth0 name lan0 mtu 1300"
+	      " address 02:00:00:00:00:99 up");
+	seen = observe(&kind_end);
+	moved = *find(&seen, "nv1");
+	ck_assert_str_eq(moved.end.ifname, "lan0");
+	must_apply(&moved, &eth0);
+	resources_done(&seen);
+	seen = observe(&kind_end);
+	ck_assert(resource_equal(find(&seen, "nv1"), &eth0));
+	resources_done(&seen);
+	/* and out of the way again, as a link that is retired is */
+	moved = eth0;
+	strcpy(moved.end.ifname, "nv1");
+	moved.end.up = false;
+	must_apply(&eth0, &moved);
+	ck_assert_str_eq(shell_line("ip -n web -o link show nv1 | grep -c UP"), "0");
+	must_apply(&moved, &eth0);
+	ck_assert_str_eq(shell_line("ip -n web -o link show eth0 | grep -c ',UP'"), "1");
+}
+END_TEST
+
+START_TEST(a_refused_rename_leaves_the_end_up)
+{
+	struct resource eth0 = end("nv1", "eth0"), moved = end("nv1", "eth1");
+	struct step step = {.old = &eth0, .new = &moved};
+
+	connect_web();
+	shell("ip -n web link add eth1 type bridge");
+	ck_assert_int_eq(apply(&step, 1), -EEXIST);
+	ck_assert_str_eq(shell_line("ip -n web -o link show eth0 | grep -c ',UP'"), "1");
+	ck_assert_str_eq(
+	        shell_line("ip -n web route show default"), "default via 10.0.0.1 dev eth0 ");
+}
+END_TEST
+
+int main(void)
+{
+	return CONNECTED_RUN("link", a_pair_is_born_with_both_ends_in_place,
+	        a_retired_link_is_harmless_and_can_be_taken_back, many_links_go_by_few_messages,
+	        deleting_a_group_spares_a_foreign_link_in_it,
+	        deleting_what_is_gone_or_foreign_is_success,
+	        a_foreign_link_of_the_name_is_left_alone, an_end_is_renamed_while_it_is_up,
+	        a_refused_rename_leaves_the_end_up);
+}
