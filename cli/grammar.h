@@ -21,11 +21,14 @@ enum option_id {
 	OPTION_PATH,
 	OPTION_SUBNET,
 	OPTION_GATEWAY,
+	OPTION_IPV6,
+	OPTION_NO_IPV4,
 	OPTION_BRIDGE,
 	OPTION_MTU,
 	OPTION_INTERNAL,
 	OPTION_LABEL,
 	OPTION_IP,
+	OPTION_IP6,
 	OPTION_MAC,
 	OPTION_IFNAME,
 	OPTION_EXISTING,
@@ -52,6 +55,7 @@ struct option_spec {
 	const char *help;
 	enum option_body body;
 	const char *field; /* the field of the body, where it has another name */
+	bool several;      /* it may be given several times, as BODY_LIST may */
 };
 
 extern const struct option_spec option_specs[OPTION_COUNT];
