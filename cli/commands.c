@@ -40,7 +40,8 @@
 
 static const struct command table[] = {
         {{"network", "create"}, {NAME}, NULL,
-                {OPTION_SUBNET, OPTION_GATEWAY, OPTION_BRIDGE, NETWORK_SETTINGS, CREATE},
+                {OPTION_SUBNET, OPTION_GATEWAY, OPTION_IPV6, OPTION_NO_IPV4, OPTION_BRIDGE,
+                        NETWORK_SETTINGS, CREATE},
                 "make a network", network_create},
         {{"network", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
                 "change settings of a network (those of create; an empty value: the default)",
@@ -60,8 +61,8 @@ static const struct command table[] = {
                 &namespace_noun},
         {{"ns", "exec"}, {NETNS}, "CMD...", {0}, "the same as exec", exec_run},
         {{"connect"}, {NETWORK, NAMESPACE}, NULL,
-                {OPTION_IP, OPTION_MAC, OPTION_IFNAME, OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE,
-                        OPTION_EXISTING, CREATE},
+                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_GW_PRIORITY,
+                        OPTION_NO_DEFAULT_ROUTE, OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
         {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
                 endpoint_disconnect},

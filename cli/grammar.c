@@ -23,8 +23,13 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_EXIST_OK] = {"--exist-ok", 0, NULL,
                 "what is there already with equal settings is a success", BODY_SWITCH},
         [OPTION_FORCE] = {"--force", 'f', NULL, "remove also what uses it"},
-        [OPTION_SUBNET] = {"--subnet", 0, "CIDR", "the subnet (a free /24 of the pool)"},
-        [OPTION_GATEWAY] = {"--gateway", 0, "IP", "the host's address in it (the first one)"},
+        [OPTION_SUBNET] = {"--subnet", 0, "CIDR",
+                "the subnet (a free one of the pool); one of IPv4, one of IPv6, or both",
+                .several = true},
+        [OPTION_GATEWAY] = {"--gateway", 0, "IP",
+                "the host's address in the subnet of its family (the first one)", .several = true},
+        [OPTION_IPV6] = {"--ipv6", 0, NULL, "IPv6, too", BODY_SWITCH},
+        [OPTION_NO_IPV4] = {"--no-ipv4", 0, NULL, "IPv6 only"},
         [OPTION_BRIDGE] = {"--bridge", 0, "IFNAME", "the bridge's name (netd-...)", BODY_TEXT},
         [OPTION_MTU] = {"--mtu", 0, "N", "the MTU (that of the default route's interface)",
                 BODY_NUMBER},
@@ -38,7 +43,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                 "of several networks the highest has the default route (0)", BODY_NUMBER},
         [OPTION_NO_DEFAULT_ROUTE] = {"--no-default-route", 0, NULL,
                 "the default route is not to lead through it", BODY_SWITCH},
-        [OPTION_IP] = {"--ip", 0, "IP", "the address (the next free one)"},
+        [OPTION_IP] = {"--ip", 0, "IP", "the IPv4 address (the next free one)"},
+        [OPTION_IP6] = {"--ip6", 0, "IP", "the IPv6 address (the next free one)"},
         [OPTION_MAC] = {"--mac", 0, "MAC", "the MAC address (derived from the address)", BODY_TEXT},
         [OPTION_IFNAME] = {"--ifname", 0, "IFNAME", "the interface inside (the next free ethN)",
                 BODY_TEXT, "interface"},
@@ -133,7 +139,7 @@ static int take_option(char **argv, int *at, struct call *call, struct error *er
 	if (!value || !*value)
 		return error_field(
 		        err, "", "%s needs a value: %s %s", spec->name, spec->name, spec->value);
-	if (call->options[id] && spec->body != BODY_LIST)
+	if (call->options[id] && spec->body != BODY_LIST && !spec->several)
 		return error_field(err, "", "%s is given twice ('%s' and '%s')", spec->name,
 		        call->options[id], value);
 	for (const char *c = value; id != OPTION_SOCKET && *c; c++)

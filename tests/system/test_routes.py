@@ -165,7 +165,7 @@ def test_an_adopted_namespace_that_keeps_its_own_default_route(nets, family):
 @pytest.fixture
 def far(nets):
     """A network c behind the namespace `router`, which is on a, too; `far` is reached through it only."""
-    nets.ctl("connect", "a", "router", "--ip", "10.77.0.254", "--ip", "fd77::fe")
+    nets.ctl("connect", "a", "router", "--ip", "10.77.0.254", "--ip6", "fd77::fe")
     nets.ctl("connect", "a", "web")
     router = nets.ns("router")
     for address in FAR_HOST.values():
