@@ -23,7 +23,7 @@
 static int rank_of_sysctl(const struct resource *sysctl)
 {
 	return strstr(sysctl->name, "/conf/default/") ? 6
-	       : strstr(sysctl->name, "/conf/all/")   ? 14
+	       : strstr(sysctl->name, "/conf/all/")   ? 15
 	                                              : 10;
 }
 
@@ -55,11 +55,13 @@ static int rank(const struct resource *resource)
 		return 12;
 	case RESOURCE_ROUTE:
 		return 13;
+	case RESOURCE_RULE:
+		return 14;
 	case RESOURCE_FLOWS:
 	case RESOURCE_KINDS:
 		break;
 	}
-	return 15;
+	return 16;
 }
 
 static enum phase phase(const struct resource *resource, bool coming)
@@ -89,6 +91,7 @@ static bool is_final(const struct step *step)
 	case RESOURCE_SYSCTL:
 	case RESOURCE_ADDRESS:
 	case RESOURCE_ROUTE:
+	case RESOURCE_RULE:
 	case RESOURCE_FILE:
 	case RESOURCE_HOLD:
 	case RESOURCE_KINDS:
@@ -134,7 +137,7 @@ static bool goes_by_itself(const struct resource *old)
 {
 	return old->kind == RESOURCE_END ||
 	       (old->kind == RESOURCE_SYSCTL && !old->sysctl.journal) ||
-	       (old->kind == RESOURCE_ROUTE && !old->route.gateway.family);
+	       (old->kind == RESOURCE_ROUTE && !old->route.gateway.family && !old->route.table);
 }
 
 static int add_delete(struct plan *plan, const struct resource *old, struct error *err)
