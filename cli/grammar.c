@@ -39,6 +39,15 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                 BODY_SWITCH},
         [OPTION_NETWORK] = {"--network", 0, "NETWORK",
                 "the network it leads through (that of the default route)", BODY_TEXT},
+        [OPTION_IFACE] = {"--iface", 0, "IFNAME",
+                "only what comes in by this interface of the host", BODY_TEXT, "interface"},
+        [OPTION_FROM] = {"--from", 0, "CIDR|NETWORK",
+                "only from these sources; may be given several times", BODY_LIST},
+        [OPTION_NS] = {"--ns", 0, "NS", "the namespace, where its name reads like a port",
+                BODY_TEXT, "namespace"},
+        [OPTION_PUBLISH_ADDRESS] = {"--publish-address", 0, "IP",
+                "the host's address for publish where none is said (that of netd: every one)",
+                BODY_TEXT},
 };
 
 static const enum option_id global[] = {OPTION_HELP, OPTION_SOCKET, OPTION_JSON, OPTION_QUIET};

@@ -30,14 +30,6 @@ void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MA
 	hex(ret + length, mac, MAC_SIZE);
 }
 
-void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const struct ip *host_ip)
-{
-	int length = snprintf(ret, KEY_SIZE, "%s/%05u/%u/", protocol_name(protocol), port,
-	        host_ip->family == AF_INET6 ? 6U : 4U);
-
-	hex(ret + length, host_ip->bytes, ip_size(host_ip->family));
-}
-
 /* A bijection on 64 bits whose results look random (the finalizer of splitmix64). */
 static uint64_t mix(uint64_t value)
 {
@@ -83,14 +75,14 @@ const struct cidr *endpoint_address(const struct endpoint *endpoint, int family)
 	return NULL;
 }
 
-/* The first endpoint of a network with a way out. */
+/* The first endpoint of a network with a way out for this family; 0: for any. */
 static const struct endpoint *outward_endpoint(
-        const struct model *model, const struct namespace *ns)
+        const struct model *model, const struct namespace *ns, int family)
 {
 	for (unsigned i = 0; i < ns->endpoint_count; i++) {
 		const struct network *network = model_network(model, ns->endpoints[i].network);
 
-		if (network && !network->internal)
+		if (network && !network->internal && (!family || network_subnet(network, family)))
 			return &ns->endpoints[i];
 	}
 	return NULL;
@@ -99,17 +91,51 @@ static const struct endpoint *outward_endpoint(
 const struct endpoint *namespace_default_endpoint(
         const struct model *model, const struct namespace *ns)
 {
-	return ns->own_route ? NULL : outward_endpoint(model, ns);
+	return ns->own_route ? NULL : outward_endpoint(model, ns, 0);
+}
+
+bool publication_is_of(const struct publication *publication, int family)
+{
+	return !publication->host_ip.family || publication->host_ip.family == family;
+}
+
+const struct endpoint *publication_endpoint(
+        const struct model *model, const struct publication *publication, int family)
+{
+	const struct namespace *ns = model_namespace(model, publication->namespace);
+	const struct endpoint *endpoint;
+
+	if (!ns || !publication_is_of(publication, family))
+		return NULL;
+	if (publication->network[0])
+		endpoint = namespace_endpoint(ns, publication->network);
+	else
+		endpoint = outward_endpoint(model, ns, family);
+	return endpoint && endpoint_address(endpoint, family) ? endpoint : NULL;
+}
+
+const struct ip *publication_address(
+        const struct model *model, const struct publication *publication, int family)
+{
+	const struct endpoint *endpoint = publication_endpoint(model, publication, family);
+
+	return endpoint ? &endpoint_address(endpoint, family)->ip : NULL;
 }
 
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication)
 {
-	const struct namespace *ns = model_namespace(model, publication->namespace);
+	const struct endpoint *target = publication_endpoint(model, publication, AF_INET);
 
-	if (!ns)
-		return NULL;
-	if (publication->network[0])
-		return namespace_endpoint(ns, publication->network);
-	return outward_endpoint(model, ns);
+	return target ? target : publication_endpoint(model, publication, AF_INET6);
+}
+
+struct ip publication_host(const struct model *model, const struct publication *publication)
+{
+	bool v4 = publication_address(model, publication, AF_INET);
+	bool v6 = publication_address(model, publication, AF_INET6);
+
+	if (publication->host_ip.family || v4 == v6)
+		return publication->host_ip;
+	return (struct ip){.family = v4 ? AF_INET : AF_INET6};
 }

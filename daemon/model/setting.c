@@ -27,6 +27,19 @@ static int check_label(const char *text, const char *field, struct error *err)
 	return parse_name(name, field, name, err);
 }
 
+/* An address, a subnet, or the name of a network. */
+static int check_source(const char *text, const char *field, struct error *err)
+{
+	char name[NAME_SIZE];
+	struct cidr cidr;
+
+	if (publication_source(text, &cidr))
+		return 0;
+	if (strpbrk(text, "/:"))
+		return parse_subnet(text, field, &cidr, err);
+	return parse_name(text, field, name, err);
+}
+
 /* clang-format off */
 #define PLACE(object, field) .offset = offsetof(struct object, field)
 #define FIXED(why) .fixed = why
@@ -35,12 +48,16 @@ static const struct setting network_rows[] = {
 	{"mtu", SETTING_NUMBER, PLACE(network, mtu), .min = MTU_MIN, .max = MTU_MAX},
 	{"internal", SETTING_SWITCH, PLACE(network, internal)},
 	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label},
+	{"publish_address", SETTING_IP, PLACE(network, publish_address)},
 };
 static const struct setting namespace_rows[] = {
 	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label},
 };
 static const struct setting endpoint_rows[] = {};
-static const struct setting publication_rows[] = {};
+static const struct setting publication_rows[] = {
+	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
+	{"from", SETTING_LIST, PLACE(publication, from), .check = check_source},
+};
 /* clang-format on */
 
 #define ROWS(table) table, sizeof(table) / sizeof(struct setting)

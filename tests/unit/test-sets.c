@@ -6,6 +6,8 @@
 #include "lib/parse.h"
 #include "tests/lib/suite.h"
 
+#include <stdio.h>
+
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -50,18 +52,25 @@ START_TEST(every_set_is_found_by_table_and_name)
 }
 END_TEST
 
-START_TEST(only_maps_of_ports_are_publications)
+/* What lets in, and what counts that. */
+START_TEST(only_what_opens_a_port_is_a_publication)
 {
-	static const char *const publications[] = {"nd_pub4", "nd_any4", "nd_rng4", "nd_pubrng4",
-	        "nd_pub6", "nd_any6", "nd_rng6", "nd_pubrng6"};
+	static const char *const publications[] = {"nd_pub", "nd_any", "nd_rng", "nd_pubrng",
+	        "nd_via", "nd_from", "nd_countany", "nd_countpub", "nd_countrng"};
 	unsigned found = 0;
 
 	for (const struct set *set = sets; set->name; set++)
 		found += set->class == ELEMENT_PUBLICATION;
-	ck_assert_uint_eq(found, 8);
-	for (unsigned i = 0; i < 8; i++)
-		ck_assert_int_eq(
-		        set_find("inet netd", publications[i])->class, ELEMENT_PUBLICATION);
+	ck_assert_uint_eq(found, 2 * 9);
+	for (unsigned i = 0; i < 9; i++) {
+		char name[32];
+
+		for (int family = 4; family <= 6; family += 2) {
+			snprintf(name, sizeof(name), "%s%d", publications[i], family);
+			ck_assert_int_eq(set_find("inet netd", name)->class, ELEMENT_PUBLICATION);
+			ck_assert(set_find("inet netd", name)->counter == (i > 5));
+		}
+	}
 }
 END_TEST
 
@@ -179,7 +188,7 @@ END_TEST
 int main(void)
 {
 	return SUITE_RUN("sets", every_set_is_found_by_table_and_name,
-	        only_maps_of_ports_are_publications, fields_are_padded_to_four_bytes,
+	        only_what_opens_a_port_is_a_publication, fields_are_padded_to_four_bytes,
 	        names_are_quoted_and_padded_with_zeros, prefixes_are_first_and_last_address,
 	        ranges_of_ports_read_as_ranges,
 	        verdicts_and_addresses_of_hardware_read_as_nft_writes_them,
