@@ -55,6 +55,43 @@ bool ip_is_loopback(const struct ip *ip)
 	return memcmp(ip->bytes, one, sizeof(one)) == 0;
 }
 
+bool ip_is_link_local(const struct ip *ip)
+{
+	if (ip->family == AF_INET)
+		return ip->bytes[0] == 169 && ip->bytes[1] == 254;
+	return ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
+}
+
+bool ip_is_multicast(const struct ip *ip)
+{
+	return ip->family == AF_INET ? ip->bytes[0] >> 4 == 14 : ip->bytes[0] == 0xff;
+}
+
+/* Where the part that counts as a number begins. */
+static size_t low_start(const struct ip *ip)
+{
+	return ip->family == AF_INET6 ? 8 : 0;
+}
+
+uint64_t ip_low(const struct ip *ip)
+{
+	uint64_t value = 0;
+
+	for (size_t i = low_start(ip); i < ip_size(ip->family); i++)
+		value = value << 8 | ip->bytes[i];
+	return value;
+}
+
+struct ip ip_further(const struct ip *ip, uint64_t by)
+{
+	struct ip further = *ip;
+	uint64_t value = ip_low(ip) + by;
+
+	for (size_t i = ip_size(ip->family); i-- > low_start(ip); value >>= 8)
+		further.bytes[i] = (uint8_t)value;
+	return further;
+}
+
 /* The mask's byte at this position. */
 static uint8_t mask_byte(uint8_t prefix, size_t position)
 {
@@ -101,6 +138,14 @@ bool cidr_overlap(const struct cidr *a, const struct cidr *b)
 bool cidr_equal(const struct cidr *a, const struct cidr *b)
 {
 	return a->prefix == b->prefix && ip_equal(&a->ip, &b->ip);
+}
+
+struct cidr cidr_link_local(const uint8_t mac[MAC_SIZE])
+{
+	return (struct cidr){.ip = {.family = AF_INET6,
+	                             .bytes = {0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2], 0xff,
+	                                     0xfe, mac[3], mac[4], mac[5]}},
+	        .prefix = 64};
 }
 
 const char *ip_format(const struct ip *ip, char text[IP_TEXT_SIZE])

@@ -117,8 +117,16 @@ const char *json_read_string(struct json_reader *reader, const char *name)
 
 bool json_read_bool(struct json_reader *reader, const char *name)
 {
+	bool given;
+
+	return json_read_switch(reader, name, &given);
+}
+
+bool json_read_switch(struct json_reader *reader, const char *name, bool *given)
+{
 	const json_t *value = take(reader, name);
 
+	*given = value != NULL;
 	if (!value)
 		return false;
 	if (!json_is_boolean(value))

@@ -30,6 +30,8 @@ struct json_reader json_reader_start(const json_t *object, struct error *err);
  * object. */
 const char *json_read_string(struct json_reader *reader, const char *name);
 bool json_read_bool(struct json_reader *reader, const char *name);
+/* The same, and whether it is there at all. */
+bool json_read_switch(struct json_reader *reader, const char *name, bool *given);
 int64_t json_read_number(
         struct json_reader *reader, const char *name, int64_t min, int64_t max, int64_t otherwise);
 /* An array of objects or strings, borrowed; NULL where absent. */

@@ -1,8 +1,10 @@
-/* Requests about endpoints. Addresses are a list from the first day; this version takes one of IPv4
- * in it. */
+/* Requests about endpoints. Addresses are a list, with at most one of each family. */
 #include "daemon/api/internal.h"
 
 #include "lib/json.h"
+
+#include <errno.h>
+#include <stdio.h>
 
 int endpoint_list(const struct call *call, json_t **ret, struct error *err)
 {
@@ -19,16 +21,24 @@ int endpoint_list(const struct call *call, json_t **ret, struct error *err)
 
 static int read_addresses(const json_t *list, struct request *request, struct error *err)
 {
-	const json_t *first = json_array_get(list, 0);
+	const json_t *item;
+	size_t i;
 
-	if (!first)
-		return 0;
-	if (json_array_size(list) > 1)
-		return error_field(err, "addresses[1]",
-		        "addresses[1]: this version takes one address for each endpoint");
-	if (!json_is_string(first))
-		return error_field(err, "addresses[0]", "addresses[0] must be a string");
-	return field_ip(json_string_value(first), "addresses[0]", &request->ip, err);
+	json_array_foreach (list, i, item) {
+		char field[32];
+
+		snprintf(field, sizeof(field), "addresses[%zu]", i);
+		if (i >= SUBNETS_MAX)
+			return error_field(err, field,
+			        "%s: an endpoint has one address of IPv4, one of IPv6, or both",
+			        field);
+		if (!json_is_string(item))
+			return error_field(err, field, "%s must be a string", field);
+		if (parse_ip(json_string_value(item), field, &request->ips[i], err) < 0)
+			return -EINVAL;
+		request->ip_count++;
+	}
+	return 0;
 }
 
 int endpoint_connect(const struct call *call, struct request *request, struct error *err)

@@ -1,9 +1,10 @@
-/* Requests about networks. Subnets are a list from the first day; this version takes one of IPv4 in
- * it. */
+/* Requests about networks. Subnets are a list, with at most one of each family. */
 #include "daemon/api/internal.h"
 
 #include "lib/json.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 int network_list(const struct call *call, json_t **ret, struct error *err)
@@ -40,7 +41,7 @@ int network_inspect(const struct call *call, json_t **ret, struct error *err)
 }
 
 /* {"subnet", "gateway"?} */
-static int read_subnet(const json_t *item, struct request *request, struct error *err)
+static int read_subnet(const json_t *item, struct subnet *ret, struct error *err)
 {
 	struct json_reader reader = json_reader_start(item, err);
 	const char *subnet = json_read_string(&reader, "subnet");
@@ -50,28 +51,37 @@ static int read_subnet(const json_t *item, struct request *request, struct error
 	if (r == 0)
 		r = field_required(subnet, "subnet", err);
 	if (r == 0)
-		r = parse_subnet(subnet, "subnet", &request->subnet, err);
-	if (r == 0 && request->subnet.ip.family != AF_INET)
-		r = error_field(err, "subnet",
-		        "subnet: %s is of IPv6, and this version takes IPv4 only", subnet);
-	if (r == 0)
-		r = field_ip(gateway, "gateway", &request->gateway, err);
-	request->has_subnet = true;
-	return r;
+		r = parse_subnet(subnet, "subnet", &ret->cidr, err);
+	return r == 0 && gateway ? parse_ip(gateway, "gateway", &ret->gateway, err) : r;
 }
 
 static int read_subnets(const json_t *list, struct request *request, struct error *err)
 {
-	const json_t *first = json_array_get(list, 0);
+	const json_t *item;
+	size_t i;
 
-	if (!first)
-		return 0;
-	if (json_array_size(list) > 1)
-		return error_field(err, "subnets[1]",
-		        "subnets[1]: this version takes one subnet for each network");
-	if (!json_is_object(first))
-		return error_field(err, "subnets[0]", "subnets[0] must be an object");
-	return field_within(err, read_subnet(first, request, err), "subnets[0]");
+	json_array_foreach (list, i, item) {
+		char field[32];
+
+		snprintf(field, sizeof(field), "subnets[%zu]", i);
+		if (i >= SUBNETS_MAX)
+			return error_field(err, field,
+			        "%s: a network has one subnet of IPv4, one of IPv6, or both",
+			        field);
+		if (!json_is_object(item))
+			return error_field(err, field, "%s must be an object", field);
+		if (read_subnet(item, &request->subnets[i], err) < 0)
+			return field_within(err, -EINVAL, field);
+		request->subnet_count++;
+	}
+	return 0;
+}
+
+static enum choice read_choice(struct json_reader *reader, const char *name)
+{
+	bool given, on = json_read_switch(reader, name, &given);
+
+	return !given ? CHOICE_OPEN : on ? CHOICE_YES : CHOICE_NO;
 }
 
 int network_create(const struct call *call, struct request *request, struct error *err)
@@ -85,6 +95,8 @@ int network_create(const struct call *call, struct request *request, struct erro
 
 	request->kind = REQUEST_NETWORK_CREATE;
 	request->exist_ok = json_read_bool(&reader, "exist_ok");
+	request->ip4 = read_choice(&reader, "ipv4");
+	request->ip6 = read_choice(&reader, "ipv6");
 	r = field_settings(&reader, &network_settings, &request->wanted_network, request, err);
 	if (r == 0)
 		r = json_reader_end(&reader);
@@ -108,6 +120,12 @@ int network_set(const struct call *call, struct request *request, struct error *
 		r = field_settings(
 		        &reader, &network_settings, &request->wanted_network, request, err);
 	return r == 0 ? json_reader_end(&reader) : r;
+}
+
+int network_prune(const struct call *call, struct request *request, struct error *err)
+{
+	request->kind = REQUEST_NETWORK_PRUNE;
+	return field_label_filter(call, request, err);
 }
 
 int network_remove(const struct call *call, struct request *request, struct error *err)

@@ -130,9 +130,11 @@ json_t *network_json(const struct model *model, const struct network *network)
 		        subnets, json_pack("{s:s, s:s}", "subnet", cidr_format(&subnet->cidr, cidr),
 		                         "gateway", ip_format(&subnet->gateway, gateway)));
 	}
-	object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "id", network->id, "name",
+	object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:o}", "id", network->id, "name",
 	        network->name, "driver", network->driver, "bridge", network->bridge, "subnets",
-	        subnets, "endpoints", members_json(model, network));
+	        subnets, "ipv4", network_subnet(network, AF_INET) != NULL, "ipv6",
+	        network_subnet(network, AF_INET6) != NULL, "endpoints",
+	        members_json(model, network));
 	object = settings_json(&network_settings, network, object);
 	/* What it is, whether it was asked for or follows the host. */
 	if (object)

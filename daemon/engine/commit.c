@@ -23,8 +23,8 @@ static bool host_differs(const struct host *a, const struct host *b)
 static bool namespace_differs(const struct namespace *a, const struct namespace *b)
 {
 	return !a || !b || a->origin != b->origin || a->cookie != b->cookie ||
-	       a->own_route != b->own_route || strcmp(a->boot_id, b->boot_id) != 0 ||
-	       a->endpoint_count != b->endpoint_count ||
+	       a->own_route != b->own_route || a->own_route6 != b->own_route6 ||
+	       strcmp(a->boot_id, b->boot_id) != 0 || a->endpoint_count != b->endpoint_count ||
 	       (a->endpoint_count && memcmp(a->endpoints, b->endpoints,
 	                                     a->endpoint_count * sizeof(*a->endpoints)) != 0);
 }

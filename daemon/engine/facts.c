@@ -5,12 +5,14 @@
 #include "daemon/engine/internal.h"
 
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/netns_source.h"
 #include "daemon/kernel/sysctl.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Names of the interfaces in `ns`, as an array of the rules' form. */
 static int link_names(struct engine *engine, const char *ns, char (**ret)[IFNAMSIZ],
@@ -41,6 +43,7 @@ static int gather_network(struct engine *engine, struct facts *facts, struct err
 	unsigned count = 0;
 	int r = look_default_mtu(engine->kernel, &facts->default_mtu, err);
 
+	facts->no_ip6 = access("/proc/sys/net/ipv6", F_OK) < 0;
 	if (r == 0)
 		r = link_names(engine, "", &facts->links, &facts->link_count, err);
 	if (r == 0)
@@ -63,12 +66,14 @@ static int gather_network(struct engine *engine, struct facts *facts, struct err
 	return 0;
 }
 
-/* A default route that is netd's own, also if a member of the batch is about to take it away. */
-static bool has_own_default(const struct model *model, const char *name)
+/* Whether a namespace has a default route that is none of netd's, also if a member of the batch is
+ * about to take that one away. */
+static bool has_foreign_default(struct engine *engine, const char *name, int family)
 {
-	const struct namespace *ns = model_namespace(model, name);
+	const struct namespace *ns = model_namespace(engine->model, name);
 
-	return ns && namespace_default_endpoint(model, ns);
+	return !(ns && namespace_default_endpoint(engine->model, ns, family)) &&
+	       look_default_route(engine->kernel, name, family);
 }
 
 static int gather_namespace(struct engine *engine, const struct request *request,
@@ -88,26 +93,56 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	facts->ns_nsid = there.nsid;
 	if (!facts->ns_exists)
 		return 0;
-	if (request->kind == REQUEST_NS_REMOVE && request->force)
+	if (request->kind == REQUEST_NS_REMOVE && (request->force || request->detach))
 		return 0;
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
 		        sizeof(facts->ns_inside), err);
 	if (request->kind != REQUEST_CONNECT || there.is_host)
 		return 0;
-	facts->ns_default_route = !has_own_default(engine->model, request->namespace) &&
-	                          look_default_route(engine->kernel, request->namespace);
+	facts->ns_default_route = has_foreign_default(engine, request->namespace, AF_INET);
+	facts->ns_default_route6 = has_foreign_default(engine, request->namespace, AF_INET6);
 	return link_names(engine, request->namespace, &facts->ns_links, &facts->ns_link_count, err);
+}
+
+/* Those that netd created, that nothing is connected to, and that no process is in. */
+static int gather_idle(struct engine *engine, struct facts *facts, struct error *err)
+{
+	unsigned most = model_count(engine->model, TABLE_NAMESPACES), count = 0;
+	_cleanup_(freep) const char **names = calloc(most + 1, sizeof(*names));
+	_cleanup_(freep) unsigned *inside = calloc(most + 1, sizeof(*inside));
+	const struct namespace *ns;
+	char key[KEY_SIZE] = "";
+	int r;
+
+	facts->idle = calloc(most + 1, sizeof(*facts->idle));
+	if (!names || !inside || !facts->idle)
+		return error_memory(err);
+	while ((ns = model_next(engine->model, TABLE_NAMESPACES, key)))
+		if (ns->origin == ORIGIN_CREATED && ns->endpoint_count == 0)
+			names[count++] = ns->name;
+	r = count ? look_inhabitants(names, inside, count, err) : 0;
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		if (inside[i] == 0)
+			memcpy(facts->idle[facts->idle_count++], names[i], NAME_SIZE);
+	return r;
 }
 
 int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
         struct facts *ret, struct error *err)
 {
+	int r;
+
 	memcpy(ret->boot_id, engine->boot_id, sizeof(ret->boot_id));
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
 		return gather_network(engine, ret, err);
+	case REQUEST_NS_ATTACH:
+		r = netns_source_cookie(request->source, &ret->source_cookie, err);
+		return r < 0 ? r : gather_namespace(engine, request, ret, err);
+	case REQUEST_NS_PRUNE:
+		return gather_idle(engine, ret, err);
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_REMOVE:
 	case REQUEST_CONNECT:
@@ -115,6 +150,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_PUBLISH:
 		return facts_gather_ports(engine, fork, request, ret, err);
 	case REQUEST_NETWORK_REMOVE:
+	case REQUEST_NETWORK_PRUNE:
 	case REQUEST_DISCONNECT:
 	case REQUEST_UNPUBLISH:
 	case REQUEST_NS_RELEASE:
@@ -149,6 +185,53 @@ static bool is_switched(struct kernel *kernel, const char *name, bool forwarding
 	return !facts_forwards(name) || (!forwarding_host && sysctl_journal_has(kernel, path));
 }
 
+/* The number that stands there; `otherwise` where there is none. */
+static long read_number(const char *ifname, const char *key, long otherwise)
+{
+	char path[RESOURCE_NAME_SIZE], value[16];
+	struct error absent;
+
+	snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", ifname, key);
+	return sysctl_read("", path, value, &absent) == 0 && value[0] ? strtol(value, NULL, 10)
+	                                                              : otherwise;
+}
+
+static bool is_lent(struct kernel *kernel, const char *ifname, const char *key)
+{
+	char path[RESOURCE_NAME_SIZE];
+
+	snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", ifname, key);
+	return sysctl_journal_has(kernel, path);
+}
+
+bool facts_force_forwarding(void)
+{
+	return read_number("all", "force_forwarding", -1) >= 0;
+}
+
+bool facts_forwards6(const struct host *host, const char *interface)
+{
+	return read_number("all", "forwarding", 0) != 0 ||
+	       (host->force_forwarding && read_number(interface, "force_forwarding", 1) != 0);
+}
+
+/* The same for IPv6, where forwarding is the whole host's, or an interface's own beside it. */
+static void gather_ip6(struct kernel *kernel, const struct host *host, struct interface *interface)
+{
+	const char *name = interface->name;
+	bool lent = host->force_forwarding ? is_lent(kernel, name, "force_forwarding")
+	                                   : is_lent(kernel, "all", "forwarding"),
+	     forwarding_host = read_number("all", "forwarding", 0) != 0 &&
+	                       !is_lent(kernel, "all", "forwarding");
+
+	interface->ip6 = read_number(name, "accept_ra", -1) >= 0;
+	interface->switched6 =
+	        interface->ip6 && !forwarding_host && (lent || !facts_forwards6(host, name));
+	interface->hears_routers =
+	        interface->switched6 &&
+	        (read_number(name, "accept_ra", 0) == 1 || is_lent(kernel, name, "accept_ra"));
+}
+
 static int gather_interfaces(struct engine *engine, struct request *ret, struct error *err)
 {
 	_cleanup_(freep) struct look_link *links = NULL;
@@ -170,6 +253,7 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 			continue;
 		memcpy(interface->name, links[i].name, IFNAMSIZ);
 		interface->switched = is_switched(engine->kernel, links[i].name, value[0] == '1');
+		gather_ip6(engine->kernel, &ret->host, interface);
 		ret->interface_count++;
 	}
 	return 0;
@@ -186,12 +270,14 @@ bool facts_bridge_netfilter(void)
 
 int facts_host(struct engine *engine, struct request *ret, struct error *err)
 {
-	int r = gather_interfaces(engine, ret, err);
+	int r;
 
 	ret->kind = REQUEST_HOST;
+	ret->host.force_forwarding = facts_force_forwarding();
+	r = gather_interfaces(engine, ret, err);
 	ret->host.bridge_netfilter = facts_bridge_netfilter();
 	if (r == 0)
-		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, UPSTREAMS_MAX,
+		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, RESOLVERS_MAX,
 		        &ret->host.upstream_count, err);
 	return r;
 }

@@ -121,7 +121,8 @@ void engine_announce(struct engine *engine, const struct announcement *about, co
 /* A request that was committed, unless it changed nothing. */
 void engine_announce_change(
         struct engine *engine, const struct request *request, const struct answer *answer);
-void engine_announce_released(struct engine *engine, const char *namespace);
+void engine_announce_released(
+        struct engine *engine, const char *namespace, enum release_reason reason);
 
 /* --- batch.c --- */
 void engine_turn(struct engine *engine);
@@ -137,6 +138,10 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 int facts_host(struct engine *engine, struct request *ret, struct error *err);
 /* Whether this interface of the host forwards IPv4; true also where it is gone. */
 bool facts_forwards(const char *interface);
+/* The same of IPv6. */
+bool facts_forwards6(const struct host *host, const char *interface);
+/* Whether an interface can forward IPv6 without the whole host doing so: since Linux 6.17. */
+bool facts_force_forwarding(void);
 /* Whether bridged IPv4 passes the inet hooks. */
 bool facts_bridge_netfilter(void);
 /* What the answer of a granted request should warn of. */
@@ -282,6 +287,11 @@ bool engine_walks(const struct engine *engine);
 bool engine_walk(struct engine *engine, struct pendings *answers);
 /* Waits until it is over. */
 void engine_walk_end(struct engine *engine);
+
+/* --- foreign.c --- */
+
+/* Lets go of namespaces that others made, and that have ended without a sign. */
+void foreign_look(struct engine *engine);
 
 /* --- watch.c --- */
 

@@ -86,6 +86,21 @@ static bool is_of_network(const struct network *network, const struct happening 
 	return false;
 }
 
+static bool is_link_local6(const struct ip *ip)
+{
+	return ip->family == AF_INET6 && ip_is_link_local(ip);
+}
+
+/* The link-local address of this MAC address, or the route to its like, of which it does not say
+ * whose it was. */
+static bool is_link_local_of(const uint8_t mac[MAC_SIZE], const struct happening *happening)
+{
+	struct cidr own = cidr_link_local(mac);
+
+	return happening->kind == EVENT_ROUTE ? is_link_local6(&happening->cidr.ip)
+	                                      : ip_equal(&own.ip, &happening->cidr.ip);
+}
+
 /* An address or a route went: perhaps a bridge's. */
 static void suspect_subnet(
         struct drift *drift, const struct model *model, const struct happening *happening)
@@ -94,7 +109,10 @@ static void suspect_subnet(
 	char key[KEY_SIZE] = "";
 
 	while (happening->gone && (network = model_next(model, TABLE_NETWORKS, key)))
-		if (is_of_network(network, happening))
+		if (is_of_network(network, happening) ||
+		        (network_subnet(network, AF_INET6) &&
+		                is_link_local_of(network->mac, happening) &&
+		                is_bridge(happening->index, network->bridge)))
 			drift_network(drift, network->name);
 }
 
@@ -104,8 +122,14 @@ static void suspect_forwarding(
 	char ifname[IFNAMSIZ];
 	const char *network;
 
+	/* Of IPv6, where not each interface has its own: the whole host's. */
+	if (happening->gone && !happening->index && happening->cidr.ip.family == AF_INET6 &&
+	        model_host(model)->has_ip6)
+		drift_interfaces(drift);
 	if (!happening->gone || !happening->index ||
 	        !if_indextoname((unsigned)happening->index, ifname))
+		return;
+	if (happening->cidr.ip.family == AF_INET6 && facts_forwards6(model_host(model), ifname))
 		return;
 	network = model_owner(model, TABLE_BRIDGES, ifname);
 	if (network)
@@ -126,6 +150,8 @@ void suspect_host(struct drift *drift, const struct model *model, const struct h
 		break;
 	case EVENT_FORWARDING:
 		suspect_forwarding(drift, model, happening);
+		break;
+	case EVENT_RULE:
 		break;
 	case EVENT_RULES:
 		drift_rules(drift, happening->pid, happening->program);
@@ -153,6 +179,16 @@ static bool end_is_wrong(
 	return !link->gone && link->peer_nsid >= 0;
 }
 
+/* A link-local address, or the route to its like. */
+static bool has_link_local(const struct namespace *ns, const struct happening *happening)
+{
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		if (endpoint_address(&ns->endpoints[i], AF_INET6) &&
+		        is_link_local_of(ns->endpoints[i].mac, happening))
+			return true;
+	return false;
+}
+
 static bool has_address(const struct namespace *ns, const struct cidr *cidr)
 {
 	for (unsigned i = 0; i < ns->endpoint_count; i++)
@@ -163,21 +199,54 @@ static bool has_address(const struct namespace *ns, const struct cidr *cidr)
 	return false;
 }
 
+/* Something of a routing table of netd's, or a rule that leads to it, went. */
+static bool table_is_wrong(const struct namespace *ns, const struct happening *happening)
+{
+	int family = happening->cidr.ip.family;
+
+	for (unsigned i = 0; happening->gone && i < ns->endpoint_count; i++) {
+		const struct endpoint *endpoint = &ns->endpoints[i];
+
+		if (happening->table == ROUTE_TABLES_FIRST + endpoint_table(endpoint))
+			return endpoint_has_table(ns, endpoint, family);
+	}
+	return false;
+}
+
+static bool is_route_of(const struct network *network, const struct cidr *cidr)
+{
+	const char *rest = network->routes;
+	struct cidr to;
+	struct ip via;
+
+	while (network_next_route(&rest, &to, &via))
+		if (cidr_equal(&to, cidr))
+			return true;
+	return false;
+}
+
 /* A default route that is none of netd's is one too many; a subnet's that went is one too few. */
 static bool route_is_wrong(
         const struct model *model, const struct namespace *ns, const struct happening *route)
 {
-	const struct endpoint *way_out = namespace_default_endpoint(model, ns);
+	int family = route->cidr.ip.family;
+	const struct endpoint *way_out = namespace_default_endpoint(model, ns, family);
 
+	if (route->table)
+		return table_is_wrong(ns, route);
 	if (route->cidr.prefix == 0 && !route->gone)
 		return way_out &&
 		       !ip_equal(&route->gateway,
-		               &model_network(model, way_out->network)->subnets[0].gateway);
+		               &network_subnet(model_network(model, way_out->network), family)
+		                        ->gateway);
 	if (route->cidr.prefix == 0)
 		return way_out != NULL;
-	for (unsigned i = 0; route->gone && i < ns->endpoint_count; i++)
-		if (is_of_network(model_network(model, ns->endpoints[i].network), route))
+	for (unsigned i = 0; route->gone && i < ns->endpoint_count; i++) {
+		const struct network *network = model_network(model, ns->endpoints[i].network);
+
+		if (is_of_network(network, route) || is_route_of(network, &route->cidr))
 			return true;
+	}
 	return false;
 }
 
@@ -194,10 +263,15 @@ void suspect_inside(struct drift *drift, const struct model *model, const char *
 		wrong = end_is_wrong(model, ns, happening);
 		break;
 	case EVENT_ADDRESS:
-		wrong = happening->gone && has_address(ns, &happening->cidr);
+		wrong = happening->gone &&
+		        (has_address(ns, &happening->cidr) || has_link_local(ns, happening));
 		break;
 	case EVENT_ROUTE:
-		wrong = route_is_wrong(model, ns, happening);
+		wrong = route_is_wrong(model, ns, happening) ||
+		        (happening->gone && has_link_local(ns, happening));
+		break;
+	case EVENT_RULE:
+		wrong = table_is_wrong(ns, happening);
 		break;
 	case EVENT_FORWARDING:
 	case EVENT_RULES:

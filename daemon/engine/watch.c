@@ -28,6 +28,7 @@ struct watch {
 	struct monitor *monitor;
 	struct hearing *hearing; /* of namespaces */
 	int inotify, netns_wd;
+	unsigned looks;      /* until others' namespaces are looked at again */
 	unsigned unreleased; /* looks until the namespaces are looked at again, of which one could
 	                        not be let go of, or not be looked at; 0: there is none */
 	char own[IFNAMSIZ];  /* a link of netd's that this burst of events tells of */
@@ -54,6 +55,9 @@ static void look_for_replaced(struct watch *watch, const struct request *request
 		const struct interface *known = model_object(model, TABLE_INTERFACES, now->name);
 
 		if (known && known->switched && now->switched && !facts_forwards(now->name))
+			event_add(watch->engine->reconcile, &soon);
+		if (model_host(model)->has_ip6 && known && known->switched6 && now->switched6 &&
+		        !facts_forwards6(model_host(model), now->name))
 			event_add(watch->engine->reconcile, &soon);
 	}
 }
@@ -189,6 +193,10 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 		look_at_namespaces(watch);
 	if (watch->unreleased && --watch->unreleased == 0)
 		look_at_namespaces(watch);
+	if (watch->looks-- == 0) {
+		watch->looks = ROUND - 1;
+		foreign_look(watch->engine);
+	}
 	look_at_switches(watch);
 	hearing_look(watch->hearing);
 }
@@ -242,7 +250,7 @@ static void on_host(const struct happening *happening, void *arg)
 		on_own_link(watch, happening);
 	else if (happening->kind == EVENT_LINK)
 		on_foreign_link(watch, happening);
-	/* ip_forward was written: that changes every interface's own switch, too. */
+	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
 	if (happening->kind == EVENT_FORWARDING && happening->index == 0)
 		refresh_soon(watch);
 	suspect_host(watch->engine->drift, watch->engine->model, happening);

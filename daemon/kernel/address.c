@@ -3,8 +3,8 @@
  *
  * An address is its own key, prefix length included, so it is created or deleted and never changed.
  * IPv6 addresses are usable at once: netd gave them out itself, and a duplicate would be its own
- * mistake, so nothing waits for duplicate address detection. What the kernel put there by itself
- * (link-local, autoconfigured) is not netd's and is not observed (addresses.c).
+ * mistake, so nothing waits for duplicate address detection. What the kernel put there from a
+ * router's advertisement is not netd's and is not observed (addresses.c).
  */
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/observation.h"
@@ -100,7 +100,7 @@ static void tell(const struct step *step, FILE *out)
 
 	if (step->old && step->new)
 		return;
-	fputs("ip ", out);
+	fputs(address->address.cidr.ip.family == AF_INET6 ? "ip -6 " : "ip ", out);
 	if (address->ns[0]) {
 		fputs("-n ", out);
 		tell_word(out, address->ns);

@@ -1,6 +1,6 @@
 /*
- * Reads the kernel's list of addresses, of both families. What the kernel put there by itself
- * (link-local, autoconfigured) is nobody's wish and is left out.
+ * Reads the kernel's list of addresses, of both families. What the kernel put there from a router's
+ * advertisement is nobody's wish and is left out; of link-local addresses one cannot tell.
  */
 #include "daemon/kernel/addresses.h"
 
@@ -11,11 +11,12 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 
-/* Set by someone, for good: not by autoconfiguration, nor by the kernel. */
+/* Set for good: not by autoconfiguration. */
 static bool is_set(const struct ifaddrmsg *header, uint32_t flags)
 {
 	return (flags & IFA_F_PERMANENT) && !(flags & IFA_F_MANAGETEMPADDR) &&
-	       header->ifa_scope != RT_SCOPE_LINK && header->ifa_prefixlen <= 128;
+	       (header->ifa_scope != RT_SCOPE_LINK || header->ifa_family == AF_INET6) &&
+	       header->ifa_prefixlen <= 128;
 }
 
 static struct address_seen *add(struct addresses *addresses)

@@ -21,6 +21,9 @@
 #include <netlink/attr.h>
 #include <string.h>
 
+/* DEVCONF_FORCE_FORWARDING, of Linux 6.17 and later, where the headers may be older. */
+#define FORCE_FORWARDING 59
+
 static void read_port(const struct nlattr *data, struct link_seen *link)
 {
 	struct nlattr *attributes[IFLA_BRPORT_MAX + 1];
@@ -66,8 +69,13 @@ static void read_settings(const struct nlattr *families, struct link_seen *link)
 		link->route_localnet =
 		        setting(ip4[IFLA_INET_CONF], IPV4_DEVCONF_ROUTE_LOCALNET - 1);
 	}
-	if (family[AF_INET6] && nla_parse_nested(ip6, IFLA_INET6_MAX, family[AF_INET6], NULL) == 0)
+	if (family[AF_INET6] &&
+	        nla_parse_nested(ip6, IFLA_INET6_MAX, family[AF_INET6], NULL) == 0) {
 		link->disable_ipv6 = setting(ip6[IFLA_INET6_CONF], DEVCONF_DISABLE_IPV6);
+		link->accept_ra = setting(ip6[IFLA_INET6_CONF], DEVCONF_ACCEPT_RA);
+		link->addr_gen_mode = setting(ip6[IFLA_INET6_CONF], DEVCONF_ADDR_GEN_MODE);
+		link->force_forwarding = setting(ip6[IFLA_INET6_CONF], FORCE_FORWARDING);
+	}
 }
 
 static int read_link(const struct nlmsghdr *header, struct link_seen *link)
@@ -94,6 +102,9 @@ static int read_link(const struct nlmsghdr *header, struct link_seen *link)
 	        .forwarding = -1,
 	        .route_localnet = -1,
 	        .disable_ipv6 = -1,
+	        .accept_ra = -1,
+	        .addr_gen_mode = -1,
+	        .force_forwarding = -1,
 	};
 	nla_strlcpy(link->name, attributes[IFLA_IFNAME], sizeof(link->name));
 	if (attributes[IFLA_ADDRESS] && nla_len(attributes[IFLA_ADDRESS]) == MAC_SIZE)

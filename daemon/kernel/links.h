@@ -29,8 +29,9 @@ struct link_seen {
 	bool hairpin; /* as a bridge's port */
 	/* What /proc/sys/net/FAMILY/conf/NAME/ says: 0 or 1, or another number; -1: no such file.
 	 */
-	int forwarding, route_localnet, disable_ipv6;
-	char *alias; /* owned; NULL: none */
+	int forwarding, route_localnet;
+	int disable_ipv6, accept_ra, addr_gen_mode, force_forwarding; /* of IPv6 */
+	char *alias;                                                  /* owned; NULL: none */
 };
 
 struct links {

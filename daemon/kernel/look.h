@@ -15,8 +15,9 @@ struct look_prefix {
 	bool ours;  /* the interface bears the mark of this instance */
 };
 
-/* Addresses and routes of the main table of the host, IPv4; default-like routes (prefix 0 and 1),
- * unreachable and local ones left out. *ret is the caller's to free. */
+/* Addresses and routes of the main table of the host, of both families; default-like routes (prefix
+ * 0 and 1, and up to 3 of IPv6), unreachable, local and link-local ones left out. *ret is the
+ * caller's to free. */
 int look_prefixes(
         struct kernel *kernel, struct look_prefix **ret, unsigned *count, struct error *err);
 
@@ -39,7 +40,7 @@ bool look_link_ours(struct kernel *kernel, const char *ifname);
 /* MTU of the interface of the IPv4 default route with the lowest metric, or else of the IPv6 one;
  * 1500 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
-bool look_default_route(struct kernel *kernel, const char *ns);
+bool look_default_route(struct kernel *kernel, const char *ns, int family);
 
 /* Marks of other instances on this host: the first one's id, or "". */
 int look_other_instance(struct kernel *kernel, char ret[33], struct error *err);
@@ -49,7 +50,8 @@ int look_boot_id(char ret[37], struct error *err);
 
 /* Whether names in /etc/resolv.conf are resolved by a loopback address, and which real upstreams
  * stand behind it (from systemd-resolved's /run/systemd/resolve/resolv.conf, or other nameserver
- * lines). At most max; *count may be 0. */
+ * lines). At most max of each family, so `upstreams` has room for twice as many; *count may be 0.
+ */
 int look_resolver(
         bool *loopback, struct ip *upstreams, unsigned max, unsigned *count, struct error *err);
 
@@ -76,6 +78,22 @@ int look_netns_all(
 /* Processes whose network namespace has this inode. One walk of /proc for many: `counts[i]` belongs
  * to `inodes[i]`. */
 int look_processes(const ino_t *inodes, unsigned *counts, unsigned count, struct error *err);
+
+struct look_process {
+	pid_t pid;
+	char program[32]; /* printable */
+};
+
+/* (look/holders.c) All processes in this namespace. *ret is the caller's to free. */
+int look_process_list(ino_t inode, struct look_process **ret, unsigned *count, struct error *err);
+
+/* Whether the namespace of this name in /run/netns is also where it was found: 1 it is; 0 another
+ * one is there, or none; a negative errno where that cannot be said. */
+int look_source(const char *name, const char *source);
+bool look_is_symlink(const char *name);
+/* Processes in each of the namespaces of these names, one walk of /proc for all. What has no such
+ * name counts as inhabited: its end is announced otherwise. */
+int look_inhabitants(const char *const *names, unsigned *counts, unsigned count, struct error *err);
 
 /* (look/holders.c) The same for one namespace, with a text that names some: "1234 (sleep), 99 (sh)
  * and 3 more". */

@@ -21,6 +21,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/netconf.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -113,14 +114,37 @@ static bool read_address(const struct nlmsghdr *header, struct happening *ret)
 	        address->ifa_family, &ret->cidr.ip);
 }
 
+/* False: it is neither the main one nor netd's. */
+static bool read_table(const struct nlattr *attribute, uint32_t otherwise, struct happening *ret)
+{
+	uint32_t table = rtnl_number(attribute, otherwise);
+
+	ret->table = table == RT_TABLE_MAIN ? 0 : table;
+	return table == RT_TABLE_MAIN ||
+	       (table >= ROUTE_TABLES_FIRST && table <= ROUTE_TABLES_LAST);
+}
+
+static bool read_rule(const struct nlmsghdr *header, struct happening *ret)
+{
+	const struct nlattr *attributes[ATTRIBUTES];
+	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(header);
+
+	if (!sort(header, sizeof(*rule), attributes) ||
+	        !read_table(attributes[FRA_TABLE], rule->table, ret) || !ret->table)
+		return false;
+	ret->kind = EVENT_RULE;
+	ret->gone = true;
+	ret->cidr.prefix = rule->src_len;
+	return rtnl_ip(attributes[FRA_SRC], rule->family, &ret->cidr.ip);
+}
+
 static bool read_route(const struct nlmsghdr *header, struct happening *ret)
 {
 	const struct nlattr *attributes[ATTRIBUTES];
 	const struct rtmsg *route = mnl_nlmsg_get_payload(header);
 
-	if (!sort(header, sizeof(*route), attributes) ||
-	        rtnl_number(attributes[RTA_TABLE], route->rtm_table) != RT_TABLE_MAIN ||
-	        (route->rtm_flags & RTM_F_CLONED))
+	if (!sort(header, sizeof(*route), attributes) || (route->rtm_flags & RTM_F_CLONED) ||
+	        !read_table(attributes[RTA_TABLE], route->rtm_table, ret))
 		return false;
 	ret->kind = EVENT_ROUTE;
 	ret->gone = header->nlmsg_type == RTM_DELROUTE;
@@ -136,15 +160,22 @@ static bool read_forwarding(const struct nlmsghdr *header, struct happening *ret
 {
 	const struct nlattr *attributes[ATTRIBUTES];
 	const struct netconfmsg *netconf = mnl_nlmsg_get_payload(header);
+	bool is_force;
 	int index;
 
 	if (!sort(header, NLMSG_ALIGN(sizeof(*netconf)), attributes) ||
-	        netconf->ncm_family != AF_INET || !attributes[NETCONFA_FORWARDING])
+	        (netconf->ncm_family != AF_INET && netconf->ncm_family != AF_INET6))
 		return false;
 	index = (int)rtnl_number(attributes[NETCONFA_IFINDEX], 0);
+	/* In IPv6 an interface's switch says nothing beside that of the whole host; the one that
+	 * does, force_forwarding, is announced without its value. */
+	is_force = netconf->ncm_family == AF_INET6 && index > 0;
+	if (is_force != !attributes[NETCONFA_FORWARDING])
+		return false;
 	ret->kind = EVENT_FORWARDING;
 	ret->gone = rtnl_number(attributes[NETCONFA_FORWARDING], 0) == 0;
 	ret->index = index > 0 ? index : 0;
+	ret->cidr.ip.family = netconf->ncm_family;
 	return index > 0 || index == NETCONFA_IFINDEX_ALL;
 }
 
@@ -166,6 +197,9 @@ static int take_rtnl(const struct nlmsghdr *header, void *arg)
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		known = read_route(header, &happening);
+		break;
+	case RTM_DELRULE:
+		known = read_rule(header, &happening);
 		break;
 	case RTM_NEWNETCONF:
 		known = read_forwarding(header, &happening);
@@ -226,12 +260,14 @@ static int take_rules(const struct nlmsghdr *header, void *arg)
 static const struct listening {
 	const char *what;
 	int bus;
-	int groups[6];
+	int groups[8];
 } listenings[MONITOR_SOURCES] = {
         [MONITOR_HOST] = {"rtnetlink's events", NETLINK_ROUTE,
-                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF}},
+                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF,
+                        RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_NETCONF}},
         [MONITOR_INSIDE] = {"the events of namespaces", NETLINK_ROUTE,
-                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE}},
+                {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
+                        RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE}},
         [MONITOR_RULES] = {"nf_tables' events", NETLINK_NETFILTER, {NFNLGRP_NFTABLES}},
 };
 

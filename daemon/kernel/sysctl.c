@@ -179,14 +179,25 @@ static int set_value(struct kernel *kernel, const struct resource *new, struct e
  * from then on. */
 static bool is_administrators(const char *path)
 {
-	static const char prefix[] = "net/ipv4/conf/", suffix[] = "/forwarding";
+	static const struct {
+		const char *prefix, *suffix, *all;
+	} switches[] = {
+	        {"net/ipv4/conf/", "/forwarding", "net/ipv4/ip_forward"},
+	        {"net/ipv6/conf/", "/force_forwarding", "net/ipv6/conf/all/force_forwarding"},
+	};
 	size_t length = strlen(path);
 	char value[SYSCTL_VALUE_SIZE];
 	struct error ignored;
 
-	return strncmp(path, prefix, strlen(prefix)) == 0 && length > strlen(suffix) &&
-	       strcmp(path + length - strlen(suffix), suffix) == 0 &&
-	       sysctl_read("", "net/ipv4/ip_forward", value, &ignored) == 0 && value[0] == '1';
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+		size_t end = strlen(switches[i].suffix);
+
+		if (strncmp(path, switches[i].prefix, strlen(switches[i].prefix)) == 0 &&
+		        length > end && strcmp(path + length - end, switches[i].suffix) == 0 &&
+		        sysctl_read("", switches[i].all, value, &ignored) == 0 && value[0] == '1')
+			return true;
+	}
+	return false;
 }
 
 static int restore(struct kernel *kernel, const struct resource *old, struct error *err)
@@ -266,17 +277,24 @@ static int add_setting(const struct own_link *own, const char *family, const cha
 	return add_observed(own->ns, path, value, ret, err);
 }
 
+/* Those of IPv6 netd sets where its interface has that; on others they are what they are. */
 static int add_settings(const struct own_link *own, struct resources *ret, struct error *err)
 {
 	const struct link_seen *link = own->link;
 	int r = add_setting(own, "ipv6", "disable_ipv6", link->disable_ipv6, ret, err);
 
+	if (r == 0)
+		r = add_setting(own, "ipv6", "accept_ra", link->accept_ra, ret, err);
+	if (r == 0)
+		r = add_setting(own, "ipv6", "addr_gen_mode", link->addr_gen_mode, ret, err);
 	if (own->kind != OWN_BRIDGE)
 		return r;
 	if (r == 0)
 		r = add_setting(own, "ipv4", "forwarding", link->forwarding, ret, err);
 	if (r == 0)
 		r = add_setting(own, "ipv4", "route_localnet", link->route_localnet, ret, err);
+	if (r == 0)
+		r = add_setting(own, "ipv6", "force_forwarding", link->force_forwarding, ret, err);
 	return r;
 }
 

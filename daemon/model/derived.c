@@ -3,8 +3,10 @@
  * goes, where a publication leads. Everything here is a pure function of the tables.
  */
 #include "daemon/model/model.h"
+#include "daemon/model/setting.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +32,11 @@ void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MA
 	hex(ret + length, mac, MAC_SIZE);
 }
 
+void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie)
+{
+	snprintf(ret, KEY_SIZE, "%s/%" PRIu64, boot_id, cookie);
+}
+
 /* A bijection on 64 bits whose results look random (the finalizer of splitmix64). */
 static uint64_t mix(uint64_t value)
 {
@@ -49,6 +56,19 @@ int model_new_id(struct model *model, char ret[ID_SIZE])
 	number = mix(strtoull(start, NULL, 16) ^ mix(host.next_id++));
 	snprintf(ret, ID_SIZE, "%012llx", (unsigned long long)(number >> 16));
 	return model_put_host(model, &host);
+}
+
+struct cidr model_ula(const struct model *model)
+{
+	struct cidr ula = {.ip = {.family = AF_INET6, .bytes = {0xfd}}, .prefix = 48};
+	char half[17];
+	uint64_t number;
+
+	snprintf(half, sizeof(half), "%.16s", model_host(model)->instance + 16);
+	number = mix(strtoull(half, NULL, 16));
+	for (size_t i = 1; i < 6; i++, number >>= 8)
+		ula.ip.bytes[i] = (uint8_t)number;
+	return ula;
 }
 
 const struct endpoint *namespace_endpoint(const struct namespace *ns, const char *network)
@@ -75,23 +95,57 @@ const struct cidr *endpoint_address(const struct endpoint *endpoint, int family)
 	return NULL;
 }
 
-/* The first endpoint of a network with a way out for this family; 0: for any. */
+/* Of the endpoints with a way out for this family (0: for any) the one with the highest priority,
+ * and of several the first. */
 static const struct endpoint *outward_endpoint(
-        const struct model *model, const struct namespace *ns, int family)
+        const struct model *model, const struct namespace *ns, int family, bool route)
 {
-	for (unsigned i = 0; i < ns->endpoint_count; i++) {
-		const struct network *network = model_network(model, ns->endpoints[i].network);
+	const struct endpoint *best = NULL;
 
-		if (network && !network->internal && (!family || network_subnet(network, family)))
-			return &ns->endpoints[i];
+	for (unsigned i = 0; i < ns->endpoint_count; i++) {
+		const struct endpoint *endpoint = &ns->endpoints[i];
+		const struct network *network = model_network(model, endpoint->network);
+
+		if (!network || network->internal || (family && !network_subnet(network, family)) ||
+		        (route && endpoint->no_default_route))
+			continue;
+		if (!best || endpoint->gw_priority > best->gw_priority)
+			best = endpoint;
 	}
-	return NULL;
+	return best;
+}
+
+static bool has_own_route(const struct namespace *ns, int family)
+{
+	return family == AF_INET6 ? ns->own_route6 : ns->own_route;
 }
 
 const struct endpoint *namespace_default_endpoint(
-        const struct model *model, const struct namespace *ns)
+        const struct model *model, const struct namespace *ns, int family)
 {
-	return ns->own_route ? NULL : outward_endpoint(model, ns, 0);
+	return has_own_route(ns, family) ? NULL : outward_endpoint(model, ns, family, true);
+}
+
+bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpoint, int family)
+{
+	unsigned ways = has_own_route(ns, family);
+
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		ways += endpoint_address(&ns->endpoints[i], family) != NULL;
+	return ways > 1 && endpoint_address(endpoint, family);
+}
+
+uint32_t endpoint_table(const struct endpoint *endpoint)
+{
+	return (uint32_t)strtoull(endpoint->id, NULL, 16) & 0x3fffffff;
+}
+
+bool network_next_route(const char **rest, struct cidr *ret, struct ip *via)
+{
+	char item[SETTING_ITEM_MAX];
+	struct error ignored; /* it was checked when it came in */
+
+	return setting_next_item(rest, item) && parse_route(item, "", ret, via, &ignored) == 0;
 }
 
 bool publication_is_of(const struct publication *publication, int family)
@@ -110,7 +164,9 @@ const struct endpoint *publication_endpoint(
 	if (publication->network[0])
 		endpoint = namespace_endpoint(ns, publication->network);
 	else
-		endpoint = outward_endpoint(model, ns, family);
+		endpoint = outward_endpoint(model, ns, family, true);
+	if (!endpoint && !publication->network[0])
+		endpoint = outward_endpoint(model, ns, family, false);
 	return endpoint && endpoint_address(endpoint, family) ? endpoint : NULL;
 }
 

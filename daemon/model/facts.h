@@ -26,6 +26,7 @@ struct used_prefix {
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
 	uint32_t default_mtu; /* of the default route's interface; 1500 where there is none */
+	bool no_ip6;          /* this kernel has no IPv6 */
 
 	struct used_prefix *used; /* for network create; netd's own bridges included */
 	unsigned used_count;
@@ -39,12 +40,19 @@ struct facts {
 	bool ns_symlink;
 	uint64_t ns_cookie;
 	bool ns_default_route;      /* it has an IPv4 default route already */
+	bool ns_default_route6;     /* likewise of IPv6 */
 	unsigned ns_processes;      /* whose network namespace it is */
 	char ns_inside[256];        /* which: "1234 (sleep), 99 (sh)" */
 	uint64_t ns_inode;          /* of its file */
 	int ns_nsid;                /* its number in the host; -1: none */
 	char (*ns_links)[IFNAMSIZ]; /* names of the interfaces inside */
 	unsigned ns_link_count;
+
+	char (*idle)[NAME_SIZE]; /* for ns prune: those without a process, as far as they could go
+	                          */
+	unsigned idle_count;
+
+	uint64_t source_cookie; /* of the namespace to attach, by what it is found by */
 
 	/* of the ports a request names */
 	struct listener *listeners; /* on the host, of these protocols and ports */

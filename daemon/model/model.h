@@ -30,7 +30,8 @@
 #define NAMESPACE_ENDPOINTS_MAX 64
 #define NETWORK_ENDPOINTS_MAX   1023 /* ports of a Linux bridge: BR_MAX_PORTS - 1 */
 #define SUBNETS_MAX             2    /* one of each family */
-#define UPSTREAMS_MAX           3    /* resolvers: MAXNS of resolv.conf(5) */
+#define RESOLVERS_MAX           3    /* MAXNS of resolv.conf(5) */
+#define UPSTREAMS_MAX           6    /* so many of each family */
 #define SHIFTED_PORTS_MAX       1024 /* of a range that leads to other ports: an element for each */
 #define HELD_PORTS_MAX          64   /* ranges up to this length are held */
 
@@ -49,6 +50,8 @@ enum model_table {
 	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
 	TABLE_SOURCES,   /* "NETWORK/publication": who is let in by the network's name */
 	TABLE_USAGE,     /* network -> struct usage */
+	TABLE_COOKIES,   /* "boot id/cookie" -> namespace */
+	TABLE_FOREIGN,   /* namespaces that someone else made */
 	TABLE_COUNT,
 };
 
@@ -58,6 +61,8 @@ struct host {
 	uint64_t next_id;           /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
 	bool bridge_netfilter; /* bridged IPv4 passes the inet hooks: ports need hairpin then */
+	bool force_forwarding; /* the kernel forwards IPv6 by interface, as it does IPv4 */
+	bool has_ip6;          /* a network has IPv6: the host forwards it */
 	bool resolver_needed; /* the host's resolver is a loopback address: namespaces get their own
 	                         resolv.conf */
 	struct ip upstreams[UPSTREAMS_MAX];
@@ -82,6 +87,7 @@ struct network {
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;
 	char *labels;
+	char *routes;              /* "CIDR,VIA": where members send what is for CIDR */
 	struct ip publish_address; /* of the host, where publish names none; family 0: none */
 };
 
@@ -94,9 +100,16 @@ struct endpoint {
 	uint8_t mac[MAC_SIZE];
 	struct cidr addresses[SUBNETS_MAX]; /* the address with its subnet's prefix length */
 	unsigned address_count;
+	/* Settings. */
+	int64_t gw_priority; /* the highest has the default route */
+	bool no_default_route;
 };
 
-enum namespace_origin { ORIGIN_CREATED, ORIGIN_ADOPTED };
+enum namespace_origin {
+	ORIGIN_CREATED,
+	ORIGIN_ADOPTED,  /* someone else made it, and its name */
+	ORIGIN_ATTACHED, /* someone else made it, and netd gave it the name */
+};
 
 struct namespace
 {
@@ -104,8 +117,10 @@ struct namespace
 	enum namespace_origin origin;
 	uint64_t cookie;            /* SO_NETNS_COOKIE; 0 until it exists */
 	char boot_id[BOOT_ID_SIZE]; /* the boot that the cookie belongs to; "" while cookie is 0 */
-	bool own_route; /* adopted, and had a default route of its own at the first connect: it
-	                   stays */
+	/* adopted, and had a default route of its own, of that family, at the first connect: it
+	 * stays */
+	bool own_route, own_route6;
+	char *source; /* attached: what it was found by, a process or a path; else NULL */
 	struct endpoint *endpoints; /* in the order they were connected */
 	unsigned endpoint_count;
 	char *labels; /* a setting */
@@ -150,7 +165,10 @@ struct tombstone {
 /* An interface of the host that is not netd's. */
 struct interface {
 	char name[IFNAMSIZ];
-	bool switched; /* its IPv4 forwarding was off until netd switched it on */
+	bool switched;      /* its IPv4 forwarding was off until netd switched it on */
+	bool ip6;           /* it has IPv6 */
+	bool switched6;     /* likewise of IPv6, if a network has that */
+	bool hears_routers; /* its routes come from routers, as long as it does not forward */
 };
 
 /* An index entry: who owns the key. */
@@ -161,7 +179,7 @@ struct reference {
 /* What a network's endpoints use, so that the next one need not look at all of them. */
 struct usage {
 	unsigned endpoints;
-	struct ip last; /* the address claimed last; family 0: none yet */
+	struct ip last, last6; /* the addresses claimed last; family 0: none yet */
 };
 
 struct model;
@@ -226,10 +244,21 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
-/* The endpoint through which this namespace's default route goes: the first one of a network that
- * is not internal. NULL where there is none, or the namespace kept its own. */
+/* The endpoint through which this namespace's default route of this family goes: of those that may
+ * have it, on a network that is not internal and has that family, the one with the highest
+ * priority; of several, the first. NULL where there is none, or the namespace kept its own. */
 const struct endpoint *namespace_default_endpoint(
-        const struct model *model, const struct namespace *ns);
+        const struct model *model, const struct namespace *ns, int family);
+/* The prefix out of which networks get their IPv6 subnets: a unique local one (RFC 4193), drawn
+ * with the instance and as lasting. */
+struct cidr model_ula(const struct model *model);
+/* Whether the namespace has another way of this family beside this endpoint, so that answers to
+ * what came in by the endpoint need a routing table of their own; and the table's number, below
+ * 2^30. */
+bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpoint, int family);
+uint32_t endpoint_table(const struct endpoint *endpoint);
+/* The next of a network's routes; start with *rest = network->routes. False at the end. */
+bool network_next_route(const char **rest, struct cidr *ret, struct ip *via);
 /* Where a publication leads now, in either family; NULL while it is pending. */
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication);
@@ -259,6 +288,7 @@ static inline bool publication_keeps_ports(const struct publication *publication
 /* Keys of the indexes. */
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE]);
+void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie);
 
 /* --- ports.c: which ports of the host have an owner --- */
 

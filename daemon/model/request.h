@@ -10,8 +10,11 @@ enum request_kind {
 	REQUEST_NETWORK_CREATE,
 	REQUEST_NETWORK_SET,
 	REQUEST_NETWORK_REMOVE,
+	REQUEST_NETWORK_PRUNE,
 	REQUEST_NS_CREATE,
+	REQUEST_NS_ATTACH,
 	REQUEST_NS_REMOVE,
+	REQUEST_NS_PRUNE,
 	REQUEST_CONNECT,
 	REQUEST_DISCONNECT,
 	REQUEST_PUBLISH,
@@ -23,6 +26,16 @@ enum request_kind {
 	                 along */
 };
 
+/* Why netd lets go of a namespace. */
+enum release_reason {
+	RELEASE_REMOVED,  /* its name is gone, or is another one's */
+	RELEASE_REPLACED, /* what it was found by leads elsewhere, or nowhere */
+	RELEASE_ENDED,    /* no process is left in it */
+};
+
+/* What may be left to netd. */
+enum choice { CHOICE_OPEN, CHOICE_NO, CHOICE_YES };
+
 struct request {
 	enum request_kind kind;
 	bool dry_run;
@@ -33,9 +46,9 @@ struct request {
 	char namespace[NAME_SIZE]; /* "": not given */
 
 	/* network create */
-	bool has_subnet;
-	struct cidr subnet;
-	struct ip gateway; /* family 0: not given */
+	struct subnet subnets[SUBNETS_MAX]; /* gateway: family 0 where it is not given */
+	unsigned subnet_count;
+	enum choice ip4, ip6; /* whether it is to have that family */
 	char bridge[IFNAMSIZ];
 
 	/* The settings that a request carries, in the object that it is about; owned. */
@@ -46,11 +59,21 @@ struct request {
 	struct publication wanted_publication;
 
 	/* connect */
-	struct ip ip; /* family 0: not given */
+	struct ip ips[SUBNETS_MAX];
+	unsigned ip_count;
 	bool has_mac;
 	uint8_t mac[MAC_SIZE];
 	char ifname[IFNAMSIZ];
 	bool existing; /* do not create a missing namespace */
+
+	/* ns attach */
+	char source[SOURCE_SIZE]; /* the number of a process, or a path */
+
+	/* ns remove */
+	bool detach; /* only the name that netd gave to what someone else made */
+
+	/* prune */
+	char *label_filter; /* owned: lines of KEY or KEY=VALUE; NULL: all */
 
 	/* publish, unpublish (one) */
 	struct port_spec ports[SPECS_MAX];
@@ -58,6 +81,7 @@ struct request {
 	char publication[ID_SIZE]; /* unpublish by id; "": by ports */
 
 	/* within */
+	enum release_reason release;
 	struct host host;
 	struct interface *interfaces; /* owned */
 	unsigned interface_count;

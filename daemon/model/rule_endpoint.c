@@ -1,79 +1,14 @@
-/*
- * Endpoints: what a namespace gets on a network (address, MAC, interface name), and how it loses
- * that again.
- *
- * Addresses are given in turn, not lowest first, so that one that was just freed rests as long as
- * possible; one whose flows are not gone yet belongs to a tombstone and is not given at all.
- */
+/* Endpoints: what a namespace gets on a network (addresses, MAC, interface name), and how it loses
+ * that again. */
 #include "daemon/model/rules.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static int check_ip(const struct model *model, const struct network *network, const struct ip *ip,
-        struct error *err)
-{
-	const struct subnet *subnet = &network->subnets[0];
-	struct ip first = cidr_first(&subnet->cidr), last = cidr_last(&subnet->cidr);
-	char text[IP_TEXT_SIZE], range[CIDR_TEXT_SIZE], key[KEY_SIZE];
-	const char *owner;
-
-	ip_format(ip, text);
-	cidr_format(&subnet->cidr, range);
-	if (!cidr_contains(&subnet->cidr, ip))
-		return error_field(err, "addresses[0]",
-		        "address %s is outside of %s, the subnet of network %s", text, range,
-		        network->name);
-	if (ip_equal(ip, &first) || ip_equal(ip, &last))
-		return error_field(err, "addresses[0]",
-		        "address %s is the network's own or its broadcast address in %s", text,
-		        range);
-	if (ip_equal(ip, &subnet->gateway))
-		return error_set(err, ERROR_EXISTS, 0,
-		        "address %s is the gateway of network %s; choose another", text,
-		        network->name);
-	model_address_key(key, network->name, ip);
-	owner = model_owner(model, TABLE_ADDRESSES, key);
-	if (owner && !model_namespace(model, owner))
-		return error_set(err, ERROR_REFUSED, 0,
-		        "address %s was freed a moment ago and rests until its flows are gone; try "
-		        "again",
-		        text);
-	if (owner)
-		return error_set(err, ERROR_EXISTS, 0,
-		        "address %s on network %s belongs to namespace %s; choose another", text,
-		        network->name, owner);
-	return 0;
-}
-
-static int choose_ip(
-        const struct model *model, const struct network *network, struct ip *ret, struct error *err)
-{
-	const struct subnet *subnet = &network->subnets[0];
-	struct ip first_ip = cidr_first(&subnet->cidr), last_ip = cidr_last(&subnet->cidr);
-	uint32_t first = ip4_value(&first_ip) + 1, size = ip4_value(&last_ip) - first;
-	struct usage usage = model_usage(model, network->name);
-	uint32_t start = usage.last.family ? ip4_value(&usage.last) - first + 1 : 0;
-	char key[KEY_SIZE], text[CIDR_TEXT_SIZE];
-
-	for (uint32_t i = 0; i < size; i++) {
-		struct ip ip = ip4(first + (start + i) % size);
-
-		model_address_key(key, network->name, &ip);
-		if (ip_equal(&ip, &subnet->gateway) || model_owner(model, TABLE_ADDRESSES, key))
-			continue;
-		*ret = ip;
-		return 0;
-	}
-	return error_set(err, ERROR_REFUSED, 0,
-	        "network %s: no address of %s is free (%u endpoints); disconnect a namespace, or "
-	        "create a network with a larger --subnet",
-	        network->name, cidr_format(&subnet->cidr, text), usage.endpoints);
-}
-
 static int choose_mac(struct model *model, const struct network *network,
         const struct request *request, struct endpoint *endpoint, struct error *err)
 {
+	const struct cidr *address = endpoint_address(endpoint, AF_INET);
 	char key[KEY_SIZE], text[MAC_TEXT_SIZE];
 	const char *owner;
 
@@ -93,7 +28,10 @@ static int choose_mac(struct model *model, const struct network *network,
 	 * neighbour's table. */
 	endpoint->mac[0] = 0x02;
 	endpoint->mac[1] = (uint8_t)(network->id[0] + 16 * network->id[1]);
-	memcpy(endpoint->mac + 2, endpoint->addresses[0].ip.bytes, 4);
+	if (address)
+		memcpy(endpoint->mac + 2, address->ip.bytes, 4);
+	else
+		memcpy(endpoint->mac + 2, endpoint_address(endpoint, AF_INET6)->ip.bytes + 12, 4);
 	for (;; endpoint->mac[1]++) {
 		model_mac_key(key, network->name, endpoint->mac);
 		if (!model_owner(model, TABLE_ADDRESSES, key) &&
@@ -131,29 +69,48 @@ static int choose_ifname(const struct namespace *ns, const struct request *reque
 	}
 }
 
+static bool has_address(const struct endpoint *endpoint, const struct ip *ip)
+{
+	const struct cidr *address = endpoint_address(endpoint, ip->family);
+
+	return address && ip_equal(&address->ip, ip);
+}
+
+/* "10.0.0.2/24 and fd00::2/64" */
+static const char *format_addresses(const struct endpoint *endpoint, char *text, size_t size)
+{
+	char cidr[CIDR_TEXT_SIZE];
+	size_t used = 0;
+
+	for (unsigned i = 0; i < endpoint->address_count && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s%s", i ? " and " : "",
+		        cidr_format(&endpoint->addresses[i], cidr));
+	return text;
+}
+
 /* An endpoint that was asked for again: is it what was asked for? */
 static int compare_existing(const struct endpoint *endpoint, const struct request *request,
         struct answer *answer, struct error *err)
 {
-	char text[CIDR_TEXT_SIZE];
+	char text[SUBNETS_MAX * (CIDR_TEXT_SIZE + 8)] = "";
 	const char *difference = NULL;
 
+	format_addresses(endpoint, text, sizeof(text));
 	if (!request->exist_ok)
 		return error_set(err, ERROR_EXISTS, 0,
 		        "namespace %s is connected to network %s already (%s %s)",
-		        request->namespace, request->network, endpoint->ifname,
-		        cidr_format(&endpoint->addresses[0], text));
-	if (request->ip.family && !ip_equal(&request->ip, &endpoint->addresses[0].ip))
-		difference = "address";
-	else if (request->has_mac && memcmp(request->mac, endpoint->mac, MAC_SIZE) != 0)
+		        request->namespace, request->network, endpoint->ifname, text);
+	for (unsigned i = 0; i < request->ip_count; i++)
+		if (!has_address(endpoint, &request->ips[i]))
+			difference = "address";
+	if (!difference && request->has_mac && memcmp(request->mac, endpoint->mac, MAC_SIZE) != 0)
 		difference = "MAC address";
-	else if (request->ifname[0] && strcmp(request->ifname, endpoint->ifname) != 0)
+	if (!difference && request->ifname[0] && strcmp(request->ifname, endpoint->ifname) != 0)
 		difference = "interface name";
 	if (difference)
 		return error_set(err, ERROR_EXISTS, 0,
 		        "namespace %s is connected to network %s already, with another %s (%s %s)",
-		        request->namespace, request->network, difference, endpoint->ifname,
-		        cidr_format(&endpoint->addresses[0], text));
+		        request->namespace, request->network, difference, endpoint->ifname, text);
 	answer->existed = true;
 	return settings_compare(&endpoint_settings, &request->wanted_endpoint, endpoint, "ns",
 	        request->namespace, err);
@@ -174,6 +131,10 @@ static int find_namespace(struct model *fork, const struct request *request,
 		        request->namespace);
 	if (known) {
 		*ret = *known;
+		if (known->origin == ORIGIN_ATTACHED && known->endpoint_count == 0) {
+			ret->own_route = facts->ns_default_route;
+			ret->own_route6 = facts->ns_default_route6;
+		}
 		return 0;
 	}
 	r = namespace_check_condemned(fork, request->namespace, err);
@@ -184,6 +145,10 @@ static int find_namespace(struct model *fork, const struct request *request,
 		        "namespace %s is the host's own; a host is not connected to its own bridge",
 		        request->namespace);
 	if (facts->ns_exists) {
+		r = namespace_check_alias(
+		        fork, facts->boot_id, facts->ns_cookie, request->namespace, err);
+		if (r < 0)
+			return r;
 		namespace_adopt(ret, request->namespace, facts);
 		return 0;
 	}
@@ -202,25 +167,36 @@ static int find_namespace(struct model *fork, const struct request *request,
 	return 0;
 }
 
+/* The id gives the endpoint's routing table its number, too: in one namespace no two have the same.
+ */
+static int choose_id(struct model *fork, const struct namespace *ns, struct endpoint *endpoint,
+        struct error *err)
+{
+	bool taken;
+
+	do {
+		if (model_new_id(fork, endpoint->id) < 0)
+			return error_memory(err);
+		taken = false;
+		for (unsigned i = 0; i < ns->endpoint_count; i++)
+			taken |= endpoint_table(&ns->endpoints[i]) == endpoint_table(endpoint);
+	} while (taken);
+	return 0;
+}
+
 static int fill_endpoint(struct model *fork, const struct request *request,
         const struct facts *facts, const struct network *network, const struct namespace *ns,
         struct endpoint *endpoint, struct error *err)
 {
-	struct cidr *address = &endpoint->addresses[0];
-	int r;
+	int r = choose_addresses(fork, network, request, endpoint, err);
 
-	address->ip = request->ip;
-	address->prefix = network->subnets[0].cidr.prefix;
-	endpoint->address_count = 1;
 	memcpy(endpoint->network, network->name, NAME_SIZE);
-	r = request->ip.family ? check_ip(fork, network, &address->ip, err)
-	                       : choose_ip(fork, network, &address->ip, err);
 	if (r == 0)
 		r = choose_mac(fork, network, request, endpoint, err);
 	if (r == 0)
 		r = choose_ifname(ns, request, facts, endpoint, err);
-	if (r == 0 && model_new_id(fork, endpoint->id) < 0)
-		r = error_memory(err);
+	if (r == 0)
+		r = choose_id(fork, ns, endpoint, err);
 	snprintf(endpoint->host_ifname, sizeof(endpoint->host_ifname), "nv%s", endpoint->id);
 	return r;
 }

@@ -11,6 +11,12 @@ static bool is_listed(const struct request *request, const char *name)
 	return false;
 }
 
+static bool differs(const struct interface *a, const struct interface *b)
+{
+	return a->switched != b->switched || a->ip6 != b->ip6 || a->switched6 != b->switched6 ||
+	       a->hears_routers != b->hears_routers;
+}
+
 static int put_interfaces(struct model *fork, const struct request *request)
 {
 	const struct interface *interface;
@@ -24,7 +30,7 @@ static int put_interfaces(struct model *fork, const struct request *request)
 		const struct interface *new = &request->interfaces[i];
 
 		interface = model_object(fork, TABLE_INTERFACES, new->name);
-		if (!interface || interface->switched != new->switched)
+		if (!interface || differs(interface, new))
 			r = model_put_interface(fork, new);
 	}
 	return r;
@@ -42,20 +48,57 @@ static int touch_namespaces(struct model *fork)
 	return r;
 }
 
+static bool any_has_ip6(const struct model *model)
+{
+	const struct network *network;
+	char key[KEY_SIZE] = "";
+
+	while ((network = model_next(model, TABLE_NETWORKS, key)))
+		if (network_subnet(network, AF_INET6))
+			return true;
+	return false;
+}
+
+/* Interfaces forward IPv6 as long as a network has it: all of them are touched. */
+static int touch_interfaces(struct model *fork)
+{
+	const struct interface *interface;
+	char key[KEY_SIZE] = "";
+	int r = 0;
+
+	while (r == 0 && (interface = model_next(fork, TABLE_INTERFACES, key)))
+		r = model_put_interface(fork, interface);
+	return r;
+}
+
+int host_follow_networks(struct model *fork, struct error *err)
+{
+	struct host host = *model_host(fork);
+	bool has_ip6 = any_has_ip6(fork);
+
+	if (host.has_ip6 == has_ip6)
+		return 0;
+	host.has_ip6 = has_ip6;
+	return model_put_host(fork, &host) < 0 || touch_interfaces(fork) < 0 ? error_memory(err)
+	                                                                     : 0;
+}
+
 int rule_host(struct model *fork, const struct request *request, struct error *err)
 {
 	struct host host = *model_host(fork);
 	bool changed = host.bridge_netfilter != request->host.bridge_netfilter ||
+	               host.force_forwarding != request->host.force_forwarding ||
 	               host.resolver_needed != request->host.resolver_needed ||
 	               host.upstream_count != request->host.upstream_count ||
 	               memcmp(host.upstreams, request->host.upstreams, sizeof(host.upstreams)) != 0;
 
 	host.bridge_netfilter = request->host.bridge_netfilter;
+	host.force_forwarding = request->host.force_forwarding;
 	host.resolver_needed = request->host.resolver_needed;
 	host.upstream_count = request->host.upstream_count;
 	memcpy(host.upstreams, request->host.upstreams, sizeof(host.upstreams));
 	if (put_interfaces(fork, request) < 0 ||
 	        (changed && (model_put_host(fork, &host) < 0 || touch_namespaces(fork) < 0)))
 		return error_memory(err);
-	return 0;
+	return host_follow_networks(fork, err);
 }

@@ -1,10 +1,4 @@
-/*
- * Networks: which names, bridges and subnets a new one may have, and when one may go.
- *
- * Without a subnet a network gets the first free /24 of 10.208.0.0/12: 4,096 of them, away from
- * what Docker, Podman and most home routers use. "Free" is looked up in a bitmap of those, so that
- * the thousandth network costs what the first one did.
- */
+/* Networks: which names, bridges and MTUs a new one may have, and when one may go. */
 #include "daemon/model/rules.h"
 
 #include "lib/cleanup.h"
@@ -12,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define POOL_FIRST 0x0ad00000U /* 10.208.0.0 */
-#define POOL_SIZE  4096U
+#define MTU_MIN6 1280 /* RFC 8200: below it the kernel takes IPv6 away */
 
 static int no_network(const struct request *request, struct error *err)
 {
@@ -30,113 +23,6 @@ static int check_name(const struct request *request, struct error *err)
 		if (strcmp(request->network, reserved[i]) == 0)
 			return error_field(err, "name",
 			        "name: '%s' is reserved; choose another name", request->network);
-	return 0;
-}
-
-/* Marks the pool's /24 networks that this prefix covers a part of. */
-static void mark_used(uint8_t bitmap[POOL_SIZE / 8], const struct cidr *cidr)
-{
-	struct ip first = cidr_first(cidr), last = cidr_last(cidr);
-	uint32_t from, to;
-
-	if (cidr->ip.family != AF_INET || ip4_value(&last) < POOL_FIRST ||
-	        ip4_value(&first) > POOL_FIRST + (POOL_SIZE << 8) - 1)
-		return;
-	from = ip4_value(&first) < POOL_FIRST ? 0 : (ip4_value(&first) - POOL_FIRST) >> 8;
-	to = (ip4_value(&last) - POOL_FIRST) >> 8;
-	for (uint32_t i = from; i <= to && i < POOL_SIZE; i++)
-		bitmap[i / 8] |= (uint8_t)(1 << i % 8);
-}
-
-static int choose_subnet(
-        const struct model *model, const struct facts *facts, struct cidr *ret, struct error *err)
-{
-	uint8_t bitmap[POOL_SIZE / 8] = {0};
-	const struct network *network;
-	char key[KEY_SIZE] = "";
-
-	for (unsigned i = 0; i < facts->used_count; i++)
-		mark_used(bitmap, &facts->used[i].cidr);
-	while ((network = model_next(model, TABLE_NETWORKS, key)))
-		for (unsigned i = 0; i < network->subnet_count; i++)
-			mark_used(bitmap, &network->subnets[i].cidr);
-	for (uint32_t i = 0; i < POOL_SIZE; i++) {
-		if (bitmap[i / 8] & 1 << i % 8)
-			continue;
-		*ret = (struct cidr){ip4(POOL_FIRST + (i << 8)), 24};
-		return 0;
-	}
-	return error_set(err, ERROR_REFUSED, 0,
-	        "the pool 10.208.0.0/12 has no free /24 left: networks, addresses or routes of "
-	        "this host "
-	        "take all of it; name one with --subnet");
-}
-
-static int check_overlap(const struct model *model, const struct facts *facts,
-        const struct cidr *subnet, struct error *err)
-{
-	char text[CIDR_TEXT_SIZE], other[CIDR_TEXT_SIZE], key[KEY_SIZE] = "";
-	const struct network *network;
-
-	cidr_format(subnet, text);
-	while ((network = model_next(model, TABLE_NETWORKS, key)))
-		for (unsigned i = 0; i < network->subnet_count; i++)
-			if (cidr_overlap(&network->subnets[i].cidr, subnet))
-				return error_field(err, "subnets[0].subnet",
-				        "subnet %s overlaps %s of network %s; choose another", text,
-				        cidr_format(&network->subnets[i].cidr, other),
-				        network->name);
-	for (unsigned i = 0; i < facts->used_count; i++) {
-		const struct used_prefix *used = &facts->used[i];
-
-		if (cidr_overlap(&used->cidr, subnet))
-			return error_field(err, "subnets[0].subnet",
-			        "subnet %s overlaps %s %s of this host (interface %s); choose "
-			        "another",
-			        text, used->route ? "the route" : "the address",
-			        cidr_format(&used->cidr, other), used->ifname);
-	}
-	return 0;
-}
-
-static int check_subnet(const struct model *model, const struct facts *facts,
-        const struct cidr *subnet, struct error *err)
-{
-	char text[CIDR_TEXT_SIZE];
-	uint8_t first = subnet->ip.bytes[0];
-
-	cidr_format(subnet, text);
-	if (subnet->ip.family != AF_INET)
-		return error_field(err, "subnets[0].subnet",
-		        "subnet %s: networks are IPv4 in this version", text);
-	if (subnet->prefix < 8 || subnet->prefix > 30)
-		return error_field(err, "subnets[0].subnet",
-		        "subnet %s: the prefix length of a network is from 8 to 30", text);
-	if (first == 0 || first == 127 || first >= 224)
-		return error_field(err, "subnets[0].subnet",
-		        "subnet %s is not for hosts (0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/3 are "
-		        "not)",
-		        text);
-	return check_overlap(model, facts, subnet, err);
-}
-
-static int choose_gateway(const struct request *request, struct subnet *subnet, struct error *err)
-{
-	struct ip first = cidr_first(&subnet->cidr), last = cidr_last(&subnet->cidr);
-	char text[CIDR_TEXT_SIZE], address[IP_TEXT_SIZE];
-
-	if (!request->gateway.family) {
-		subnet->gateway = ip4(ip4_value(&first) + 1);
-		return 0;
-	}
-	subnet->gateway = request->gateway;
-	if (!cidr_contains(&subnet->cidr, &request->gateway))
-		return error_field(err, "subnets[0].gateway", "gateway %s is outside of subnet %s",
-		        ip_format(&request->gateway, address), cidr_format(&subnet->cidr, text));
-	if (ip_equal(&request->gateway, &first) || ip_equal(&request->gateway, &last))
-		return error_field(err, "subnets[0].gateway",
-		        "gateway %s is the network's own or its broadcast address in subnet %s",
-		        ip_format(&request->gateway, address), cidr_format(&subnet->cidr, text));
 	return 0;
 }
 
@@ -183,30 +69,38 @@ static int choose_bridge(struct model *fork, const struct request *request,
 /* Locally administered, and derived: the same network has the same MAC in every life. */
 static void derive_mac(struct network *network)
 {
-	const struct ip *gateway = &network->subnets[0].gateway;
+	const struct subnet *subnet = network_subnet(network, AF_INET);
 
 	network->mac[0] = 0x02;
 	network->mac[1] = 0x6e;
-	memcpy(network->mac + 2, gateway->bytes, 4);
+	if (subnet)
+		memcpy(network->mac + 2, subnet->gateway.bytes, 4);
+	else
+		sscanf(network->id, "%2hhx%2hhx%2hhx%2hhx", network->mac + 2, network->mac + 3,
+		        network->mac + 4, network->mac + 5);
 }
 
-static void derive_mtu(struct network *network, const struct facts *facts)
+/* That of the way out may be less than IPv6 takes: then IPv6 finds out by itself. */
+static int derive_mtu(struct network *network, const struct facts *facts, struct error *err)
 {
-	network->link_mtu = network->mtu ? (uint32_t)network->mtu : facts->default_mtu;
+	uint32_t least = network_subnet(network, AF_INET6) ? MTU_MIN6 : 0;
+
+	network->link_mtu = network->mtu                 ? (uint32_t)network->mtu
+	                    : facts->default_mtu < least ? least
+	                                                 : facts->default_mtu;
+	if (network->link_mtu < least)
+		return error_field(err, "mtu", "mtu: %u is less than the %d that IPv6 needs",
+		        network->link_mtu, MTU_MIN6);
+	return 0;
 }
 
 /* An existing network that was asked for again: is it what was asked for? */
 static int compare_existing(
         const struct network *network, const struct request *request, struct error *err)
 {
-	const char *difference = NULL;
+	const char *difference = compare_subnets(network, request);
 
-	if (request->has_subnet && !cidr_equal(&network->subnets[0].cidr, &request->subnet))
-		difference = "subnet";
-	else if (request->gateway.family &&
-	         !ip_equal(&network->subnets[0].gateway, &request->gateway))
-		difference = "gateway";
-	else if (request->bridge[0] && strcmp(network->bridge, request->bridge) != 0)
+	if (!difference && request->bridge[0] && strcmp(network->bridge, request->bridge) != 0)
 		difference = "bridge";
 	if (difference)
 		return error_set(err, ERROR_EXISTS, 0,
@@ -219,15 +113,8 @@ static int compare_existing(
 static int fill_network(struct model *fork, const struct request *request,
         const struct facts *facts, struct network *network, struct error *err)
 {
-	struct subnet *subnet = &network->subnets[0];
-	int r;
+	int r = choose_subnets(fork, request, facts, network, err);
 
-	network->subnet_count = 1;
-	subnet->cidr = request->subnet;
-	r = request->has_subnet ? check_subnet(fork, facts, &subnet->cidr, err)
-	                        : choose_subnet(fork, facts, &subnet->cidr, err);
-	if (r == 0)
-		r = choose_gateway(request, subnet, err);
 	if (r == 0 && model_new_id(fork, network->id) < 0)
 		r = error_memory(err);
 	if (r == 0)
@@ -238,8 +125,8 @@ static int fill_network(struct model *fork, const struct request *request,
 	settings_start(&network_settings, network);
 	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
 		return error_memory(err);
-	derive_mtu(network, facts);
-	return 0;
+	r = network_check(fork, network, err);
+	return r < 0 ? r : derive_mtu(network, facts, err);
 }
 
 int rule_network_create(struct model *fork, const struct request *request,
@@ -268,6 +155,8 @@ int rule_network_create(struct model *fork, const struct request *request,
 	r = fill_network(fork, request, facts, &network, err);
 	if (r == 0 && model_put_network(fork, &network) < 0)
 		r = error_memory(err);
+	if (r == 0)
+		r = host_follow_networks(fork, err);
 	settings_free(&network_settings, &network);
 	return r;
 }
@@ -303,7 +192,10 @@ int rule_network_set(struct model *fork, const struct request *request, const st
 	r = settings_copy(&network_settings, request->given, &request->wanted_network, &network) < 0
 	            ? error_memory(err)
 	            : check_change(before, &network, err);
-	derive_mtu(&network, facts);
+	if (r == 0)
+		r = network_check(fork, &network, err);
+	if (r == 0)
+		r = derive_mtu(&network, facts, err);
 	if (r == 0 && model_put_network(fork, &network) < 0)
 		r = error_memory(err);
 	settings_free(&network_settings, &network);
@@ -375,8 +267,29 @@ int rule_network_remove(
 	if (r == 0 && model_remove(fork, TABLE_NETWORKS, request->network) < 0)
 		r = error_memory(err);
 	if (r == 0)
+		r = host_follow_networks(fork, err);
+	if (r == 0)
 		r = tombstone_add(fork, &tombstone, err);
 	if (r == 0 && answer_removed(answer, "network %s", request->network) < 0)
 		r = error_memory(err);
+	return r;
+}
+
+int rule_network_prune(
+        struct model *fork, const struct request *request, struct answer *answer, struct error *err)
+{
+	struct request remove = {.kind = REQUEST_NETWORK_REMOVE};
+	const struct network *network;
+	char key[KEY_SIZE] = "";
+	int r = 0;
+
+	while (r == 0 && (network = model_next(fork, TABLE_NETWORKS, key))) {
+		if (strcmp(network->name, NETWORK_DEFAULT) == 0 ||
+		        model_usage(fork, network->name).endpoints ||
+		        !labels_match(network->labels, request->label_filter))
+			continue;
+		memcpy(remove.network, network->name, NAME_SIZE);
+		r = rule_network_remove(fork, &remove, answer, err);
+	}
 	return r;
 }

@@ -24,9 +24,18 @@ int rule_network_set(struct model *fork, const struct request *request, const st
         struct answer *answer, struct error *err);
 int rule_network_remove(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
+/* Removes all that have no endpoint, but the default one. */
+int rule_network_prune(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
+int rule_ns_attach(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
+/* Removes all that netd created, in which no process is, and that have neither an endpoint nor a
+ * published port. */
+int rule_ns_prune(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err);
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
@@ -39,7 +48,31 @@ int rule_unpublish(struct model *fork, const struct request *request, struct ans
         struct error *err);
 int rule_host(struct model *fork, const struct request *request, struct error *err);
 
+/* --- parts of them --- */
+
+/* Gives a new network its subnets: those that were named, or free ones of the pools. */
+int choose_subnets(const struct model *model, const struct request *request,
+        const struct facts *facts, struct network *network, struct error *err);
+/* Whether a new network is to have this family. */
+bool request_wants(const struct request *request, int family);
+/* In what a network differs from the one that was asked for; NULL: in nothing of its subnets. */
+const char *compare_subnets(const struct network *network, const struct request *request);
+/* Whether no one may have this address of a subnet; and what it is then. */
+bool subnet_reserves(const struct subnet *subnet, const struct ip *ip);
+const char *subnet_reserved(const struct ip *ip);
+/* Whether a network's settings agree with one another and with what is there. */
+int network_check(const struct model *model, const struct network *network, struct error *err);
+/* Gives a new endpoint an address of each family that its network has. */
+int choose_addresses(const struct model *model, const struct network *network,
+        const struct request *request, struct endpoint *endpoint, struct error *err);
+
 /* --- what several of them need --- */
+
+/* After a network came or went: whether the host forwards IPv6. */
+int host_follow_networks(struct model *fork, struct error *err);
+/* Whether these labels have all of the filter: lines of KEY, with any value, or KEY=VALUE. Both may
+ * be NULL: none. */
+bool labels_match(const char *labels, const char *filter);
 
 /* Refuses, for --exist-ok, what is there with other settings than those that were wanted: what was
  * not given is wanted as its default. */
@@ -68,5 +101,8 @@ int publication_end(struct model *fork, const struct publication *publication, s
 
 /* What a namespace that is not created by netd claims in the model. */
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts);
+/* Refuses a namespace that the model knows by another name than this one. */
+int namespace_check_alias(const struct model *model, const char *boot_id, uint64_t cookie,
+        const char *name, struct error *err);
 /* Refuses a name whose last namespace is committed as gone, but not gone yet. */
 int namespace_check_condemned(const struct model *model, const char *name, struct error *err);

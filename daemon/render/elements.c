@@ -53,16 +53,17 @@ static int add_pair(struct resources *list, const char *from, const char *to)
 static int add_subnet_elements(
         struct resources *list, const struct subnet *subnet, const char *bridge)
 {
-	struct element *element = add_inet(list, "nd_nets4");
+	bool v6 = subnet->cidr.ip.family == AF_INET6;
+	struct element *element = add_inet(list, v6 ? "nd_nets6" : "nd_nets4");
 
 	if (!element)
 		return -1;
 	element_key_cidr(element, &subnet->cidr);
-	element = add_inet(list, "nd_gateways4");
+	element = add_inet(list, v6 ? "nd_gateways6" : "nd_gateways4");
 	if (!element)
 		return -1;
 	element_key_ip(element, &subnet->gateway);
-	element = add_inet(list, "nd_members4");
+	element = add_inet(list, v6 ? "nd_members6" : "nd_members4");
 	if (!element)
 		return -1;
 	element_key_cidr(element, &subnet->cidr);
@@ -70,10 +71,22 @@ static int add_subnet_elements(
 	return 0;
 }
 
+/* What comes in, and what goes out; nothing of a family that the network does not have. */
+static int add_ways(struct resources *list, const struct network *network, int family)
+{
+	bool closed = network->internal || !network_subnet(network, family),
+	     v6 = family == AF_INET6;
+	int r = add_verdict(list, v6 ? "nd_in6" : "nd_in4", network->bridge,
+	        closed ? VERDICT_DROP : VERDICT_PUBLISHED);
+
+	if (r == 0 && !closed)
+		r = add_interface(list, v6 ? "nd_masq6" : "nd_masq4", network->bridge);
+	return r;
+}
+
 int add_network_elements(struct resources *list, const struct network *network)
 {
 	const char *bridge = network->bridge;
-	enum set_verdict in = network->internal ? VERDICT_DROP : VERDICT_PUBLISHED;
 	int r = add_interface(list, "nd_bridges", bridge);
 
 	for (unsigned i = 0; r == 0 && i < network->subnet_count; i++)
@@ -81,12 +94,29 @@ int add_network_elements(struct resources *list, const struct network *network)
 	if (r == 0)
 		r = add_pair(list, bridge, bridge);
 	if (r == 0)
-		r = add_verdict(list, "nd_in4", bridge, in);
-	if (r == 0) /* no IPv6 in this network: nothing of it comes in */
-		r = add_verdict(list, "nd_in6", bridge, VERDICT_DROP);
+		r = add_ways(list, network, AF_INET);
 	if (r == 0)
-		r = add_interface(list, network->internal ? "nd_closed" : "nd_masq4", bridge);
+		r = add_ways(list, network, AF_INET6);
+	if (r == 0 && network->internal)
+		r = add_interface(list, "nd_closed", bridge);
 	return r;
+}
+
+/* An address that an endpoint may send from; and, of IPv6, that it may say is its own. */
+static int add_source(struct resources *list, const struct endpoint *endpoint, const struct ip *ip)
+{
+	static const char *const names[][2] = {{"nd_ip4", NULL}, {"nd_ip6", "nd_target6"}};
+
+	for (int i = 0; i < 2; i++) {
+		const char *set = names[ip->family == AF_INET6][i];
+		struct element *element = set ? element_add(list, "bridge netd", set) : NULL;
+
+		if (!element)
+			return set ? -1 : 0;
+		element_key_ifname(element, endpoint->host_ifname);
+		element_key_ip(element, ip);
+	}
+	return 0;
 }
 
 int add_endpoint_elements(struct resources *list, const struct endpoint *endpoint)
@@ -101,17 +131,18 @@ int add_endpoint_elements(struct resources *list, const struct endpoint *endpoin
 		return -1;
 	element_key_ifname(element, endpoint->host_ifname);
 	element_key_mac(element, endpoint->mac);
-	for (unsigned i = 0; i < endpoint->address_count; i++) {
-		element = element_add(list, "bridge netd", "nd_ip4");
-		if (!element)
+	for (unsigned i = 0; i < endpoint->address_count; i++)
+		if (add_source(list, endpoint, &endpoint->addresses[i].ip) < 0)
 			return -1;
-		element_key_ifname(element, endpoint->host_ifname);
-		element_key_ip(element, &endpoint->addresses[i].ip);
+	if (endpoint_address(endpoint, AF_INET6)) {
+		struct cidr link_local = cidr_link_local(endpoint->mac);
+
+		return add_source(list, endpoint, &link_local.ip);
 	}
 	return 0;
 }
 
-int add_switched_element(struct resources *list, const char *interface)
+int add_switched_element(struct resources *list, const char *interface, int family)
 {
-	return add_interface(list, "nd_switched", interface);
+	return add_interface(list, family == AF_INET6 ? "nd_switched6" : "nd_switched4", interface);
 }

@@ -8,4 +8,4 @@
 struct element *element_add(struct resources *list, const char *table, const char *set);
 int add_network_elements(struct resources *list, const struct network *network);
 int add_endpoint_elements(struct resources *list, const struct endpoint *endpoint);
-int add_switched_element(struct resources *list, const char *interface);
+int add_switched_element(struct resources *list, const char *interface, int family);

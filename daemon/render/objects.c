@@ -5,6 +5,7 @@
 #include "daemon/render/render.h"
 
 #include "daemon/render/elements.h"
+#include "daemon/render/ways.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,15 +47,37 @@ static int add_subnet(struct resources *list, const char *ns, const char *name, 
 
 	if (add_address(list, ns, name, ifname, cidr) < 0)
 		return -1;
-	if (cidr->ip.family != AF_INET)
-		return 0;
 	route = resources_add(list, RESOURCE_ROUTE, ns, name);
 	if (!route)
 		return -1;
 	route->route.destination = (struct cidr){cidr_first(cidr), cidr->prefix};
-	route->route.source = cidr->ip;
+	if (cidr->ip.family == AF_INET) /* in IPv6 the source is chosen for each packet */
+		route->route.source = cidr->ip;
 	snprintf(route->route.ifname, IFNAMSIZ, "%s", ifname);
 	return 0;
+}
+
+/*
+ * An interface of netd's that has IPv6 listens to no router, makes up no address of its own, and is
+ * switched on. It is done in this order, which is that of the names: so nothing is ever sent for an
+ * address that is not netd's.
+ */
+static int add_ip6(struct resources *list, const char *ns, const char *ifname)
+{
+	int r = add_sysctl(list, ns, "ipv6", ifname, "accept_ra", "0", false);
+
+	if (r == 0)
+		r = add_sysctl(list, ns, "ipv6", ifname, "addr_gen_mode", "1", false);
+	return r == 0 ? add_sysctl(list, ns, "ipv6", ifname, "disable_ipv6", "0", false) : r;
+}
+
+/* The address that neighbours are sought from. */
+static int add_link_local(struct resources *list, const char *ns, const char *name,
+        const char *ifname, const uint8_t mac[MAC_SIZE])
+{
+	struct cidr cidr = cidr_link_local(mac);
+
+	return add_subnet(list, ns, name, ifname, &cidr);
 }
 
 /* --- networks --- */
@@ -74,6 +97,20 @@ static int add_bridge(
 	return 0;
 }
 
+static int add_bridge_ip6(
+        const struct model *model, const struct network *network, struct resources *list)
+{
+	const char *bridge = network->bridge;
+	int r;
+
+	if (!network_subnet(network, AF_INET6))
+		return add_sysctl(list, "", "ipv6", bridge, "disable_ipv6", "1", false);
+	r = add_ip6(list, "", bridge);
+	if (r == 0 && model_host(model)->force_forwarding)
+		r = add_sysctl(list, "", "ipv6", bridge, "force_forwarding", "1", false);
+	return r == 0 ? add_link_local(list, "", bridge, bridge, network->mac) : r;
+}
+
 int render_network(const struct model *model, const struct network *network, struct resources *ret,
         struct error *err)
 {
@@ -85,7 +122,7 @@ int render_network(const struct model *model, const struct network *network, str
 	if (r == 0 && !network->internal)
 		r = add_sysctl(ret, "", "ipv4", bridge, "route_localnet", "1", false);
 	if (r == 0)
-		r = add_sysctl(ret, "", "ipv6", bridge, "disable_ipv6", "1", false);
+		r = add_bridge_ip6(model, network, ret);
 	for (unsigned i = 0; r == 0 && i < network->subnet_count; i++) {
 		struct cidr address = {
 		        network->subnets[i].gateway, network->subnets[i].cidr.prefix};
@@ -142,17 +179,21 @@ static int add_end(struct resources *list, const char *ns, const char *name, con
 	return 0;
 }
 
-static int add_default_route(struct resources *list, const char *ns,
-        const struct endpoint *endpoint, const struct ip *gateway)
+/* The other end's IPv6. A namespace that netd made has it off where it is not switched on. */
+static int add_end_ip6(
+        const struct namespace *ns, const struct endpoint *endpoint, struct resources *list)
 {
-	struct resource *route = resources_add(list, RESOURCE_ROUTE, ns, endpoint->host_ifname);
+	int r;
 
-	if (!route)
-		return -1;
-	route->route.destination.ip.family = gateway->family;
-	route->route.gateway = *gateway;
-	memcpy(route->route.ifname, endpoint->ifname, IFNAMSIZ);
-	return 0;
+	if (!endpoint_address(endpoint, AF_INET6))
+		return ns->origin == ORIGIN_CREATED
+		               ? 0
+		               : add_sysctl(list, ns->name, "ipv6", endpoint->ifname,
+		                         "disable_ipv6", "1", false);
+	r = add_ip6(list, ns->name, endpoint->ifname);
+	return r == 0 ? add_link_local(list, ns->name, endpoint->host_ifname, endpoint->ifname,
+	                        endpoint->mac)
+	              : r;
 }
 
 static int add_endpoint(const struct model *model, const struct namespace *ns,
@@ -163,9 +204,8 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 
 	if (r == 0)
 		r = add_sysctl(list, "", "ipv6", endpoint->host_ifname, "disable_ipv6", "1", false);
-	if (r == 0 && ns->origin == ORIGIN_ADOPTED)
-		r = add_sysctl(
-		        list, ns->name, "ipv6", endpoint->ifname, "disable_ipv6", "1", false);
+	if (r == 0)
+		r = add_end_ip6(ns, endpoint, list);
 	if (r == 0 && model_host(model)->bridge_netfilter)
 		r = add_hairpin(list, endpoint->host_ifname);
 	if (r == 0)
@@ -174,9 +214,33 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
 		r = add_subnet(list, ns->name, endpoint->host_ifname, endpoint->ifname,
 		        &endpoint->addresses[i]);
-	if (r == 0 && namespace_default_endpoint(model, ns) == endpoint)
-		r = add_default_route(list, ns->name, endpoint, &network->subnets[0].gateway);
+	if (r == 0)
+		r = add_ways_out(model, ns, endpoint, list);
 	return r == 0 ? add_endpoint_elements(list, endpoint) : r;
+}
+
+static bool has_family(const struct namespace *ns, int family)
+{
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		if (endpoint_address(&ns->endpoints[i], family))
+			return true;
+	return false;
+}
+
+/* Those that the namespace can reach, as many as a resolver asks. */
+static void write_upstreams(const struct host *host, const struct namespace *ns, FILE *text)
+{
+	char address[IP_TEXT_SIZE];
+	unsigned written = 0;
+
+	for (unsigned i = 0; i < host->upstream_count && written < RESOLVERS_MAX; i++) {
+		const struct ip *ip = &host->upstreams[i];
+
+		if (!has_family(ns, ip->family) && ns->endpoint_count)
+			continue;
+		fprintf(text, "nameserver %s\n", ip_format(ip, address));
+		written++;
+	}
 }
 
 /* Only where the host's own resolver cannot be reached from inside: it listens on a loopback
@@ -185,7 +249,7 @@ static int add_resolver(
         const struct model *model, const struct namespace *ns, struct resources *list)
 {
 	const struct host *host = model_host(model);
-	char path[RESOURCE_NAME_SIZE], address[IP_TEXT_SIZE];
+	char path[RESOURCE_NAME_SIZE];
 	struct resource *file;
 	FILE *text;
 	size_t size;
@@ -204,13 +268,12 @@ static int add_resolver(
 	        "behind it.\n"
 	        "# netd keeps this file current; take the first line away to make it yours.\n",
 	        host->instance);
-	for (unsigned i = 0; i < host->upstream_count; i++)
-		fprintf(text, "nameserver %s\n", ip_format(&host->upstreams[i], address));
+	write_upstreams(host, ns, text);
 	return fclose(text) == 0 ? 0 : -1;
 }
 
-static int add_created(
-        const struct model *model, const struct namespace *ns, struct resources *list)
+/* A name that netd gave. What is inside of one that someone else made is his. */
+static int add_named(const struct model *model, const struct namespace *ns, struct resources *list)
 {
 	struct resource *netns = resources_add(list, RESOURCE_NETNS, "", ns->name);
 
@@ -219,6 +282,10 @@ static int add_created(
 	if (!netns || !netns->text)
 		return -1;
 	netns->netns.cookie = ns->cookie;
+	if (ns->source)
+		snprintf(netns->netns.source, SOURCE_SIZE, "%s", ns->source);
+	if (ns->origin == ORIGIN_ATTACHED)
+		return 0;
 	if (add_end(list, ns->name, "lo", "lo", true, 0, NULL) < 0)
 		return -1;
 	return add_sysctl(list, ns->name, "ipv6", "default", "disable_ipv6", "1", false);
@@ -227,7 +294,7 @@ static int add_created(
 int render_namespace(const struct model *model, const struct namespace *ns, struct resources *ret,
         struct error *err)
 {
-	int r = ns->origin == ORIGIN_CREATED ? add_created(model, ns, ret) : 0;
+	int r = ns->origin != ORIGIN_ADOPTED ? add_named(model, ns, ret) : 0;
 
 	if (r == 0)
 		r = add_resolver(model, ns, ret);
@@ -238,13 +305,47 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
 
 /* --- interfaces, tombstones --- */
 
-int render_interface(const struct interface *interface, struct resources *ret, struct error *err)
+/*
+ * Without force_forwarding the kernel forwards IPv6 on all interfaces or on none (render_host()),
+ * and takes a host that forwards for a router: it forgets the routes that it learned from others,
+ * unless accept_ra is 2.
+ */
+static int add_interface_ip6(
+        const struct model *model, const struct interface *interface, struct resources *list)
+{
+	const struct host *host = model_host(model);
+	const char *name = interface->name;
+	int r = 0;
+
+	if (!host->has_ip6 || !interface->ip6)
+		return 0;
+	if (host->force_forwarding)
+		r = add_sysctl(list, "", "ipv6", name, "force_forwarding", "1", true);
+	else if (interface->hears_routers)
+		r = add_sysctl(list, "", "ipv6", name, "accept_ra", "2", true);
+	if (r == 0 && interface->switched6)
+		r = add_switched_element(list, name, AF_INET6);
+	return r;
+}
+
+int render_interface(const struct model *model, const struct interface *interface,
+        struct resources *ret, struct error *err)
 {
 	int r = add_sysctl(ret, "", "ipv4", interface->name, "forwarding", "1", true);
 
 	if (r == 0 && interface->switched)
-		r = add_switched_element(ret, interface->name);
+		r = add_switched_element(ret, interface->name, AF_INET);
+	if (r == 0)
+		r = add_interface_ip6(model, interface, ret);
 	return r < 0 ? error_memory(err) : 0;
+}
+
+int render_host(const struct host *host, struct resources *ret, struct error *err)
+{
+	if (!host->has_ip6 || host->force_forwarding)
+		return 0;
+	return add_sysctl(ret, "", "ipv6", "all", "forwarding", "1", true) < 0 ? error_memory(err)
+	                                                                       : 0;
 }
 
 static int render_condemned_link(const struct tombstone *tombstone, struct resources *list)

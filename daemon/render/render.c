@@ -41,8 +41,9 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_TOMBSTONES:
 		return render_tombstone(object, ret, err);
 	case TABLE_INTERFACES:
-		return render_interface(object, ret, err);
+		return render_interface(model, object, ret, err);
 	case TABLE_HOST:
+		return render_host(object, ret, err);
 	case TABLE_MEMBERS:
 	case TABLE_ADDRESSES:
 	case TABLE_BRIDGES:
@@ -50,6 +51,8 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_NS_PORTS:
 	case TABLE_SOURCES:
 	case TABLE_USAGE:
+	case TABLE_COOKIES:
+	case TABLE_FOREIGN:
 	case TABLE_COUNT:
 		return 0;
 	}

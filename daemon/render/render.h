@@ -22,7 +22,10 @@ int render_publication(const struct model *model, const struct publication *publ
 /* The element that counts what goes through it in this family; none where it is not for it. -1:
  * there is no memory. */
 int render_counter(const struct publication *publication, int family, struct resources *ret);
-int render_interface(const struct interface *interface, struct resources *ret, struct error *err);
+int render_interface(const struct model *model, const struct interface *interface,
+        struct resources *ret, struct error *err);
+/* The host's own switches. */
+int render_host(const struct host *host, struct resources *ret, struct error *err);
 /* What is condemned, as it is while it waits. */
 int render_tombstone(const struct tombstone *tombstone, struct resources *ret, struct error *err);
 

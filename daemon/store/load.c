@@ -109,6 +109,18 @@ static void rows_boot(struct rows *rows, char ret[BOOT_ID_SIZE])
 		rows_damaged(rows, "it is no id of a boot");
 }
 
+/* What was attached was found by a process or a path, and nothing else was. */
+static void rows_source(struct rows *rows, enum namespace_origin origin, char ret[SOURCE_SIZE])
+{
+	struct error ignored;
+
+	rows_text(rows, ret, SOURCE_SIZE);
+	if ((origin == ORIGIN_ATTACHED) != (ret[0] != '\0') ||
+	        (strspn(ret, "0123456789") != strlen(ret) &&
+	                parse_source_path(ret, "", ret, &ignored) < 0))
+		rows_damaged(rows, "it is neither a process nor a path");
+}
+
 static uint64_t rows_number(struct rows *rows, uint64_t max)
 {
 	uint64_t number = (uint64_t)sqlite3_column_int64(rows->statement, rows->column++);
@@ -248,6 +260,8 @@ static int load_subnets(struct store *store, struct network *network, struct err
 		rows_ip(&rows, &subnet.gateway);
 		if (rows.result == 0 && !cidr_contains(&subnet.cidr, &subnet.gateway))
 			rows_damaged(&rows, "it is not in the subnet");
+		if (network_subnet(network, subnet.cidr.ip.family))
+			rows_damaged(&rows, "the network has another one of this family");
 		if (network->subnet_count == SUBNETS_MAX)
 			rows_damaged(&rows, "there are too many rows");
 		else
@@ -296,6 +310,8 @@ static int load_addresses(struct store *store, const char *ns, uint64_t position
 		struct cidr address = {0};
 
 		rows_cidr(&rows, &address);
+		if (endpoint_address(endpoint, address.ip.family))
+			rows_damaged(&rows, "the endpoint has another one of this family");
 		if (endpoint->address_count == SUBNETS_MAX)
 			rows_damaged(&rows, "there are too many rows");
 		else
@@ -351,12 +367,18 @@ static int load_namespaces(struct store *store, struct model *model, struct erro
 	rows = rows_start(store, STATEMENT_LOAD_NAMESPACES, "namespaces", err);
 	while (rows_next(&rows)) {
 		struct namespace ns = {.endpoints = endpoints};
+		char source[SOURCE_SIZE] = "";
+		uint64_t own_routes;
 
 		rows_name(&rows, false, ns.name);
 		ns.origin = (enum namespace_origin)rows_word(&rows, &store_origins);
 		ns.cookie = rows_number(&rows, UINT64_MAX);
 		rows_boot(&rows, ns.boot_id);
-		ns.own_route = rows_number(&rows, 1);
+		own_routes = rows_number(&rows, 3);
+		ns.own_route = own_routes & 1;
+		ns.own_route6 = own_routes & 2;
+		rows_source(&rows, ns.origin, source);
+		ns.source = source[0] ? source : NULL;
 		if (rows.result == 0)
 			rows.result = load_endpoints(store, model, &ns, err);
 		if (rows.result == 0)

@@ -30,7 +30,8 @@ const char store_schema[] =
 
         "CREATE TABLE namespaces (name TEXT PRIMARY KEY, origin TEXT NOT NULL, cookie INTEGER NOT "
         "NULL,"
-        " boot_id TEXT NOT NULL, own_route INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+        " boot_id TEXT NOT NULL, own_route INTEGER NOT NULL, source TEXT NOT NULL DEFAULT '')"
+        " STRICT, WITHOUT ROWID;"
 
         "CREATE TABLE endpoints (namespace TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT "
         "NULL,"
@@ -66,7 +67,8 @@ const char *const store_migrations[] = {
                  "UPDATE publications SET host_ip = '*' WHERE host_ip = '0.0.0.0';"
                  "ALTER TABLE tombstones ADD COLUMN port_end INTEGER NOT NULL DEFAULT 0;"
                  "ALTER TABLE tombstones ADD COLUMN through_end INTEGER NOT NULL DEFAULT 0;"
-                 "UPDATE tombstones SET port_end = port, through_end = through;",
+                 "UPDATE tombstones SET port_end = port, through_end = through;"
+                 "ALTER TABLE namespaces ADD COLUMN source TEXT NOT NULL DEFAULT '';",
 };
 
 const char *const store_statements[STATEMENT_COUNT] = {
@@ -88,8 +90,8 @@ const char *const store_statements[STATEMENT_COUNT] = {
                 "INSERT INTO subnets (network, position, address, prefix, gateway)"
                 " VALUES (?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_NAMESPACE] = "INSERT OR REPLACE INTO namespaces"
-                                     " (name, origin, cookie, boot_id, own_route)"
-                                     " VALUES (?, ?, ?, ?, ?)",
+                                     " (name, origin, cookie, boot_id, own_route, source)"
+                                     " VALUES (?, ?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_ENDPOINT] = "INSERT INTO endpoints"
                                     " (namespace, position, id, network, ifname, host_ifname, mac)"
                                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -117,7 +119,7 @@ const char *const store_statements[STATEMENT_COUNT] = {
         [STATEMENT_LOAD_SUBNETS] = "SELECT address, prefix, gateway FROM subnets"
                                    " WHERE network = ? ORDER BY position",
         [STATEMENT_LOAD_NAMESPACES] =
-                "SELECT name, origin, cookie, boot_id, own_route FROM namespaces",
+                "SELECT name, origin, cookie, boot_id, own_route, source FROM namespaces",
         [STATEMENT_LOAD_ENDPOINTS] = "SELECT id, network, ifname, host_ifname, mac, position"
                                      " FROM endpoints WHERE namespace = ? ORDER BY position",
         [STATEMENT_LOAD_ADDRESSES] = "SELECT address, prefix FROM endpoint_addresses"
@@ -130,7 +132,7 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                       " FROM tombstones",
 };
 
-const struct words store_origins = {(const char *const[]){"created", "adopted"}, 2};
+const struct words store_origins = {(const char *const[]){"created", "adopted", "attached"}, 3};
 const struct words store_kinds = {(const char *const[]){"link", "netns", "flows"}, 3};
 const struct words store_flows_match = {(const char *const[]){"reply-source", "original-local"}, 2};
 

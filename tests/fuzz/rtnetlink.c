@@ -74,7 +74,7 @@ static void look_at_prefixes(struct kernel *kernel)
 		        prefixes[i].cidr.prefix);
 	if (look_default_mtu(kernel, &mtu, &err) < 0)
 		holds_error(&err);
-	look_default_route(kernel, "web");
+	look_default_route(kernel, "web", AF_INET6);
 }
 
 static void look_at_links(struct kernel *kernel)

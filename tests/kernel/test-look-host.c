@@ -54,7 +54,10 @@ START_TEST(lists_addresses_and_routes_but_no_default_like_ones)
 	      "; ip route add 10.1.0.0/16 via 192.0.2.3; ip route add unreachable 10.2.0.0/16"
 	      "; ip route add 10.3.0.0/16 nexthop via 192.0.2.4 nexthop via 192.0.2.5"
 	      "; ip route add 10.4.0.0/16 via 192.0.2.6 table 100; ip -6 addr add fd00::1/64 dev "
-	      "up0");
+	      "up0"
+	      "; ip -6 addr add fe80::1/64 dev up0; ip -6 route add fd00:1::/48 via fd00::2"
+	      "; ip -6 route add default via fd00::2; ip -6 route add 2000::/3 via fd00::2"
+	      "; ip -6 route add unreachable fd00:2::/48");
 	ck_assert_msg(look_prefixes(kernel, &list, &count, &err) == 0, "%s", err.text);
 	ck_assert(has_prefix(list, count, "127.0.0.1/8", "lo", false));
 	ck_assert(has_prefix(list, count, "192.0.2.1/24", "up0", false));
@@ -63,7 +66,11 @@ START_TEST(lists_addresses_and_routes_but_no_default_like_ones)
 	ck_assert(has_prefix(list, count, "198.51.100.9/32", "up0", true));
 	ck_assert(has_prefix(list, count, "10.1.0.0/16", "up0", true));
 	ck_assert(has_prefix(list, count, "10.3.0.0/16", "up0", true));
-	ck_assert_uint_eq(count, 7);
+	ck_assert(has_prefix(list, count, "::1/128", "lo", false));
+	ck_assert(has_prefix(list, count, "fd00::1/64", "up0", false));
+	ck_assert(has_prefix(list, count, "fd00::/64", "up0", true));
+	ck_assert(has_prefix(list, count, "fd00:1::/48", "up0", true));
+	ck_assert_uint_eq(count, 11);
 	free(list);
 }
 END_TEST
@@ -74,19 +81,20 @@ START_TEST(takes_the_mtu_of_the_default_route_with_the_lowest_metric)
 
 	ck_assert_int_eq(look_default_mtu(kernel, &mtu, &err), 0);
 	ck_assert_uint_eq(mtu, 1500);
-	ck_assert(!look_default_route(kernel, ""));
+	ck_assert(!look_default_route(kernel, "", AF_INET));
 	shell("for i in 0 1 2; do ip link add up$i mtu 140$i up type bridge"
 	      "; ip addr add 192.0.$i.1/24 dev up$i; ip -6 addr add fd0$i::1/64 dev up$i nodad; "
 	      "done"
 	      "; ip -6 route add default via fd00::2 dev up0");
 	ck_assert_int_eq(look_default_mtu(kernel, &mtu, &err), 0);
 	ck_assert_uint_eq(mtu, 1400);
-	ck_assert(!look_default_route(kernel, ""));
+	ck_assert(!look_default_route(kernel, "", AF_INET));
+	ck_assert(look_default_route(kernel, "", AF_INET6));
 	shell("ip route add default via 192.0.1.2 metric 20; ip route add default via 192.0.2.2 "
 	      "metric 10");
 	ck_assert_int_eq(look_default_mtu(kernel, &mtu, &err), 0);
 	ck_assert_uint_eq(mtu, 1402);
-	ck_assert(look_default_route(kernel, ""));
+	ck_assert(look_default_route(kernel, "", AF_INET));
 }
 END_TEST
 
@@ -137,7 +145,7 @@ START_TEST(finds_the_marks_of_another_instance)
 }
 END_TEST
 
-static unsigned resolver(bool *loopback, struct ip upstreams[3])
+static unsigned resolver(bool *loopback, struct ip upstreams[6])
 {
 	unsigned count = 9;
 	int r = look_resolver(loopback, upstreams, 3, &count, &err);
@@ -149,7 +157,7 @@ static unsigned resolver(bool *loopback, struct ip upstreams[3])
 START_TEST(finds_the_servers_behind_a_local_resolver)
 {
 	char text[IP_TEXT_SIZE];
-	struct ip upstreams[3];
+	struct ip upstreams[6];
 	bool loopback;
 
 	shell("echo 'nameserver 192.0.2.53' >/etc/resolv.conf");
@@ -164,11 +172,16 @@ START_TEST(finds_the_servers_behind_a_local_resolver)
 	      "nameserver 2001:db8::1\\nnameserver 192.0.2.1\\nnameserver 192.0.2.2\\nnameserver "
 	      "192.0.2.3\\n'"
 	      " >/run/systemd/resolve/resolv.conf");
-	ck_assert_uint_eq(resolver(&loopback, upstreams), 3);
+	ck_assert_uint_eq(resolver(&loopback, upstreams), 4);
 	ck_assert(loopback);
 	ck_assert_str_eq(ip_format(&upstreams[0], text), "192.0.2.1");
 	ck_assert_str_eq(ip_format(&upstreams[1], text), "2001:db8::1");
 	ck_assert_str_eq(ip_format(&upstreams[2], text), "192.0.2.2");
+	ck_assert_str_eq(ip_format(&upstreams[3], text), "192.0.2.3");
+	shell("printf 'nameserver 192.0.2.4\\nnameserver 2001:db8::2\\n'"
+	      " >>/run/systemd/resolve/resolv.conf");
+	ck_assert_uint_eq(resolver(&loopback, upstreams), 5);
+	ck_assert_str_eq(ip_format(&upstreams[4], text), "2001:db8::2");
 
 	/* dnsmasq in front, and a server of the provider's behind it in the same file */
 	shell("printf 'nameserver 127.0.0.1\\nnameserver 192.0.2.9\\n' >/etc/resolv.conf");

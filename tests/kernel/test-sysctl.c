@@ -9,6 +9,7 @@
 #include "tests/lib/kind.h"
 
 #include <check.h>
+#include <unistd.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,7 @@ START_TEST(observes_journal_own_interfaces_and_namespaces)
 	struct resource on = sysctl("", FORWARDING, "1", true);
 	struct resources list = {0};
 	const struct resource *found;
+	bool forces;
 	int r;
 
 	shell("ip link add netd0 type bridge && ip link set netd0 alias netd:" KIND_INSTANCE
@@ -194,8 +196,12 @@ START_TEST(observes_journal_own_interfaces_and_namespaces)
 	ck_assert(found && !found->sysctl.journal && !strcmp(found->sysctl.value, "0"));
 	ck_assert_ptr_nonnull(find(&list, "", "net/ipv4/conf/netd0/route_localnet"));
 	ck_assert_ptr_nonnull(find(&list, "", "net/ipv6/conf/netd0/disable_ipv6"));
+	ck_assert_ptr_nonnull(find(&list, "", "net/ipv6/conf/netd0/accept_ra"));
+	ck_assert_ptr_nonnull(find(&list, "", "net/ipv6/conf/netd0/addr_gen_mode"));
+	forces = access("/proc/sys/net/ipv6/conf/netd0/force_forwarding", F_OK) == 0;
+	ck_assert_int_eq(find(&list, "", "net/ipv6/conf/netd0/force_forwarding") != NULL, forces);
 	ck_assert_ptr_nonnull(find(&list, "web", "net/ipv6/conf/default/disable_ipv6"));
-	ck_assert_uint_eq(list.count, 5);
+	ck_assert_uint_eq(list.count, 7 + forces);
 	resources_done(&list);
 }
 END_TEST

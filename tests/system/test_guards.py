@@ -215,16 +215,16 @@ def host_answers_like_a_router(lab):
 def foreign_traffic_is_not_judged(lab):
     """Where the administrator forwards, a packet that netd would call invalid passes."""
     switched = [name for name in (lab.out.interface, lab.two.interface)
-                if name in lab.host.run("nft list set inet netd nd_switched").stdout]
+                if name in lab.host.run("nft list set inet netd nd_switched4").stdout]
     sought = packets.token()
-    lab.host.run("nft", "flush set inet netd nd_switched")
+    lab.host.run("nft", "flush set inet netd nd_switched4")
     try:
         with Eyes(lab.two, "eth0") as eyes:
             send_packet(lab.out, packets.tcp_reset(lab.out.address, lab.two.address, 4000, 4001, sought))
             return [eyes.see(sought, lab.patience) is not None]
     finally:
         for name in switched:
-            lab.host.run("nft", f'add element inet netd nd_switched {{ "{name}" }}')
+            lab.host.run("nft", f'add element inet netd nd_switched4 {{ "{name}" }}')
 
 
 @way(BRIDGE, "nd_spoof", r"iifname != @nd_ports")

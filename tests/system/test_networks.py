@@ -176,7 +176,7 @@ def test_interface_that_is_replaced_forwards_again(netd):
 
 
 def switched(host):
-    elements = host.json("nft", "-j", "list", "set", "inet", "netd", "nd_switched")["nftables"][1]["set"].get("elem", [])
+    elements = host.json("nft", "-j", "list", "set", "inet", "netd", "nd_switched4")["nftables"][1]["set"].get("elem", [])
     return sorted(elements)
 
 

@@ -82,7 +82,7 @@ static inline struct network a_network(const char *name)
 	        .mtu = 1400,
 	        .internal = true,
 	        .subnets = {{{ip4(0x0a010000), 24}, ip4(0x0a010001)},
-	                {{ip4(0x0a030000), 24}, ip4(0x0a030001)}},
+	                {{{AF_INET6, {0xfd, [7] = 3}}, 64}, {AF_INET6, {0xfd, [7] = 3, [15] = 1}}}},
 	        .subnet_count = 2};
 
 	snprintf(network.name, sizeof(network.name), "%s", name);
@@ -96,7 +96,7 @@ static inline struct endpoint an_endpoint(const char *network, uint32_t address)
 	        .ifname = "eth0",
 	        .host_ifname = "nvabcdef0123",
 	        .mac = {2, 0, 0, 0, 0, 2},
-	        .addresses = {{ip4(address), 24}, {ip4(0x0a030002), 24}},
+	        .addresses = {{ip4(address), 24}, {{AF_INET6, {0xfd, [7] = 3, [15] = 2}}, 64}},
 	        .address_count = 2};
 
 	snprintf(endpoint.network, sizeof(endpoint.network), "%s", network);
@@ -113,7 +113,7 @@ static inline void fill(struct model *model)
 	        .origin = ORIGIN_ADOPTED,
 	        .cookie = 0xfedcba9876543210,
 	        .boot_id = "01234567-89ab-cdef-0123-456789abcdef",
-	        .own_route = true,
+	        .own_route6 = true,
 	        .endpoints = endpoints,
 	        .endpoint_count = 2};
 	struct namespace alone = {.name = "alone"};
@@ -193,7 +193,7 @@ static inline void check_filled(const struct model *model)
 	ck_assert_int_eq(ns->origin, ORIGIN_ADOPTED);
 	ck_assert_uint_eq(ns->cookie, 0xfedcba9876543210);
 	ck_assert_str_eq(ns->boot_id, "01234567-89ab-cdef-0123-456789abcdef");
-	ck_assert(ns->own_route);
+	ck_assert(!ns->own_route && ns->own_route6);
 	ck_assert_uint_eq(ns->endpoint_count, 2);
 	check_endpoint(&ns->endpoints[0], &endpoint);
 	ck_assert_str_eq(ns->endpoints[1].network, "first");

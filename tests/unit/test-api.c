@@ -13,8 +13,8 @@ START_TEST(networks_read_as_documented)
 	asked("GET", "/v1/networks/my-net", "", 200, "networks",
 	        "[{\"id\":\"0123456789ab\",\"name\":\"my-net\",\"driver\":\"bridge\","
 	        "\"bridge\":\"netd-012345\",\"subnets\":[{\"subnet\":\"10.1.0.0/24\","
-	        "\"gateway\":\"10.1.0.1\"}],\"endpoints\":[],\"mtu\":1400,\"internal\":true,"
-	        "\"labels\":[],\"publish_address\":null}]");
+	        "\"gateway\":\"10.1.0.1\"}],\"ipv4\":true,\"ipv6\":false,\"endpoints\":[],"
+	        "\"mtu\":1400,\"internal\":true,\"labels\":[],\"publish_address\":null}]");
 	asked("POST", "/v1/networks", "{\"name\": \"my-net\", \"exist_ok\": true}", 200,
 	        "network/mtu", "1500");
 	asked("DELETE", "/v1/networks/my-net", "", 200, "removed",
@@ -53,7 +53,8 @@ START_TEST(namespaces_are_those_of_the_kernel_joined_with_the_model)
 	        "endpoint/namespace", "gone");
 	asked("GET", "/v1/namespaces", "", 200, "namespaces/0",
 	        "{\"name\":\"alien\",\"path\":\"/run/netns/alien\",\"origin\":\"adopted\","
-	        "\"inode\":4026532000,\"cookie\":\"18446744073709551615\",\"nsid\":3,"
+	        "\"attached\":false,\"source\":null,\"inode\":4026532000,\"cookie\":"
+	        "\"18446744073709551615\",\"nsid\":3,"
 	        "\"processes\":2,\"endpoints\":[],\"labels\":[]}");
 	asked("GET", "/v1/namespaces", "", 200, "namespaces/1/inode", "null");
 	asked("GET", "/v1/namespaces", "", 200, "namespaces/2/origin", "created");

@@ -26,8 +26,8 @@ static struct request request_for(enum request_kind kind, const char *network, c
 
 static void set_subnet(struct request *request, const char *text)
 {
-	ck_assert_int_eq(parse_subnet(text, "", &request->subnet, &err), 0);
-	request->has_subnet = true;
+	request->subnet_count = 1;
+	ck_assert_int_eq(parse_subnet(text, "", &request->subnets[0].cidr, &err), 0);
 }
 
 START_TEST(networks_get_the_next_free_subnet_of_the_pool)
@@ -64,7 +64,14 @@ START_TEST(bad_networks_are_refused_by_field)
 	        {"10.0.0.0/7", NULL, "subnets[0].subnet", "8 to 30"},
 	        {"127.1.0.0/16", NULL, "subnets[0].subnet", "not for hosts"},
 	        {"224.0.0.0/24", NULL, "subnets[0].subnet", "not for hosts"},
-	        {"fd00::/64", NULL, "subnets[0].subnet", "IPv4"},
+	        {"fd00:1::/127", NULL, "subnets[0].subnet", "16 to 126"},
+	        {"fc00::/7", NULL, "subnets[0].subnet", "16 to 126"},
+	        {"::ffff:0:0/96", NULL, "subnets[0].subnet", "not for hosts"},
+	        {"fe80:1::/64", NULL, "subnets[0].subnet", "not for hosts"},
+	        {"ff05::/64", NULL, "subnets[0].subnet", "not for hosts"},
+	        {"fd00:1::/64", "fd00:2::1", "subnets[0].gateway", "outside"},
+	        {"fd00:1::/64", "10.1.0.1", "subnets[0].gateway", "outside"},
+	        {"fd00:1::/64", "fd00:1::", "subnets[0].gateway", "routers"},
 	        {"10.1.0.0/24", "10.2.0.1", "subnets[0].gateway", "outside"},
 	        {"10.1.0.0/24", "10.1.0.0", "subnets[0].gateway", "broadcast"},
 	        {"10.1.0.0/24", "10.1.0.255", "subnets[0].gateway", "broadcast"},
@@ -78,7 +85,8 @@ START_TEST(bad_networks_are_refused_by_field)
 
 		set_subnet(&create, bad[i].subnet);
 		if (bad[i].gateway)
-			ck_assert_int_eq(parse_ip(bad[i].gateway, "", &create.gateway, &err), 0);
+			ck_assert_int_eq(
+			        parse_ip(bad[i].gateway, "", &create.subnets[0].gateway, &err), 0);
 		refused(model, &create, &quiet_host, ERROR_INVALID, bad[i].words);
 		ck_assert_str_eq(err.field, bad[i].field);
 	}
@@ -122,18 +130,19 @@ START_TEST(addresses_go_round_and_taken_ones_name_their_owner)
 	must_connect(model, "small", "b");
 	ck_assert_str_eq(cidr_format(&model_namespace(model, "b")->endpoints[0].addresses[0], text),
 	        "10.1.0.3/29");
-	parse_ip("10.1.0.2", "", &connect.ip, &err);
+	connect.ip_count = 1;
+	parse_ip("10.1.0.2", "", &connect.ips[0], &err);
 	refused(model, &connect, &quiet_host, ERROR_EXISTS, "namespace a");
-	parse_ip("10.1.0.1", "", &connect.ip, &err);
+	parse_ip("10.1.0.1", "", &connect.ips[0], &err);
 	refused(model, &connect, &quiet_host, ERROR_EXISTS, "gateway");
-	parse_ip("10.1.1.1", "", &connect.ip, &err);
+	parse_ip("10.1.1.1", "", &connect.ips[0], &err);
 	refused(model, &connect, &quiet_host, ERROR_INVALID, "outside");
-	parse_ip("10.1.0.7", "", &connect.ip, &err);
+	parse_ip("10.1.0.7", "", &connect.ips[0], &err);
 	refused(model, &connect, &quiet_host, ERROR_INVALID, "broadcast");
 	ck_assert_ptr_null(model_namespace(model, "c"));
 	for (int i = 0; i < 3; i++)
 		must_connect(model, "small", (const char *[]){"d", "e", "f"}[i]);
-	connect.ip.family = 0;
+	connect.ip_count = 0;
 	refused(model, &connect, &quiet_host, ERROR_REFUSED, "no address");
 	model_free(model);
 }
@@ -148,7 +157,8 @@ START_TEST(a_freed_address_rests_until_its_flows_are_gone)
 
 	must_create(model, "net");
 	must_connect(model, "net", "web");
-	again.ip = model_namespace(model, "web")->endpoints[0].addresses[0].ip;
+	again.ip_count = 1;
+	again.ips[0] = model_namespace(model, "web")->endpoints[0].addresses[0].ip;
 	must(model, &disconnect, &quiet_host);
 	ck_assert_uint_eq(model_count(model, TABLE_TOMBSTONES), 2);
 	refused(model, &again, &quiet_host, ERROR_REFUSED, "rests");
@@ -173,15 +183,15 @@ START_TEST(the_default_route_moves_and_internal_networks_have_none)
 	must_create(model, "two");
 	must_connect(model, "inside", "web");
 	ns = model_namespace(model, "web");
-	ck_assert_ptr_null(namespace_default_endpoint(model, ns));
+	ck_assert_ptr_null(namespace_default_endpoint(model, ns, AF_INET));
 	must_connect(model, "one", "web");
 	must_connect(model, "two", "web");
 	ns = model_namespace(model, "web");
-	ck_assert_str_eq(namespace_default_endpoint(model, ns)->network, "one");
+	ck_assert_str_eq(namespace_default_endpoint(model, ns, AF_INET)->network, "one");
 	ck_assert_str_eq(ns->endpoints[2].ifname, "eth2");
 	must(model, &disconnect, &quiet_host);
 	ns = model_namespace(model, "web");
-	ck_assert_str_eq(namespace_default_endpoint(model, ns)->network, "two");
+	ck_assert_str_eq(namespace_default_endpoint(model, ns, AF_INET)->network, "two");
 	model_free(model);
 }
 END_TEST
@@ -206,7 +216,7 @@ START_TEST(adopted_namespaces_keep_what_they_have)
 	ns = model_namespace(model, "theirs");
 	ck_assert_int_eq(ns->origin, ORIGIN_ADOPTED);
 	ck_assert_str_eq(ns->endpoints[0].ifname, "eth1");
-	ck_assert_ptr_null(namespace_default_endpoint(model, ns));
+	ck_assert_ptr_null(namespace_default_endpoint(model, ns, AF_INET));
 	refused(model, &remove, &facts, ERROR_REFUSED, "not created by netd");
 	must(model, &disconnect, &facts);
 	ck_assert_ptr_null(model_namespace(model, "theirs"));
@@ -349,13 +359,14 @@ START_TEST(a_network_of_an_earlier_name_has_all_of_its_addresses)
 
 	set_subnet(&create, "10.0.0.0/24");
 	must(model, &create, &quiet_host);
-	connect.ip = ip4(0x0a000064);
+	connect.ips[0] = ip4(0x0a000064);
+	connect.ip_count = 1;
 	must(model, &connect, &quiet_host);
 	rm.force = true;
 	must(model, &rm, &quiet_host);
 	set_subnet(&create, "10.0.1.0/24");
 	must(model, &create, &quiet_host);
-	connect.ip.family = 0;
+	connect.ip_count = 0;
 	for (unsigned i = 0; i < 253; i++) {
 		snprintf(connect.namespace, NAME_SIZE, "n%u", i);
 		must(model, &connect, &quiet_host);

@@ -52,11 +52,18 @@ static int add_prefix(struct prefixes *prefixes, const struct cidr *cidr, int in
 	return 0;
 }
 
+/* Every interface with IPv6 has the same link-local prefix. */
+static bool is_everywhere(const struct cidr *cidr)
+{
+	return cidr->ip.family == AF_INET6 && ip_is_link_local(&cidr->ip);
+}
+
 static int take_address(const struct nlmsghdr *message, void *arg)
 {
 	const struct ifaddrmsg *header = nlmsg_data(message);
 	struct nlattr *attributes[IFA_MAX + 1];
-	struct cidr cidr = {.ip.family = AF_INET};
+	struct cidr cidr = {.ip.family = header->ifa_family};
+	unsigned size;
 
 	if (message->nlmsg_type != RTM_NEWADDR ||
 	        nlmsg_parse(
@@ -64,17 +71,23 @@ static int take_address(const struct nlmsghdr *message, void *arg)
 		return 0;
 	/* IFA_ADDRESS is the other side's on a point-to-point link, and the prefix is around that.
 	 */
-	if (header->ifa_family != AF_INET || header->ifa_prefixlen > 32 ||
-	        !attributes[IFA_ADDRESS] || nla_len(attributes[IFA_ADDRESS]) != 4)
+	if (header->ifa_family != AF_INET && header->ifa_family != AF_INET6)
 		return 0;
-	memcpy(cidr.ip.bytes, nla_data(attributes[IFA_ADDRESS]), 4);
+	size = (unsigned)ip_size(header->ifa_family);
+	if (header->ifa_prefixlen > 8 * size || !attributes[IFA_ADDRESS] ||
+	        nla_len(attributes[IFA_ADDRESS]) != (int)size)
+		return 0;
+	memcpy(cidr.ip.bytes, nla_data(attributes[IFA_ADDRESS]), size);
 	cidr.prefix = header->ifa_prefixlen;
-	return add_prefix(arg, &cidr, (int)header->ifa_index, false);
+	return is_everywhere(&cidr) ? 0 : add_prefix(arg, &cidr, (int)header->ifa_index, false);
 }
 
 static int take_route(const struct route_seen *route, void *arg)
 {
-	if (route->destination.prefix <= 1)
+	bool v6 = route->destination.ip.family == AF_INET6;
+
+	/* 2000::/3 is all of the Internet. */
+	if (route->destination.prefix <= (v6 ? 3 : 1) || is_everywhere(&route->destination))
 		return 0;
 	return add_prefix(arg, &route->destination, route->index, true);
 }
@@ -83,7 +96,7 @@ int look_prefixes(
         struct kernel *kernel, struct look_prefix **ret, unsigned *count, struct error *err)
 {
 	_cleanup_(prefixes_done) struct prefixes prefixes = {.instance = kernel->instance};
-	struct ifaddrmsg header = {.ifa_family = AF_INET};
+	struct ifaddrmsg header = {.ifa_family = AF_UNSPEC};
 	struct nl_msg *msg;
 	int r = links_read(kernel->rtnl, "", &prefixes.links, err);
 
@@ -95,6 +108,8 @@ int look_prefixes(
 	if (rtnl_dump(kernel->rtnl, "", msg, take_address, &prefixes, err) < 0)
 		return error_context(err, "list the addresses of the host");
 	r = routes_read(kernel->rtnl, "", AF_INET, take_route, &prefixes, err);
+	if (r == 0)
+		r = routes_read(kernel->rtnl, "", AF_INET6, take_route, &prefixes, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(prefixes.items);
@@ -174,11 +189,11 @@ int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err)
 	return 0;
 }
 
-bool look_default_route(struct kernel *kernel, const char *ns)
+bool look_default_route(struct kernel *kernel, const char *ns, int family)
 {
 	struct route_seen best = {0};
 	struct error ignored;
-	int r = routes_read(kernel->rtnl, ns, AF_INET, take_default, &best, &ignored);
+	int r = routes_read(kernel->rtnl, ns, (uint8_t)family, take_default, &best, &ignored);
 
 	rtnl_forget(kernel->rtnl, NULL);
 	return r == 0 && best.index;

@@ -21,7 +21,8 @@ static const char *const upstream_files[] = {
 
 struct servers {
 	struct ip *items; /* borrowed; reachable from a namespace */
-	unsigned max, count;
+	unsigned max;     /* of each family */
+	unsigned count, count6;
 	bool any, loopback;
 };
 
@@ -38,6 +39,7 @@ static bool read_ip(const char *text, struct ip *ret)
 
 static void take_server(const char *text, struct servers *servers)
 {
+	unsigned of_family;
 	struct ip ip;
 
 	servers->any = true;
@@ -51,8 +53,11 @@ static void take_server(const char *text, struct servers *servers)
 	for (unsigned i = 0; i < servers->count; i++)
 		if (ip_equal(&servers->items[i], &ip))
 			return;
-	if (servers->count < servers->max)
-		servers->items[servers->count++] = ip;
+	of_family = ip.family == AF_INET6 ? servers->count6 : servers->count - servers->count6;
+	if (of_family == servers->max)
+		return;
+	servers->items[servers->count++] = ip;
+	servers->count6 += ip.family == AF_INET6;
 }
 
 /* No such file: no servers. */

@@ -1,0 +1,285 @@
+/*
+ * Subnets: which ones a new network may have, and which it gets where none was named.
+ *
+ * Of IPv4 it gets the first free /24 of 10.208.0.0/12: 4,096 of them, away from what Docker, Podman
+ * and most home routers use. Of IPv6 it gets the first free /64 of this machine's own /48 of unique
+ * local addresses (model_ula()). "Free" is looked up in a bitmap of those, so that the thousandth
+ * network costs what the first one did.
+ */
+#include "daemon/model/rules.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define POOL_SIZE_MAX 65536U
+#define FIELD_SIZE    32
+
+/* Where subnets come from: `size` of them, each `prefix` bits long. */
+struct pool {
+	struct cidr cidr;
+	uint8_t prefix;
+	uint32_t size;
+};
+
+static struct pool pool_of(const struct model *model, int family)
+{
+	static const struct ip first = {.family = AF_INET, .bytes = {10, 208}};
+
+	if (family == AF_INET)
+		return (struct pool){.cidr = {first, 12}, .prefix = 24, .size = 4096};
+	return (struct pool){.cidr = model_ula(model), .prefix = 64, .size = 65536};
+}
+
+/* The number of the pool's subnet that this address is in. */
+static uint32_t pool_number(const struct pool *pool, const struct ip *ip)
+{
+	if (ip->family == AF_INET)
+		return (ip4_value(ip) - ip4_value(&pool->cidr.ip)) >> 8;
+	return (uint32_t)ip->bytes[6] << 8 | ip->bytes[7];
+}
+
+static struct cidr pool_subnet(const struct pool *pool, uint32_t number)
+{
+	struct cidr subnet = {pool->cidr.ip, pool->prefix};
+
+	if (subnet.ip.family == AF_INET) {
+		subnet.ip = ip_further(&subnet.ip, (uint64_t)number << 8);
+	} else {
+		subnet.ip.bytes[6] = (uint8_t)(number >> 8);
+		subnet.ip.bytes[7] = (uint8_t)number;
+	}
+	return subnet;
+}
+
+/* Marks the pool's subnets that this prefix covers a part of. */
+static void mark_used(uint8_t *bitmap, const struct pool *pool, const struct cidr *cidr)
+{
+	struct ip first = cidr_first(cidr), last = cidr_last(cidr);
+	uint32_t from = 0, to = pool->size - 1;
+
+	if (!cidr_overlap(&pool->cidr, cidr))
+		return;
+	if (cidr->prefix > pool->cidr.prefix) {
+		from = pool_number(pool, &first);
+		to = pool_number(pool, &last);
+	}
+	for (uint32_t i = from; i <= to; i++)
+		bitmap[i / 8] |= (uint8_t)(1 << i % 8);
+}
+
+static int choose_subnet(const struct model *model, const struct facts *facts, int family,
+        struct cidr *ret, struct error *err)
+{
+	const struct pool pool = pool_of(model, family);
+	uint8_t bitmap[POOL_SIZE_MAX / 8] = {0};
+	char key[KEY_SIZE] = "", text[CIDR_TEXT_SIZE];
+	const struct network *network;
+
+	for (unsigned i = 0; i < facts->used_count; i++)
+		mark_used(bitmap, &pool, &facts->used[i].cidr);
+	while ((network = model_next(model, TABLE_NETWORKS, key)))
+		for (unsigned i = 0; i < network->subnet_count; i++)
+			mark_used(bitmap, &pool, &network->subnets[i].cidr);
+	for (uint32_t i = 0; i < pool.size; i++) {
+		if (bitmap[i / 8] & 1 << i % 8)
+			continue;
+		*ret = pool_subnet(&pool, i);
+		return 0;
+	}
+	return error_set(err, ERROR_REFUSED, 0,
+	        "the pool %s has no free /%u left: networks, addresses or routes of this host take "
+	        "all of it; name one with --subnet",
+	        cidr_format(&pool.cidr, text), pool.prefix);
+}
+
+static int check_overlap(const struct model *model, const struct facts *facts,
+        const struct cidr *subnet, const char *field, struct error *err)
+{
+	char text[CIDR_TEXT_SIZE], other[CIDR_TEXT_SIZE], key[KEY_SIZE] = "";
+	const struct network *network;
+
+	cidr_format(subnet, text);
+	while ((network = model_next(model, TABLE_NETWORKS, key)))
+		for (unsigned i = 0; i < network->subnet_count; i++)
+			if (cidr_overlap(&network->subnets[i].cidr, subnet))
+				return error_field(err, field,
+				        "subnet %s overlaps %s of network %s; choose another", text,
+				        cidr_format(&network->subnets[i].cidr, other),
+				        network->name);
+	for (unsigned i = 0; i < facts->used_count; i++) {
+		const struct used_prefix *used = &facts->used[i];
+
+		if (cidr_overlap(&used->cidr, subnet))
+			return error_field(err, field,
+			        "subnet %s overlaps %s %s of this host (interface %s); choose "
+			        "another",
+			        text, used->route ? "the route" : "the address",
+			        cidr_format(&used->cidr, other), used->ifname);
+	}
+	return 0;
+}
+
+/* Whether a prefix has a part that no host may have an address of; says which parts these are. */
+static const char *not_for_hosts(const struct cidr *subnet)
+{
+	uint8_t first = subnet->ip.bytes[0];
+
+	if (subnet->ip.family == AF_INET)
+		return first == 0 || first == 127 || first >= 224
+		               ? "0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0/3 are not"
+		               : NULL;
+	/* ::1, what stands for IPv4, and what is translated to it. A prefix is 16 bits at least. */
+	return first == 0 || ip_is_link_local(&subnet->ip) || ip_is_multicast(&subnet->ip)
+	               ? "::/8, fe80::/10 and ff00::/8 are not"
+	               : NULL;
+}
+
+static int check_subnet(const struct model *model, const struct facts *facts,
+        const struct cidr *subnet, const char *field, struct error *err)
+{
+	bool v6 = subnet->ip.family == AF_INET6;
+	unsigned least = v6 ? 16 : 8, most = v6 ? 126 : 30;
+	char text[CIDR_TEXT_SIZE];
+	const char *others = not_for_hosts(subnet);
+
+	cidr_format(subnet, text);
+	if (subnet->prefix < least || subnet->prefix > most)
+		return error_field(err, field,
+		        "subnet %s: the prefix length of a network is from %u to %u%s", text, least,
+		        most, v6 ? " in IPv6" : "");
+	if (others)
+		return error_field(err, field, "subnet %s is not for hosts (%s)", text, others);
+	return check_overlap(model, facts, subnet, field, err);
+}
+
+bool subnet_reserves(const struct subnet *subnet, const struct ip *ip)
+{
+	struct ip first = cidr_first(&subnet->cidr), last = cidr_last(&subnet->cidr);
+
+	return ip_equal(ip, &first) || (ip->family == AF_INET && ip_equal(ip, &last));
+}
+
+const char *subnet_reserved(const struct ip *ip)
+{
+	return ip->family == AF_INET ? "the network's own or its broadcast address"
+	                             : "the address of all of the network's routers";
+}
+
+static int choose_gateway(struct subnet *subnet, const char *field, struct error *err)
+{
+	char text[CIDR_TEXT_SIZE], address[IP_TEXT_SIZE];
+	struct ip first = cidr_first(&subnet->cidr);
+
+	if (!subnet->gateway.family) {
+		subnet->gateway = ip_further(&first, 1);
+		return 0;
+	}
+	ip_format(&subnet->gateway, address);
+	cidr_format(&subnet->cidr, text);
+	if (!cidr_contains(&subnet->cidr, &subnet->gateway))
+		return error_field(err, field, "gateway %s is outside of subnet %s", address, text);
+	if (subnet_reserves(subnet, &subnet->gateway))
+		return error_field(err, field, "gateway %s is %s in subnet %s", address,
+		        subnet_reserved(&subnet->gateway), text);
+	return 0;
+}
+
+/* --- which families --- */
+
+/* The place of the named subnet of this family in the request; -1: none was named. */
+static int named(const struct request *request, int family)
+{
+	for (unsigned i = 0; i < request->subnet_count; i++)
+		if (request->subnets[i].cidr.ip.family == family)
+			return (int)i;
+	return -1;
+}
+
+bool request_wants(const struct request *request, int family)
+{
+	enum choice choice = family == AF_INET6 ? request->ip6 : request->ip4;
+
+	if (choice != CHOICE_OPEN)
+		return choice == CHOICE_YES;
+	if (named(request, family) >= 0)
+		return true;
+	/* Who names a subnet of IPv6, and nothing else, wants that only. */
+	return family == AF_INET && (request->subnet_count == 0 || request->ip6 == CHOICE_YES);
+}
+
+static int check_families(
+        const struct request *request, const struct facts *facts, struct error *err)
+{
+	char text[CIDR_TEXT_SIZE], field[FIELD_SIZE];
+
+	if (request->subnet_count == 2 &&
+	        request->subnets[0].cidr.ip.family == request->subnets[1].cidr.ip.family)
+		return error_field(err, "subnets[1].subnet",
+		        "subnet %s is the second one of its family: a network has one of IPv4, one "
+		        "of IPv6, or both",
+		        cidr_format(&request->subnets[1].cidr, text));
+	for (unsigned i = 0; i < request->subnet_count; i++) {
+		const struct cidr *cidr = &request->subnets[i].cidr;
+		bool v6 = cidr->ip.family == AF_INET6;
+
+		snprintf(field, sizeof(field), "subnets[%u].subnet", i);
+		if (!request_wants(request, cidr->ip.family))
+			return error_field(err, field,
+			        "subnet %s is of %s, which this network is not to have",
+			        cidr_format(cidr, text), v6 ? "IPv6" : "IPv4");
+	}
+	if (!request_wants(request, AF_INET) && !request_wants(request, AF_INET6))
+		return error_field(err, "ipv4",
+		        "ipv4: a network without IPv4 needs IPv6 (--ipv6, or a --subnet of it)");
+	if (request_wants(request, AF_INET6) && facts->no_ip6)
+		return error_field(err, "ipv6", "ipv6: the kernel of this host has no IPv6");
+	return 0;
+}
+
+static int add_subnet(const struct model *model, const struct request *request,
+        const struct facts *facts, int family, struct network *network, struct error *err)
+{
+	struct subnet *subnet = &network->subnets[network->subnet_count++];
+	char field[FIELD_SIZE] = "subnets[0].subnet", gateway[FIELD_SIZE] = "subnets[0].gateway";
+	int place = named(request, family), r;
+
+	if (place < 0) {
+		r = choose_subnet(model, facts, family, &subnet->cidr, err);
+	} else {
+		snprintf(field, sizeof(field), "subnets[%d].subnet", place);
+		snprintf(gateway, sizeof(gateway), "subnets[%d].gateway", place);
+		*subnet = request->subnets[place];
+		r = check_subnet(model, facts, &subnet->cidr, field, err);
+	}
+	return r < 0 ? r : choose_gateway(subnet, gateway, err);
+}
+
+int choose_subnets(const struct model *model, const struct request *request,
+        const struct facts *facts, struct network *network, struct error *err)
+{
+	int r = check_families(request, facts, err);
+
+	if (r == 0 && request_wants(request, AF_INET))
+		r = add_subnet(model, request, facts, AF_INET, network, err);
+	if (r == 0 && request_wants(request, AF_INET6))
+		r = add_subnet(model, request, facts, AF_INET6, network, err);
+	return r;
+}
+
+const char *compare_subnets(const struct network *network, const struct request *request)
+{
+	for (unsigned i = 0; i < request->subnet_count; i++) {
+		const struct subnet *asked = &request->subnets[i],
+		                    *there = network_subnet(network, asked->cidr.ip.family);
+
+		if (!there || !cidr_equal(&there->cidr, &asked->cidr))
+			return "subnet";
+		if (asked->gateway.family && !ip_equal(&there->gateway, &asked->gateway))
+			return "gateway";
+	}
+	if (request_wants(request, AF_INET) != (network_subnet(network, AF_INET) != NULL))
+		return "ipv4";
+	if (request_wants(request, AF_INET6) != (network_subnet(network, AF_INET6) != NULL))
+		return "ipv6";
+	return NULL;
+}
