@@ -57,13 +57,20 @@ static void say_connected(const struct call *call, const json_t *answer)
 	        field_text(endpoint, "network"));
 }
 
+/* NULL where there is none: the daemon chooses then. */
+static json_t *addresses_of(const struct call *call)
+{
+	const char *ip = call->options[OPTION_IP], *ip6 = call->options[OPTION_IP6];
+
+	return ip || ip6 ? json_pack("[s*, s*]", ip, ip6) : NULL;
+}
+
 int endpoint_connect(const struct call *call)
 {
-	const char *ip = call->options[OPTION_IP];
 	struct error err = {0};
 	json_t *body = call_body(call,
 	        json_pack("{s:s, s:s, s:o*}", "network", call->arguments[0], "namespace",
-	                call->arguments[1], "addresses", ip ? json_pack("[s]", ip) : NULL),
+	                call->arguments[1], "addresses", addresses_of(call)),
 	        &err);
 
 	return change_send(call, "POST", "/v1/endpoints", body, &err, say_connected);

@@ -23,15 +23,28 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_EXIST_OK] = {"--exist-ok", 0, NULL,
                 "what is there already with equal settings is a success", BODY_SWITCH},
         [OPTION_FORCE] = {"--force", 'f', NULL, "remove also what uses it"},
-        [OPTION_SUBNET] = {"--subnet", 0, "CIDR", "the subnet (a free /24 of the pool)"},
-        [OPTION_GATEWAY] = {"--gateway", 0, "IP", "the host's address in it (the first one)"},
+        [OPTION_SUBNET] = {"--subnet", 0, "CIDR",
+                "the subnet (a free one of the pool); one of IPv4, one of IPv6, or both",
+                .several = true},
+        [OPTION_GATEWAY] = {"--gateway", 0, "IP",
+                "the host's address in the subnet of its family (the first one)", .several = true},
+        [OPTION_IPV6] = {"--ipv6", 0, NULL, "IPv6, too", BODY_SWITCH},
+        [OPTION_NO_IPV4] = {"--no-ipv4", 0, NULL, "IPv6 only"},
         [OPTION_BRIDGE] = {"--bridge", 0, "IFNAME", "the bridge's name (netd-...)", BODY_TEXT},
         [OPTION_MTU] = {"--mtu", 0, "N", "the MTU (that of the default route's interface)",
                 BODY_NUMBER},
         [OPTION_INTERNAL] = {"--internal", 0, NULL, "no way out and none in", BODY_SWITCH},
         [OPTION_LABEL] = {"--label", 0, "KEY=VALUE", "a label; may be given several times",
                 BODY_LIST, "labels"},
-        [OPTION_IP] = {"--ip", 0, "IP", "the address (the next free one)"},
+        [OPTION_ROUTE] = {"--route", 0, "CIDR,VIA",
+                "a route of its members, by an address in it; may be given several times",
+                BODY_LIST, "routes"},
+        [OPTION_GW_PRIORITY] = {"--gw-priority", 0, "N",
+                "of several networks the highest has the default route (0)", BODY_NUMBER},
+        [OPTION_NO_DEFAULT_ROUTE] = {"--no-default-route", 0, NULL,
+                "the default route is not to lead through it", BODY_SWITCH},
+        [OPTION_IP] = {"--ip", 0, "IP", "the IPv4 address (the next free one)"},
+        [OPTION_IP6] = {"--ip6", 0, "IP", "the IPv6 address (the next free one)"},
         [OPTION_MAC] = {"--mac", 0, "MAC", "the MAC address (derived from the address)", BODY_TEXT},
         [OPTION_IFNAME] = {"--ifname", 0, "IFNAME", "the interface inside (the next free ethN)",
                 BODY_TEXT, "interface"},
@@ -39,6 +52,10 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                 BODY_SWITCH},
         [OPTION_NETWORK] = {"--network", 0, "NETWORK",
                 "the network it leads through (that of the default route)", BODY_TEXT},
+        [OPTION_FILTER] = {"--filter", 0, "KEY=VALUE",
+                "only those that have it; several times: all of them", BODY_LIST},
+        [OPTION_PID] = {"--pid", 0, "PID", "the namespace that this process is in", BODY_NUMBER},
+        [OPTION_PATH] = {"--path", 0, "FILE", "the namespace that is mounted on this file"},
 };
 
 static const enum option_id global[] = {OPTION_HELP, OPTION_SOCKET, OPTION_JSON, OPTION_QUIET};
@@ -126,7 +143,7 @@ static int take_option(char **argv, int *at, struct call *call, struct error *er
 	if (!value || !*value)
 		return error_field(
 		        err, "", "%s needs a value: %s %s", spec->name, spec->name, spec->value);
-	if (call->options[id] && spec->body != BODY_LIST)
+	if (call->options[id] && spec->body != BODY_LIST && !spec->several)
 		return error_field(err, "", "%s is given twice ('%s' and '%s')", spec->name,
 		        call->options[id], value);
 	for (const char *c = value; id != OPTION_SOCKET && *c; c++)

@@ -16,13 +16,22 @@ enum option_id {
 	OPTION_JSON,
 	OPTION_QUIET,
 	OPTION_FORCE,
+	OPTION_FILTER,
+	OPTION_PID,
+	OPTION_PATH,
 	OPTION_SUBNET,
 	OPTION_GATEWAY,
+	OPTION_IPV6,
+	OPTION_NO_IPV4,
 	OPTION_BRIDGE,
 	OPTION_MTU,
 	OPTION_INTERNAL,
 	OPTION_LABEL,
+	OPTION_ROUTE,
+	OPTION_GW_PRIORITY,
+	OPTION_NO_DEFAULT_ROUTE,
 	OPTION_IP,
+	OPTION_IP6,
 	OPTION_MAC,
 	OPTION_IFNAME,
 	OPTION_EXISTING,
@@ -49,6 +58,7 @@ struct option_spec {
 	const char *help;
 	enum option_body body;
 	const char *field; /* the field of the body, where it has another name */
+	bool several;      /* it may be given several times, as BODY_LIST may */
 };
 
 extern const struct option_spec option_specs[OPTION_COUNT];

@@ -61,7 +61,7 @@ static void print_usage(FILE *out, const struct command *command)
 		else
 			fprintf(out, " [%s%s%s]%s", spec->name, spec->value ? " " : "",
 			        spec->value ? spec->value : "",
-			        spec->body == BODY_LIST ? "..." : "");
+			        spec->body == BODY_LIST || spec->several ? "..." : "");
 	}
 	fputc('\n', out);
 }

@@ -1,12 +1,14 @@
 /*
- * `netd-ctl network ...`. The lists of subnets that the API speaks of are one subnet on the command
- * line as long as a network has one; they are shown as what they are.
+ * `netd-ctl network ...`. Of the subnets and gateways that are given, those of one family belong
+ * together: that is seen by the ':' of IPv6, and whether they are right is the daemon's to say.
  */
 #include "cli/nouns.h"
 
 #include "cli/output.h"
 #include "cli/request.h"
 #include "lib/cleanup.h"
+
+#include <string.h>
 
 /* One member of each subnet, joined with ", ". */
 static char *subnet_members(const json_t *network, const char *member)
@@ -71,11 +73,22 @@ static const struct column record[] = {
         {NULL},
 };
 
+static const struct filter filters[] = {
+        {"name", "name"},
+        {"driver", "driver"},
+        {"label", "labels"},
+        {"internal", "internal"},
+        {"bridge", "bridge"},
+        {"namespace", "endpoints.namespace"},
+        {NULL},
+};
+
 const struct noun network_noun = {
         .path = "/v1/networks",
         .key = "networks",
         .table = table,
         .record = record,
+        .filters = filters,
 };
 
 static void say_created(const struct call *call, const json_t *answer)
@@ -92,26 +105,68 @@ static void say_created(const struct call *call, const json_t *answer)
 		        field_text(network, "bridge"), subnets, gateways);
 }
 
-/* NULL where neither --subnet nor --gateway is given, too: the daemon chooses then. */
+static bool is_ip6(const char *address)
+{
+	return strchr(address, ':') != NULL;
+}
+
+/* The one of these options that is of the same family; NULL: there is none. */
+static const char *find_address(const struct call *call, enum option_id option, bool ip6)
+{
+	for (size_t i = 0; i < call->n_uses; i++)
+		if (call->uses[i].id == option && is_ip6(call->uses[i].value) == ip6)
+			return call->uses[i].value;
+	return NULL;
+}
+
+static int check_addresses(const struct call *call, struct error *err)
+{
+	for (size_t i = 0; i < call->n_uses; i++) {
+		const struct option_use *use = &call->uses[i];
+		bool subnet = use->id == OPTION_SUBNET, gateway = use->id == OPTION_GATEWAY;
+
+		if (!subnet && !gateway)
+			continue;
+		if (find_address(call, use->id, is_ip6(use->value)) != use->value)
+			return error_field(err, "",
+			        "%s is given twice for %s: a network has one of each family",
+			        subnet ? "--subnet" : "--gateway",
+			        is_ip6(use->value) ? "IPv6" : "IPv4");
+		if (gateway && !find_address(call, OPTION_SUBNET, is_ip6(use->value)))
+			return error_field(
+			        err, "gateway", "--gateway needs --subnet: it is an address of it");
+	}
+	return 0;
+}
+
+/* NULL where no --subnet is given: the daemon chooses then. */
 static json_t *subnets_of(const struct call *call)
 {
-	if (!call_has(call, OPTION_SUBNET))
-		return NULL;
-	return json_pack("[{s:s, s:s*}]", "subnet", call->options[OPTION_SUBNET], "gateway",
-	        call->options[OPTION_GATEWAY]);
+	json_auto_t *list = json_array();
+
+	for (size_t i = 0; i < call->n_uses; i++) {
+		const char *subnet = call->uses[i].value;
+
+		if (call->uses[i].id == OPTION_SUBNET &&
+		        json_array_append_new(list,
+		                json_pack("{s:s, s:s*}", "subnet", subnet, "gateway",
+		                        find_address(call, OPTION_GATEWAY, is_ip6(subnet)))) < 0)
+			return NULL;
+	}
+	return json_array_size(list) ? json_incref(list) : NULL;
 }
 
 int network_create(const struct call *call)
 {
+	bool no_ip4 = call_has(call, OPTION_NO_IPV4);
 	struct error err = {0};
 	json_t *body;
 
-	if (call_has(call, OPTION_GATEWAY) && !call_has(call, OPTION_SUBNET)) {
-		error_field(&err, "gateway", "--gateway needs --subnet: it is an address of it");
+	if (check_addresses(call, &err) < 0)
 		return change_error(call, &err);
-	}
 	body = call_body(call,
-	        json_pack("{s:s, s:o*}", "name", call->arguments[0], "subnets", subnets_of(call)),
+	        json_pack("{s:s, s:o*, s:o*}", "name", call->arguments[0], "subnets",
+	                subnets_of(call), "ipv4", no_ip4 ? json_false() : NULL),
 	        &err);
 	return change_send(call, "POST", network_noun.path, body, &err, say_created);
 }

@@ -26,6 +26,8 @@ static const struct {
         {"network create a --mtu --internal", "--mtu needs a value"},
         {"network create a --mtu=", "--mtu needs a value"},
         {"network create a --mtu many", "--mtu: 'many' is no whole number"},
+        {"network create a --subnet 10.1.0.0/24 --subnet 10.2.0.0/24", "--subnet is given twice"},
+        {"network create a --subnet fd00::/64 --gateway 10.1.0.1", "--gateway needs --subnet"},
         {"network create a --internal=yes", "--internal takes no value"},
         {"network create a --bridge b1 --bridge=b2", "--bridge is given twice ('b1' and 'b2')"},
         {"network create a --bridge b\xff", "not printable ASCII"},
@@ -36,6 +38,21 @@ static const struct {
         {"network ls a", "there is a word too many: 'a'"},
         {"network ls --force", "network ls: there is no option --force here"},
         {"network ls --json -q", "--json and --quiet exclude each other"},
+        {"network ls --filter", "--filter needs a value: --filter KEY=VALUE"},
+        {"network ls --filter x=1", "write KEY=VALUE, where KEY is one of: name, driver, label"},
+        {"ns ls --filter name", "'name': write KEY=VALUE, where KEY is one of: name, origin"},
+        {"ports --filter =1", "KEY is one of: namespace, network, protocol, state"},
+        {"network prune a", "there is a word too many: 'a'"},
+        {"ns prune --filter name=x", "ns prune: there is no option --filter here"},
+        {"ns attach", "NAME is missing\nusage: netd-ctl ns attach NAME [--"},
+        {"ns attach web", "ns attach: give one of --pid and --path"},
+        {"ns attach web --pid 1 --path /x", "give one of --pid and --path"},
+        {"ns attach web --pid self", "--pid: 'self' is no whole number"},
+        {"ns attach ../web --pid 1", "'../web' is no name"},
+        {"ns detach", "NAME is missing"},
+        {"ns pids", "NS is missing"},
+        {"ns identify web", "pid: 'web' is no number from 1 to 2147483647"},
+        {"ns identify 1 2", "there is a word too many: '2'"},
         {"ns rm", "NAME is missing\nusage: netd-ctl ns rm NAME... [-f] [--dry-run]"},
         {"connect my-net", "connect: NS is missing"},
         {"publish 8080", "is no published port"},
@@ -120,6 +137,25 @@ START_TEST(options_stand_anywhere_and_with_or_without_equals)
 	check_request(0, "POST /v1/networks");
 	ck_assert_str_eq(request_body(0), wanted);
 	ck_assert_str_eq(request_body(1), wanted);
+}
+END_TEST
+
+START_TEST(subnets_and_gateways_of_a_family_belong_together)
+{
+	fake_answer(&fake, 201, "{\"network\": " NETWORK ", \"warnings\": []}");
+	fake_answer(&fake, 201, "{\"network\": " NETWORK ", \"warnings\": []}");
+	fake_answer(&fake, 201, "{\"endpoint\": {}, \"warnings\": []}");
+	run("network create a --subnet fd00::/64 --gateway 10.1.0.9 --subnet 10.1.0.0/24 -q");
+	ck_assert_int_eq(status, EXIT_DONE);
+	run("network create a --ipv6 --no-ipv4 -q");
+	run("connect a web --ip6 fd00::2 -q");
+	fake_stop(&fake);
+	ck_assert_str_eq(request_body(0),
+	        "{\"name\":\"a\",\"subnets\":[{\"subnet\":\"fd00::/64\"},{\"subnet\":"
+	        "\"10.1.0.0/24\",\"gateway\":\"10.1.0.9\"}]}");
+	ck_assert_str_eq(request_body(1), "{\"name\":\"a\",\"ipv4\":false,\"ipv6\":true}");
+	ck_assert_str_eq(request_body(2),
+	        "{\"network\":\"a\",\"namespace\":\"web\",\"addresses\":[\"fd00::2\"]}");
 }
 END_TEST
 
@@ -327,6 +363,7 @@ int main(void)
 	tcase_add_test(tests, socket_path_that_is_too_long_is_wrong_usage);
 	tcase_add_test(tests, every_command_has_help_on_every_level);
 	tcase_add_test(tests, options_stand_anywhere_and_with_or_without_equals);
+	tcase_add_test(tests, subnets_and_gateways_of_a_family_belong_together);
 	tcase_add_loop_test(
 	        tests, each_code_has_its_exit_status, 0, sizeof(codes) / sizeof(codes[0]));
 	tcase_add_test(tests, no_daemon_is_exit_4);
