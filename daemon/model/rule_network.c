@@ -271,3 +271,22 @@ int rule_network_remove(
 		r = error_memory(err);
 	return r;
 }
+
+int rule_network_prune(
+        struct model *fork, const struct request *request, struct answer *answer, struct error *err)
+{
+	struct request remove = {.kind = REQUEST_NETWORK_REMOVE};
+	const struct network *network;
+	char key[KEY_SIZE] = "";
+	int r = 0;
+
+	while (r == 0 && (network = model_next(fork, TABLE_NETWORKS, key))) {
+		if (strcmp(network->name, NETWORK_DEFAULT) == 0 ||
+		        model_usage(fork, network->name).endpoints ||
+		        !labels_match(network->labels, request->label_filter))
+			continue;
+		memcpy(remove.network, network->name, NAME_SIZE);
+		r = rule_network_remove(fork, &remove, answer, err);
+	}
+	return r;
+}

@@ -186,15 +186,15 @@ const struct model *__wrap_engine_model(const struct engine *engine)
 	return engine->model;
 }
 
-const struct error *__wrap_engine_refused(const struct engine *engine)
-{
-	return NULL;
-}
-
-/* There is nobody else: it is each call's turn at once. */
+/* Without a loop there are no turns. */
 void __wrap_turns_wait(struct call *call)
 {
 	route_read(call);
+}
+
+const struct error *__wrap_engine_refused(const struct engine *engine)
+{
+	return NULL;
 }
 
 struct kernel *__wrap_engine_kernel(struct engine *engine)
