@@ -14,7 +14,7 @@
 #define REMOVE CHANGE, OPTION_FORCE
 
 /* What `network set` can change, too. */
-#define NETWORK_SETTINGS OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL
+#define NETWORK_SETTINGS OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ROUTE
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -76,7 +76,8 @@ static const struct command table[] = {
                 "say which namespace a process is in (this one)", namespace_identify},
         {{"ns", "exec"}, {NETNS}, "CMD...", {0}, "the same as exec", exec_run},
         {{"connect"}, {NETWORK, NAMESPACE}, NULL,
-                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_EXISTING, CREATE},
+                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_GW_PRIORITY,
+                        OPTION_NO_DEFAULT_ROUTE, OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
         {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
                 endpoint_disconnect},

@@ -160,6 +160,38 @@ int parse_subnet(const char *text, const char *field, struct cidr *ret, struct e
 	return 0;
 }
 
+int parse_route(
+        const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err)
+{
+	const char *comma = strchr(text, ',');
+	char subnet[CIDR_TEXT_SIZE];
+	struct cidr cidr;
+	struct ip ip;
+	int r;
+
+	if (!comma || (size_t)(comma - text) >= sizeof(subnet))
+		return error_field(err, field,
+		        "%s: %s is no route; write it as CIDR,VIA, like 10.9.0.0/16,10.1.0.254",
+		        field, quote(text).text);
+	memcpy(subnet, text, (size_t)(comma - text));
+	subnet[comma - text] = '\0';
+	r = parse_subnet(subnet, field, &cidr, err);
+	if (r == 0)
+		r = parse_ip(comma + 1, field, &ip, err);
+	if (r < 0)
+		return r;
+	if (cidr.ip.family != ip.family)
+		return error_field(
+		        err, field, "%s: %s: both must be of one family", field, quote(text).text);
+	if (cidr.prefix == 0)
+		return error_field(err, field,
+		        "%s: %s is a default route; that leads through the gateway of a network",
+		        field, quote(text).text);
+	*ret = cidr;
+	*via = ip;
+	return 0;
+}
+
 int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct error *err)
 {
 	static const uint8_t zero[MAC_SIZE];

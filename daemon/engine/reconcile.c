@@ -204,7 +204,8 @@ static bool is_foreign(const struct resource *resource, bool take_over)
 	if (resource->kind == RESOURCE_NETNS)
 		return resource->netns.adopted;
 	if (resource->kind == RESOURCE_ROUTE) /* there is one default route, and it is netd's */
-		return resource->route.destination.prefix > 0;
+		return resource->route.destination.prefix > 0 && !resource->route.table &&
+		       !resource->route.marked;
 	return resource->kind == RESOURCE_ADDRESS && !take_over;
 }
 

@@ -84,6 +84,7 @@ struct network {
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;
 	char *labels;
+	char *routes; /* "CIDR,VIA": where members send what is for CIDR */
 };
 
 /* A namespace's attachment to a network. */
@@ -95,6 +96,9 @@ struct endpoint {
 	uint8_t mac[MAC_SIZE];
 	struct cidr addresses[SUBNETS_MAX]; /* the address with its subnet's prefix length */
 	unsigned address_count;
+	/* Settings. */
+	int64_t gw_priority; /* the highest has the default route */
+	bool no_default_route;
 };
 
 enum namespace_origin {
@@ -231,14 +235,21 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
-/* The endpoint through which this namespace's default route of this family goes: the first one of a
- * network that is not internal and has it. NULL where there is none, or the namespace kept its own.
- */
+/* The endpoint through which this namespace's default route of this family goes: of those that may
+ * have it, on a network that is not internal and has that family, the one with the highest
+ * priority; of several, the first. NULL where there is none, or the namespace kept its own. */
 const struct endpoint *namespace_default_endpoint(
         const struct model *model, const struct namespace *ns, int family);
 /* The prefix out of which networks get their IPv6 subnets: a unique local one (RFC 4193), drawn
  * with the instance and as lasting. */
 struct cidr model_ula(const struct model *model);
+/* Whether the namespace has another way of this family beside this endpoint, so that answers to
+ * what came in by the endpoint need a routing table of their own; and the table's number, below
+ * 2^30. */
+bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpoint, int family);
+uint32_t endpoint_table(const struct endpoint *endpoint);
+/* The next of a network's routes; start with *rest = network->routes. False at the end. */
+bool network_next_route(const char **rest, struct cidr *ret, struct ip *via);
 /* Where a publication leads now; NULL while it is pending. */
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication);

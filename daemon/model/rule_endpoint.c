@@ -167,6 +167,23 @@ static int find_namespace(struct model *fork, const struct request *request,
 	return 0;
 }
 
+/* The id gives the endpoint's routing table its number, too: in one namespace no two have the same.
+ */
+static int choose_id(struct model *fork, const struct namespace *ns, struct endpoint *endpoint,
+        struct error *err)
+{
+	bool taken;
+
+	do {
+		if (model_new_id(fork, endpoint->id) < 0)
+			return error_memory(err);
+		taken = false;
+		for (unsigned i = 0; i < ns->endpoint_count; i++)
+			taken |= endpoint_table(&ns->endpoints[i]) == endpoint_table(endpoint);
+	} while (taken);
+	return 0;
+}
+
 static int fill_endpoint(struct model *fork, const struct request *request,
         const struct facts *facts, const struct network *network, const struct namespace *ns,
         struct endpoint *endpoint, struct error *err)
@@ -178,8 +195,8 @@ static int fill_endpoint(struct model *fork, const struct request *request,
 		r = choose_mac(fork, network, request, endpoint, err);
 	if (r == 0)
 		r = choose_ifname(ns, request, facts, endpoint, err);
-	if (r == 0 && model_new_id(fork, endpoint->id) < 0)
-		r = error_memory(err);
+	if (r == 0)
+		r = choose_id(fork, ns, endpoint, err);
 	snprintf(endpoint->host_ifname, sizeof(endpoint->host_ifname), "nv%s", endpoint->id);
 	return r;
 }

@@ -125,7 +125,8 @@ static int fill_network(struct model *fork, const struct request *request,
 	settings_start(&network_settings, network);
 	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
 		return error_memory(err);
-	return derive_mtu(network, facts, err);
+	r = network_check(fork, network, err);
+	return r < 0 ? r : derive_mtu(network, facts, err);
 }
 
 int rule_network_create(struct model *fork, const struct request *request,
@@ -191,6 +192,8 @@ int rule_network_set(struct model *fork, const struct request *request, const st
 	r = settings_copy(&network_settings, request->given, &request->wanted_network, &network) < 0
 	            ? error_memory(err)
 	            : check_change(before, &network, err);
+	if (r == 0)
+		r = network_check(fork, &network, err);
 	if (r == 0)
 		r = derive_mtu(&network, facts, err);
 	if (r == 0 && model_put_network(fork, &network) < 0)

@@ -60,6 +60,8 @@ const char *compare_subnets(const struct network *network, const struct request 
 /* Whether no one may have this address of a subnet; and what it is then. */
 bool subnet_reserves(const struct subnet *subnet, const struct ip *ip);
 const char *subnet_reserved(const struct ip *ip);
+/* Whether a network's settings agree with one another and with what is there. */
+int network_check(const struct model *model, const struct network *network, struct error *err);
 /* Gives a new endpoint an address of each family that its network has. */
 int choose_addresses(const struct model *model, const struct network *network,
         const struct request *request, struct endpoint *endpoint, struct error *err);

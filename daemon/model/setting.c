@@ -15,6 +15,8 @@
 #define MTU_MIN 68 /* RFC 791: what every module must forward */
 #define MTU_MAX 65535
 
+#define GW_PRIORITY_MAX 1000000
+
 static int check_label(const char *text, const char *field, struct error *err)
 {
 	const char *equal = strchr(text, '=');
@@ -27,6 +29,14 @@ static int check_label(const char *text, const char *field, struct error *err)
 	return parse_name(name, field, name, err);
 }
 
+static int check_route(const char *text, const char *field, struct error *err)
+{
+	struct cidr cidr;
+	struct ip via;
+
+	return parse_route(text, field, &cidr, &via, err);
+}
+
 /* clang-format off */
 #define PLACE(object, field) .offset = offsetof(struct object, field)
 #define FIXED(why) .fixed = why
@@ -35,11 +45,15 @@ static const struct setting network_rows[] = {
 	{"mtu", SETTING_NUMBER, PLACE(network, mtu), .min = MTU_MIN, .max = MTU_MAX},
 	{"internal", SETTING_SWITCH, PLACE(network, internal)},
 	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label, .keyed = true},
+	{"routes", SETTING_LIST, PLACE(network, routes), .check = check_route},
 };
 static const struct setting namespace_rows[] = {
 	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
 };
-static const struct setting endpoint_rows[] = {};
+static const struct setting endpoint_rows[] = {
+	{"gw_priority", SETTING_NUMBER, PLACE(endpoint, gw_priority), .min = -GW_PRIORITY_MAX, .max = GW_PRIORITY_MAX},
+	{"no_default_route", SETTING_SWITCH, PLACE(endpoint, no_default_route)},
+};
 static const struct setting publication_rows[] = {};
 /* clang-format on */
 

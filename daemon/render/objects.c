@@ -5,6 +5,7 @@
 #include "daemon/render/render.h"
 
 #include "daemon/render/elements.h"
+#include "daemon/render/ways.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,19 +179,6 @@ static int add_end(struct resources *list, const char *ns, const char *name, con
 	return 0;
 }
 
-static int add_default_route(struct resources *list, const char *ns,
-        const struct endpoint *endpoint, const struct ip *gateway)
-{
-	struct resource *route = resources_add(list, RESOURCE_ROUTE, ns, endpoint->host_ifname);
-
-	if (!route)
-		return -1;
-	route->route.destination.ip.family = gateway->family;
-	route->route.gateway = *gateway;
-	memcpy(route->route.ifname, endpoint->ifname, IFNAMSIZ);
-	return 0;
-}
-
 /* The other end's IPv6. A namespace that netd made has it off where it is not switched on. */
 static int add_end_ip6(
         const struct namespace *ns, const struct endpoint *endpoint, struct resources *list)
@@ -206,20 +194,6 @@ static int add_end_ip6(
 	return r == 0 ? add_link_local(list, ns->name, endpoint->host_ifname, endpoint->ifname,
 	                        endpoint->mac)
 	              : r;
-}
-
-static int add_default_routes(const struct model *model, const struct namespace *ns,
-        const struct endpoint *endpoint, struct resources *list)
-{
-	static const int families[] = {AF_INET, AF_INET6};
-	const struct network *network = model_network(model, endpoint->network);
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < 2; i++)
-		if (namespace_default_endpoint(model, ns, families[i]) == endpoint)
-			r = add_default_route(list, ns->name, endpoint,
-			        &network_subnet(network, families[i])->gateway);
-	return r;
 }
 
 static int add_endpoint(const struct model *model, const struct namespace *ns,
@@ -241,7 +215,7 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		r = add_subnet(list, ns->name, endpoint->host_ifname, endpoint->ifname,
 		        &endpoint->addresses[i]);
 	if (r == 0)
-		r = add_default_routes(model, ns, endpoint, list);
+		r = add_ways_out(model, ns, endpoint, list);
 	return r == 0 ? add_endpoint_elements(list, endpoint) : r;
 }
 
