@@ -31,7 +31,6 @@ static inline int run_tests(const char *name, SFun before, SFun after, const TTe
 {
 	TCase *tcase = tcase_create(name);
 
-	tcase_set_timeout(tcase, 60); /* a busy machine is slow */
 	tcase_add_checked_fixture(tcase, before, after);
 	for (; *tests; tests++)
 		tcase_add_test(tcase, *tests);
