@@ -53,6 +53,10 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                 BODY_SWITCH},
         [OPTION_NETWORK] = {"--network", 0, "NETWORK",
                 "the network it leads through (that of the default route)", BODY_TEXT},
+        [OPTION_FILTER] = {"--filter", 0, "KEY=VALUE",
+                "only those that have it; several times: all of them", BODY_LIST},
+        [OPTION_PID] = {"--pid", 0, "PID", "the namespace that this process is in", BODY_NUMBER},
+        [OPTION_PATH] = {"--path", 0, "FILE", "the namespace that is mounted on this file"},
 };
 
 static const enum option_id global[] = {OPTION_HELP, OPTION_SOCKET, OPTION_JSON, OPTION_QUIET};

@@ -62,6 +62,24 @@ int parse_netns(const char *text, const char *field, char ret[NAME_SIZE], struct
 	return 0;
 }
 
+int parse_source_path(const char *text, const char *field, char ret[SOURCE_SIZE], struct error *err)
+{
+	size_t length = strlen(text);
+	bool good = text[0] == '/' && length < SOURCE_SIZE;
+
+	for (const char *c = text; good && *c; c++)
+		good = *c >= ' ' && *c <= '~';
+	/* So that what is compared with it later is the same text. */
+	if (!good || strstr(text, "/../") || strstr(text, "/./") || strstr(text, "//") ||
+	        text[length - 1] == '/')
+		return error_field(err, field,
+		        "%s: %s is no path that netd takes: it begins with '/', has up to %d "
+		        "printable characters, and neither '.' nor '..' nor '//' in it",
+		        field, quote(text).text, SOURCE_SIZE - 1);
+	memcpy(ret, text, length + 1);
+	return 0;
+}
+
 int parse_ifname(const char *text, const char *field, char ret[IFNAMSIZ], struct error *err)
 {
 	size_t length = strlen(text);

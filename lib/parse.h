@@ -17,6 +17,13 @@
 
 int parse_name(const char *text, const char *field, char ret[NAME_SIZE], struct error *err);
 
+/* What a namespace is attached by: the number of a process, or an absolute path of 1 to 159 bytes
+ * of printable ASCII, without "." and ".." in it. */
+#define SOURCE_SIZE 160
+
+int parse_source_path(
+        const char *text, const char *field, char ret[SOURCE_SIZE], struct error *err);
+
 /* What others may have called a namespace that is there already: a file name of 1 to 63 printable
  * ASCII characters. It can be looked at, but not be given. */
 int parse_netns(const char *text, const char *field, char ret[NAME_SIZE], struct error *err);

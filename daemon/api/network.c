@@ -122,6 +122,12 @@ int network_set(const struct call *call, struct request *request, struct error *
 	return r == 0 ? json_reader_end(&reader) : r;
 }
 
+int network_prune(const struct call *call, struct request *request, struct error *err)
+{
+	request->kind = REQUEST_NETWORK_PRUNE;
+	return field_label_filter(call, request, err);
+}
+
 int network_remove(const struct call *call, struct request *request, struct error *err)
 {
 	request->kind = REQUEST_NETWORK_REMOVE;

@@ -37,8 +37,8 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
 /* Whether the host's interface of this name bears a mark of netd, of any instance. */
 bool look_link_ours(struct kernel *kernel, const char *ifname);
 
-/* MTU of the interface of the IPv4 default route with the lowest metric, or else of the IPv6 one;
- * 1500 where there is none. */
+/* What the way to the Internet takes: the least of the MTUs of its interface and route, and of both
+ * families; 0 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
 bool look_default_route(struct kernel *kernel, const char *ns, int family);
 
@@ -78,6 +78,22 @@ int look_netns_all(
 /* Processes whose network namespace has this inode. One walk of /proc for many: `counts[i]` belongs
  * to `inodes[i]`. */
 int look_processes(const ino_t *inodes, unsigned *counts, unsigned count, struct error *err);
+
+struct look_process {
+	pid_t pid;
+	char program[32]; /* printable */
+};
+
+/* (look/holders.c) All processes in this namespace. *ret is the caller's to free. */
+int look_process_list(ino_t inode, struct look_process **ret, unsigned *count, struct error *err);
+
+/* Whether the namespace of this name in /run/netns is also where it was found: 1 it is; 0 another
+ * one is there, or none; a negative errno where that cannot be said. */
+int look_source(const char *name, const char *source);
+bool look_is_symlink(const char *name);
+/* Processes in each of the namespaces of these names, one walk of /proc for all. What has no such
+ * name counts as inhabited: its end is announced otherwise. */
+int look_inhabitants(const char *const *names, unsigned *counts, unsigned count, struct error *err);
 
 /* (look/holders.c) The same for one namespace, with a text that names some: "1234 (sleep), 99 (sh)
  * and 3 more". */

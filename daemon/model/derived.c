@@ -6,6 +6,7 @@
 #include "daemon/model/setting.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,11 @@ void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const s
 	        host_ip->family == AF_INET6 ? 6U : 4U);
 
 	hex(ret + length, host_ip->bytes, ip_size(host_ip->family));
+}
+
+void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie)
+{
+	snprintf(ret, KEY_SIZE, "%s/%" PRIu64, boot_id, cookie);
 }
 
 /* A bijection on 64 bits whose results look random (the finalizer of splitmix64). */

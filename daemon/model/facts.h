@@ -25,7 +25,7 @@ struct used_prefix {
 
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
-	uint32_t default_mtu; /* of the default route's interface; 1500 where there is none */
+	uint32_t default_mtu; /* what the way to the Internet takes; 0: there is none */
 	bool no_ip6;          /* this kernel has no IPv6 */
 
 	struct used_prefix *used; /* for network create; netd's own bridges included */
@@ -47,6 +47,12 @@ struct facts {
 	int ns_nsid;                /* its number in the host; -1: none */
 	char (*ns_links)[IFNAMSIZ]; /* names of the interfaces inside */
 	unsigned ns_link_count;
+
+	char (*idle)[NAME_SIZE]; /* for ns prune: those without a process, as far as they could go
+	                          */
+	unsigned idle_count;
+
+	uint64_t source_cookie; /* of the namespace to attach, by what it is found by */
 
 	/* of the port a request names */
 	struct listener *listeners; /* on the host, of that protocol and port */

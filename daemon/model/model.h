@@ -47,6 +47,8 @@ enum model_table {
 	TABLE_PORTS,     /* "tcp/08080/address in hex" -> publication */
 	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
 	TABLE_USAGE,     /* network -> struct usage */
+	TABLE_COOKIES,   /* "boot id/cookie" -> namespace */
+	TABLE_FOREIGN,   /* namespaces that someone else made */
 	TABLE_COUNT,
 };
 
@@ -55,6 +57,7 @@ struct host {
 	char instance[INSTANCE_SIZE];
 	uint64_t next_id;           /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
+	uint32_t default_mtu;  /* what the way to the Internet takes; 0: there is none */
 	bool bridge_netfilter; /* bridged IPv4 passes the inet hooks: ports need hairpin then */
 	bool force_forwarding; /* the kernel forwards IPv6 by interface, as it does IPv4 */
 	bool has_ip6;          /* a network has IPv6: the host forwards it */
@@ -99,7 +102,11 @@ struct endpoint {
 	bool no_default_route;
 };
 
-enum namespace_origin { ORIGIN_CREATED, ORIGIN_ADOPTED };
+enum namespace_origin {
+	ORIGIN_CREATED,
+	ORIGIN_ADOPTED,  /* someone else made it, and its name */
+	ORIGIN_ATTACHED, /* someone else made it, and netd gave it the name */
+};
 
 struct namespace
 {
@@ -110,6 +117,7 @@ struct namespace
 	/* adopted, and had a default route of its own, of that family, at the first connect: it
 	 * stays */
 	bool own_route, own_route6;
+	char *source; /* attached: what it was found by, a process or a path; else NULL */
 	struct endpoint *endpoints; /* in the order they were connected */
 	unsigned endpoint_count;
 	char *labels; /* a setting */
@@ -249,4 +257,5 @@ const struct endpoint *publication_target(
 /* Keys of the indexes. */
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE]);
+void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie);
 void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const struct ip *host_ip);

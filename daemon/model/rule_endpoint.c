@@ -131,6 +131,10 @@ static int find_namespace(struct model *fork, const struct request *request,
 		        request->namespace);
 	if (known) {
 		*ret = *known;
+		if (known->origin == ORIGIN_ATTACHED && known->endpoint_count == 0) {
+			ret->own_route = facts->ns_default_route;
+			ret->own_route6 = facts->ns_default_route6;
+		}
 		return 0;
 	}
 	r = namespace_check_condemned(fork, request->namespace, err);
@@ -141,6 +145,10 @@ static int find_namespace(struct model *fork, const struct request *request,
 		        "namespace %s is the host's own; a host is not connected to its own bridge",
 		        request->namespace);
 	if (facts->ns_exists) {
+		r = namespace_check_alias(
+		        fork, facts->boot_id, facts->ns_cookie, request->namespace, err);
+		if (r < 0)
+			return r;
 		namespace_adopt(ret, request->namespace, facts);
 		return 0;
 	}

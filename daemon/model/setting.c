@@ -44,11 +44,11 @@ static int check_route(const char *text, const char *field, struct error *err)
 static const struct setting network_rows[] = {
 	{"mtu", SETTING_NUMBER, PLACE(network, mtu), .min = MTU_MIN, .max = MTU_MAX},
 	{"internal", SETTING_SWITCH, PLACE(network, internal)},
-	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label},
+	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label, .keyed = true},
 	{"routes", SETTING_LIST, PLACE(network, routes), .check = check_route},
 };
 static const struct setting namespace_rows[] = {
-	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label},
+	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
 };
 static const struct setting endpoint_rows[] = {
 	{"gw_priority", SETTING_NUMBER, PLACE(endpoint, gw_priority), .min = -GW_PRIORITY_MAX, .max = GW_PRIORITY_MAX},
@@ -164,12 +164,21 @@ static int read_word(
 	return error_field(err, setting->name, "%s must be one of: %s", setting->name, all);
 }
 
-static bool has_item(const char *list, const char *item)
+/* Whether the two are one item: by what stands before '=', where that is a key. */
+static bool is_same(const struct setting *setting, const char *a, const char *b)
+{
+	size_t length = strcspn(a, "=");
+
+	return setting->keyed ? strcspn(b, "=") == length && memcmp(a, b, length) == 0
+	                      : strcmp(a, b) == 0;
+}
+
+static bool has_item(const struct setting *setting, const char *list, const char *item)
 {
 	char line[SETTING_ITEM_MAX];
 
 	while (setting_next_item(&list, line))
-		if (strcmp(line, item) == 0)
+		if (is_same(setting, line, item))
 			return true;
 	return false;
 }
@@ -194,9 +203,9 @@ static int read_item(
 		        SETTING_ITEM_MAX - 1);
 	if (setting->check(text, setting->name, err) < 0)
 		return -EINVAL;
-	if (has_item(list, text))
-		return error_field(
-		        err, setting->name, "%s: '%s' is given twice", setting->name, text);
+	if (has_item(setting, list, text))
+		return error_field(err, setting->name, "%s: '%.*s' is given twice", setting->name,
+		        setting->keyed ? (int)strcspn(text, "=") : (int)strlen(text), text);
 	if (count_items(list) == SETTING_ITEMS)
 		return error_field(
 		        err, setting->name, "%s: at most %d items", setting->name, SETTING_ITEMS);

@@ -63,9 +63,12 @@ struct resource {
 			enum table_owner owner;
 		} skeleton;
 		struct {
-			bool adopted;    /* never deleted but by unlinking a symlink */
-			bool gone;       /* only its record, or a stale file, is left */
-			uint64_t cookie; /* 0: not known yet */
+			bool adopted;             /* never deleted but by unlinking a symlink */
+			bool gone;                /* only its record, or a stale file, is left */
+			uint64_t cookie;          /* 0: not known yet */
+			char source[SOURCE_SIZE]; /* someone else made it, and netd gives it the
+			                             name: what it is found by, a process or a
+			                             path; not compared. Else "" */
 		} netns;
 		struct {
 			enum link_type type;

@@ -30,9 +30,24 @@ const struct set sets[] = {
         {INET, "nd_members4", KEY(FIELD_IP4, FIELD_IFNAME), .interval = true},
         {INET, "nd_members6", KEY(FIELD_IP6, FIELD_IFNAME), .interval = true},
         {INET, "nd_pairs", KEY(FIELD_IFNAME, FIELD_IFNAME)},
+        {INET, "nd_trusted", KEY(FIELD_IFNAME, FIELD_IFNAME), PUBLISHED},
+        {INET, "nd_allowed4", KEY(FIELD_IFNAME, FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
+        {INET, "nd_allowed6", KEY(FIELD_IFNAME, FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
         {INET, "nd_closed", KEY(FIELD_IFNAME)},
+        {INET, "nd_apart", KEY(FIELD_IFNAME, FIELD_IFNAME)},
+        {INET, "nd_shut", KEY(FIELD_IFNAME)},
+        {INET, "nd_served4", KEY(FIELD_IFNAME, FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
+        {INET, "nd_served6", KEY(FIELD_IFNAME, FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
+        {INET, "nd_open4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
+        {INET, "nd_open6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
+        {INET, "nd_openrng4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), .interval = true,
+                PUBLISHED},
+        {INET, "nd_openrng6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), .interval = true,
+                PUBLISHED},
         {INET, "nd_masq4", KEY(FIELD_IFNAME)},
         {INET, "nd_masq6", KEY(FIELD_IFNAME)},
+        {INET, "nd_snat4", KEY(FIELD_IFNAME), DATA(FIELD_IP4)},
+        {INET, "nd_snat6", KEY(FIELD_IFNAME), DATA(FIELD_IP6)},
         {INET, "nd_in4", KEY(FIELD_IFNAME), DATA(FIELD_VERDICT)},
         {INET, "nd_in6", KEY(FIELD_IFNAME), DATA(FIELD_VERDICT)},
         {INET, "nd_switched4", KEY(FIELD_IFNAME)},
@@ -54,6 +69,7 @@ const struct set sets[] = {
         {INET, "nd_pubrng6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), DATA(FIELD_IP6),
                 .interval = true, PUBLISHED},
         {BRIDGE, "nd_ports", KEY(FIELD_IFNAME)},
+        {BRIDGE, "nd_isolated", KEY(FIELD_IFNAME)},
         {BRIDGE, "nd_mac", KEY(FIELD_IFNAME, FIELD_MAC)},
         {BRIDGE, "nd_ip4", KEY(FIELD_IFNAME, FIELD_IP4)},
         {BRIDGE, "nd_ip6", KEY(FIELD_IFNAME, FIELD_IP6)},
@@ -273,15 +289,32 @@ static void print_port(FILE *out, const uint8_t *first, const uint8_t *last)
 		fprintf(out, "-%u", ntohs(to));
 }
 
+const char *set_verdict_chain(uint32_t verdict)
+{
+	return verdict == VERDICT_PUBLISHED ? "nd_published"
+	       : verdict == VERDICT_ROUTED  ? "nd_routed"
+	                                    : "";
+}
+
 static void print_verdict(FILE *out, const uint8_t *bytes)
 {
 	uint32_t verdict;
 
 	memcpy(&verdict, bytes, sizeof(verdict));
-	fputs(verdict == VERDICT_DROP          ? "drop"
-	        : verdict == VERDICT_PUBLISHED ? "goto nd_published"
-	                                       : "continue",
-	        out);
+	switch (verdict) {
+	case VERDICT_DROP:
+		fputs("drop", out);
+		break;
+	case VERDICT_ACCEPT:
+		fputs("accept", out);
+		break;
+	case VERDICT_PUBLISHED:
+	case VERDICT_ROUTED:
+		fprintf(out, "goto %s", set_verdict_chain(verdict));
+		break;
+	default:
+		fputs("continue", out);
+	}
 }
 
 static void print_field(FILE *out, enum field field, const uint8_t *first, const uint8_t *last)

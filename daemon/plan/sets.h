@@ -27,14 +27,19 @@ enum field {
 	                  neighbour advertisement is about */
 };
 
-/* When an element is there: guards stand before what they guard and go after it; publications the
- * other way round. */
+/* When an element is there: guards stand before what they guard and go after it; publications, and
+ * whatever else opens a way, the other way round. */
 enum element_class { ELEMENT_GUARD, ELEMENT_PUBLICATION };
 
 #define SET_FIELDS_MAX 4
 #define SET_KEY_SIZE   64
 
-enum set_verdict { VERDICT_DROP = 1, VERDICT_PUBLISHED = 2 /* goto nd_published */ };
+enum set_verdict {
+	VERDICT_DROP = 1,
+	VERDICT_PUBLISHED, /* goto nd_published */
+	VERDICT_ROUTED,    /* goto nd_routed */
+	VERDICT_ACCEPT,
+};
 
 struct set {
 	const char *table; /* "inet netd" or "bridge netd" */
@@ -49,6 +54,8 @@ struct set {
 extern const struct set sets[];
 /* NULL where there is none. */
 const struct set *set_find(const char *table, const char *name);
+/* The chain that a verdict goes to; "" for one that goes nowhere. */
+const char *set_verdict_chain(uint32_t verdict);
 /* Bytes that carry one value; the padding to four comes on top. */
 unsigned set_field_size(enum field field);
 /* Bytes of a concatenation of these fields. */

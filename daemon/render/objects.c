@@ -272,8 +272,8 @@ static int add_resolver(
 	return fclose(text) == 0 ? 0 : -1;
 }
 
-static int add_created(
-        const struct model *model, const struct namespace *ns, struct resources *list)
+/* A name that netd gave. What is inside of one that someone else made is his. */
+static int add_named(const struct model *model, const struct namespace *ns, struct resources *list)
 {
 	struct resource *netns = resources_add(list, RESOURCE_NETNS, "", ns->name);
 
@@ -282,6 +282,10 @@ static int add_created(
 	if (!netns || !netns->text)
 		return -1;
 	netns->netns.cookie = ns->cookie;
+	if (ns->source)
+		snprintf(netns->netns.source, SOURCE_SIZE, "%s", ns->source);
+	if (ns->origin == ORIGIN_ATTACHED)
+		return 0;
 	if (add_end(list, ns->name, "lo", "lo", true, 0, NULL) < 0)
 		return -1;
 	return add_sysctl(list, ns->name, "ipv6", "default", "disable_ipv6", "1", false);
@@ -290,7 +294,7 @@ static int add_created(
 int render_namespace(const struct model *model, const struct namespace *ns, struct resources *ret,
         struct error *err)
 {
-	int r = ns->origin == ORIGIN_CREATED ? add_created(model, ns, ret) : 0;
+	int r = ns->origin != ORIGIN_ADOPTED ? add_named(model, ns, ret) : 0;
 
 	if (r == 0)
 		r = add_resolver(model, ns, ret);

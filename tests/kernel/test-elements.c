@@ -95,7 +95,7 @@ static void fill_data(struct element *element, enum field field, int number)
 	case FIELD_PORT:
 		return element_data_port(element, 80);
 	case FIELD_VERDICT:
-		return element_data_verdict(element, number ? VERDICT_PUBLISHED : VERDICT_DROP);
+		return element_data_verdict(element, VERDICT_DROP + (unsigned)number);
 	case FIELD_NONE:
 	case FIELD_IFNAME:
 	case FIELD_PROTOCOL:
@@ -230,7 +230,7 @@ START_TEST(reads_verdicts_that_are_not_its_own_as_different)
 	make_tables();
 	element_key_ifname(&wanted.element, "netd0");
 	element_data_verdict(&wanted.element, VERDICT_DROP);
-	shell("nft 'add element inet netd nd_in4 { \"netd0\" : accept }'");
+	shell("nft 'add element inet netd nd_in4 { \"netd0\" : return }'");
 	list = observe(&kind_element, SCOPE_INSTANCE);
 	ck_assert_int_eq(list.count, 1);
 	ck_assert_int_eq(resource_compare(&list.items[0], &wanted), 0);

@@ -7,11 +7,14 @@ import sqlite3
 
 import pytest
 
+from lib.daemon import PATIENCE
 from lib.host import NETD_CTL
+from lib.many import connect_many
 from lib.snapshot import assert_same
 from lib.wait import wait_for
 
 OWN = ["file /run/netd"]
+UNNAMED = re.compile(r"nlmsg_type=(0x[0-9a-f]+) /\* NLMSG_\?\?\? \*/")
 CHANGING = re.compile(r"RTM_(NEW|DEL|SET)\w+|NFT_MSG_(NEW|DEL|DESTROY)\w+|IPCTNL_MSG_CT_(NEW|DELETE)")
 
 
@@ -19,8 +22,7 @@ CHANGING = re.compile(r"RTM_(NEW|DEL|SET)\w+|NFT_MSG_(NEW|DEL|DESTROY)\w+|IPCTNL
 def built(netd):
     """One of everything. The host's resolver is a loopback address, so that namespaces get files of their own."""
     netd.stop_daemon()
-    netd.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-    netd.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
+    netd.stub_resolver()
     netd.start_daemon()
     netd.ctl("network", "create", "my-net", "--subnet", "10.77.0.0/24", "--bridge", "nd-a")
     netd.ctl("network", "create", "closed", "--subnet", "10.77.1.0/24", "--bridge", "nd-b", "--internal")
@@ -70,24 +72,64 @@ def test_start_with_nothing_to_do_is_heard_by_no_one(built, kept):
     assert_same(before, built.snapshot(inside=True, without=OWN), "a start with nothing to do changes nothing")
 
 
+def changing_messages(line):
+    """strace knows what a socket is for only where it is the host's and was used before. Of the others it gives the number of the message:
+    in rtnetlink its last two bits say new, del, get, set; of what begins at 0x100, netfilter, none is expected."""
+    yield from (match[0] for match in CHANGING.finditer(line))
+    for match in UNNAMED.finditer(line):
+        number = int(match[1], 16)
+        if number & 3 != 2 or number >= 0x100:
+            yield f"message {number}"
+
+
+def traced_start(host):
+    """Calls of a start, and its changing messages with their calls."""
+    trace = host.dir / "trace"
+    host.start_daemon(prefix=["strace", "-f", "-s", "4096", "-o", trace,
+                              "-e", "trace=sendmsg,sendto,sendmmsg,mount,umount2,openat,unlink,unlinkat"],
+                      env={"ASAN_OPTIONS": "detect_leaks=0"}, deadline=60 * PATIENCE)
+    calls = trace.read_text().splitlines()
+    return calls, [(message, line) for line in calls if "nlmsg_type" in line for message in changing_messages(line)]
+
+
+def start_changes_nothing(host, kept, questions):
+    """After a netd that is running. Counted: no changing message, but for the claim of tables that no one owns; no mount; no sysctl written.
+    More than so many questions."""
+    host.stop_daemon()
+    calls, changing = traced_start(host)
+    host.stop_daemon()
+    wanted = [] if kept else ["NFT_MSG_NEWTABLE"] * 2
+    assert [message for message, _ in changing] == wanted, "\n".join(line for _, line in changing)
+    assert f"changes to the kernel: {len(wanted)}\n" in host.log()
+    assert not [line for line in calls if re.search(r"\b(mount|umount2)\(", line)]
+    assert not [line for line in calls if "/proc/sys/" in line and re.search(r"O_WRONLY|O_RDWR", line) and "pid_max" not in line]
+    assert len([line for line in calls if "nlmsg_type" in line]) > questions, "strace shows the netlink messages"
+
+
+def test_changing_messages_are_counted_in_namespaces_too(built):
+    built.stop_daemon()
+    built.run("ip -n web addr flush dev eth0")
+    built.run("ip link set nd-a mtu 1300")
+    _, changing = traced_start(built)
+    assert [message for message, _ in changing] == [
+        "NFT_MSG_NEWTABLE", "NFT_MSG_NEWTABLE", "RTM_SETLINK", "message 20", "message 24", "message 24"]  # RTM_NEWADDR, RTM_NEWROUTE
+    assert "changes to the kernel: 6\n" in built.log(), "as netd counts them itself"
+
+
 @pytest.mark.parametrize("kept", (False, True), ids=("claiming", "kept"))
 def test_start_with_nothing_to_do_sends_no_changing_message(built, kept):
     built.restart_daemon(keep=kept)
-    built.stop_daemon()
-    trace = built.dir / "trace"
-    built.start_daemon(prefix=["strace", "-f", "-s", "4096", "-o", trace,
-                               "-e", "trace=sendmsg,sendto,sendmmsg,mount,umount2,openat,unlink,unlinkat"],
-                       env={"ASAN_OPTIONS": "detect_leaks=0"}, deadline=30)
-    calls = trace.read_text().splitlines()
-    built.stop_daemon()
-    netlink = [line for line in calls if "nlmsg_type" in line]
-    assert netlink, "strace shows the netlink messages"
-    changing = [(match[0], line) for line in netlink for match in CHANGING.finditer(line)]
-    wanted = [] if kept else ["NFT_MSG_NEWTABLE"] * 2  # tables that no one owns are claimed
-    assert [message for message, _ in changing] == wanted, "\n".join(line for _, line in changing)
-    assert f"changes to the kernel: {len(wanted)}\n" in built.log()
-    assert not [line for line in calls if re.search(r"\b(mount|umount2)\(", line)]
-    assert not [line for line in calls if "/proc/sys/" in line and re.search(r"O_WRONLY|O_RDWR", line) and "pid_max" not in line]
+    start_changes_nothing(built, kept, 10)
+
+
+def test_start_with_a_thousand_endpoints_and_nothing_to_do_sends_no_changing_message(netd):
+    connect_many(netd, 1000)
+    for port in range(9000, 9100):
+        assert netd.http("POST", "/v1/publications", {"host_port": port, "port": 80, "namespace": f"n{port % 1000}"}).status == 201
+    netd.stop_daemon()
+    for kept in (False, True):
+        netd.start_daemon(keep=kept)
+        start_changes_nothing(netd, kept, 1000)
 
 
 def test_start_with_nothing_to_do_repairs_nothing(built):
@@ -237,23 +279,13 @@ def test_killed_in_the_middle_of_changes(built):
 
 # --- reboot ---
 
-def everything(host):
-    """Names, addresses, MACs and ports, without what belongs to a boot."""
-    namespaces = host.ctl_json("ns", "ls")
-    for namespace in namespaces:
-        for field in ("inode", "cookie", "nsid"):
-            del namespace[field]
-    return {"networks": host.ctl_json("network", "ls"), "namespaces": namespaces, "ports": host.ctl_json("ports")}
-
-
 def test_reboot_brings_everything_back(built, out):
-    before, kernel = everything(built), built.snapshot(inside=True, without=OWN)
+    before, kernel = built.objects(), built.snapshot(inside=True, without=OWN)
     built.reboot()
     assert not {"netns", "netd", "systemd"} & set(built.run("ls", "/run").stdout.split())
-    built.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-    built.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
+    built.stub_resolver()
     built.start_daemon()
-    assert everything(built) == before
+    assert built.objects() == before
     assert_same(kernel, built.snapshot(inside=True, without=OWN), "after a reboot the kernel is as before")
     built.ns("web").serve(80)
     for protocol in ("tcp", "udp"):
@@ -263,7 +295,7 @@ def test_reboot_brings_everything_back(built, out):
 @pytest.mark.parametrize("mounted", (True, False), ids=("after the mount", "before the mount"))
 def test_killed_in_the_first_start_after_a_reboot(built, mounted):
     """Namespaces are made again, but the database does not know it yet: they are still netd's."""
-    before = everything(built)
+    before = built.objects()
     built.reboot()
     copy = built.dir / "copy"
     shutil.copytree(built.state, copy)
@@ -277,7 +309,7 @@ def test_killed_in_the_first_start_after_a_reboot(built, mounted):
         path.unlink()
     shutil.copytree(copy, built.state, dirs_exist_ok=True)
     built.start_daemon()
-    assert everything(built) == before
+    assert built.objects() == before
     assert "error" not in built.log()
     same = {name for name, cookie in cookies.items() if {item["name"]: item["cookie"] for item in built.ctl_json("ns", "ls")}[name] == cookie}
     assert same == ({"web", "db"} if mounted else {"db"})

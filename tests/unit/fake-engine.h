@@ -164,6 +164,8 @@ static inline int pretend(struct engine *engine, const struct request *request,
 	case REQUEST_PUBLISH:
 		return pretend_publish(engine, request, answer, err);
 	case REQUEST_NETWORK_REMOVE:
+	case REQUEST_NETWORK_PRUNE:
+	case REQUEST_NS_PRUNE:
 	case REQUEST_DISCONNECT:
 	case REQUEST_NS_REMOVE:
 		answer->removed = strdup("endpoint web on my-net\nnetwork my-net\n");
@@ -172,6 +174,7 @@ static inline int pretend(struct engine *engine, const struct request *request,
 		answer->removed = strdup("publication");
 		return 0;
 	case REQUEST_NS_CREATE:
+	case REQUEST_NS_ATTACH:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:
@@ -329,15 +332,20 @@ static inline void start_server(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static inline void stop_server(void)
+static inline void wait_server(void)
 {
 	int status;
 
-	kill(server, SIGTERM);
 	ck_assert_int_eq(waitpid(server, &status, 0), server);
 	unlink(path);
 	rmdir(directory);
 	ck_assert_msg(status == 0, "the server ended with status %x", status);
+}
+
+static inline void stop_server(void)
+{
+	kill(server, SIGTERM);
+	wait_server();
 }
 
 #if defined(__has_feature)

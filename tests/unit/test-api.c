@@ -53,7 +53,8 @@ START_TEST(namespaces_are_those_of_the_kernel_joined_with_the_model)
 	        "endpoint/namespace", "gone");
 	asked("GET", "/v1/namespaces", "", 200, "namespaces/0",
 	        "{\"name\":\"alien\",\"path\":\"/run/netns/alien\",\"origin\":\"adopted\","
-	        "\"inode\":4026532000,\"cookie\":\"18446744073709551615\",\"nsid\":3,"
+	        "\"attached\":false,\"source\":null,\"inode\":4026532000,\"cookie\":"
+	        "\"18446744073709551615\",\"nsid\":3,"
 	        "\"processes\":2,\"endpoints\":[],\"labels\":[]}");
 	asked("GET", "/v1/namespaces", "", 200, "namespaces/1/inode", "null");
 	asked("GET", "/v1/namespaces", "", 200, "namespaces/2/origin", "created");

@@ -19,8 +19,6 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
-#define CHAIN_PUBLISHED "nd_published"
-
 /* --- to the wire --- */
 
 /* An interval set whose key is one field only: two points for each element. */
@@ -45,11 +43,12 @@ static void put_verdict(struct nlmsghdr *message, const uint8_t *bytes)
 	uint32_t verdict;
 
 	memcpy(&verdict, bytes, sizeof(verdict));
-	if (verdict == VERDICT_PUBLISHED) {
+	if (*set_verdict_chain(verdict)) {
 		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
-		mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, CHAIN_PUBLISHED);
+		mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, set_verdict_chain(verdict));
 	} else {
-		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl(NF_DROP));
+		mnl_attr_put_u32(message, NFTA_VERDICT_CODE,
+		        htonl(verdict == VERDICT_ACCEPT ? NF_ACCEPT : NF_DROP));
 	}
 	mnl_attr_nest_end(message, nest);
 	mnl_attr_nest_end(message, data);
@@ -138,7 +137,7 @@ bool nft_verdict_read(const struct nlattr *data, int *code, const char **chain)
 	return found;
 }
 
-/* What is neither of netd's two verdicts reads as 0, which equals nothing that netd wants. */
+/* What is none of netd's verdicts reads as 0, which equals nothing that netd wants. */
 static uint32_t verdict_of(const struct nlattr *data)
 {
 	const char *chain;
@@ -148,7 +147,12 @@ static uint32_t verdict_of(const struct nlattr *data)
 		return 0;
 	if (code == NF_DROP)
 		return VERDICT_DROP;
-	return code == NFT_GOTO && strcmp(chain, CHAIN_PUBLISHED) == 0 ? VERDICT_PUBLISHED : 0;
+	if (code == NF_ACCEPT)
+		return VERDICT_ACCEPT;
+	for (uint32_t verdict = VERDICT_PUBLISHED; verdict <= VERDICT_ROUTED; verdict++)
+		if (code == NFT_GOTO && strcmp(chain, set_verdict_chain(verdict)) == 0)
+			return verdict;
+	return 0;
 }
 
 static bool read_data(const struct set *set, const struct nlattr *data, struct element *element)

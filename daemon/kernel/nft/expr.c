@@ -160,7 +160,7 @@ static void put_nat(struct nlmsghdr *message, const struct expr *expr)
 {
 	struct open_expr open = start(message, "nat");
 
-	put_number(message, NFTA_NAT_TYPE, NFT_NAT_DNAT);
+	put_number(message, NFTA_NAT_TYPE, expr->inverted ? NFT_NAT_SNAT : NFT_NAT_DNAT);
 	put_number(message, NFTA_NAT_FAMILY, expr->key);
 	put_number(message, NFTA_NAT_REG_ADDR_MIN, expr->reg);
 	if (expr->to)
@@ -198,7 +198,8 @@ static void put_expr(struct nlmsghdr *message, const struct expr *expr, uint32_t
 	case EXPR_HTON:
 		return put_hton(message, expr);
 	case EXPR_IS:
-		return put_compare(message, expr->reg, NFT_CMP_EQ, expr->bytes, expr->size);
+		return put_compare(message, expr->reg, expr->inverted ? NFT_CMP_NEQ : NFT_CMP_EQ,
+		        expr->bytes, expr->size);
 	case EXPR_IS_NUMBER:
 		return put_compare(
 		        message, expr->reg, NFT_CMP_EQ, &expr->number, sizeof(expr->number));

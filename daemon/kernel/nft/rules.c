@@ -33,10 +33,14 @@ const struct chain chains[] = {
         {INET, "nd_postrouting", "nat", NF_INET_POST_ROUTING, 100, "postrouting priority srcnat"},
         {INET, "nd_forward", "filter", NF_INET_FORWARD, 0, "forward priority filter"},
         {INET, "nd_published"},
+        {INET, "nd_routed"},
+        {INET, "nd_input", "filter", NF_INET_LOCAL_IN, 0, "input priority filter"},
+        {INET, "nd_host"},
         {BRIDGE, "nd_spoof", "filter", NF_INET_PRE_ROUTING, -300, "prerouting priority dstnat"},
         {BRIDGE, "nd_arp"},
         {BRIDGE, "nd_v4"},
         {BRIDGE, "nd_v6"},
+        {BRIDGE, "nd_between", "filter", NF_INET_FORWARD, -200, "forward priority filter"},
         {NULL},
 };
 
@@ -53,6 +57,10 @@ const struct chain chains[] = {
 #define IS(reg_, size_, ...)                                                                       \
 	{                                                                                          \
 		EXPR_IS, .reg = reg_, .size = size_, .bytes = { __VA_ARGS__ }                      \
+	}
+#define IS_NOT(reg_, size_, ...)                                                                   \
+	{                                                                                          \
+		EXPR_IS, .reg = reg_, .size = size_, .bytes = {__VA_ARGS__}, .inverted = true      \
 	}
 #define IN(reg_, set_)                                                                             \
 	{                                                                                          \
@@ -76,6 +84,10 @@ const struct chain chains[] = {
 #define MASQUERADE                                                                                 \
 	{                                                                                          \
 		EXPR_MASQUERADE                                                                    \
+	}
+#define SNAT(family_, address_)                                                                    \
+	{                                                                                          \
+		EXPR_NAT, .key = family_, .reg = address_, .inverted = true                        \
 	}
 #define DNAT(family_, address_, port_)                                                             \
 	{                                                                                          \
@@ -111,6 +123,8 @@ const struct chain chains[] = {
 #define META_IP   META(1, NFT_META_PROTOCOL), IS(1, 2, 0x08, 0x00)
 #define META_IP6  META(1, NFT_META_PROTOCOL), IS(1, 2, 0x86, 0xdd)
 #define ICMP6     PROTOCOL(1), IS(1, 1, IPPROTO_ICMPV6)
+#define ECHO4     V4, PROTOCOL(1), IS(1, 1, IPPROTO_ICMP), TRANSPORT(1, 0, 1), IS(1, 1, 8)
+#define ECHO6     V6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 128)
 
 #define FE80_10 {EXPR_MASK, .reg = 1, .size = 16, .bytes = {0xff, 0xc0}}, IS(1, 16, 0xfe, 0x80)
 #define LOCAL                                                                                      \
@@ -223,6 +237,10 @@ const struct rule rules[] = {
 		DNATED, SOURCE6, OIFNAME(2), IN(1, "nd_members6"), MASQUERADE),
 	RULE(INET, "nd_postrouting", "oifname @nd_bridges ip saddr 127.0.0.0/8 masquerade",
 		OIFNAME(1), IN(1, "nd_bridges"), SOURCE4_127, MASQUERADE),
+	RULE(INET, "nd_postrouting", "meta nfproto ipv4 oifname != @nd_bridges snat ip to iifname map @nd_snat4",
+		V4, OIFNAME(1), NOT_IN(1, "nd_bridges"), IIFNAME(1), MAP(1, "nd_snat4", 1), SNAT(NFPROTO_IPV4, 1)),
+	RULE(INET, "nd_postrouting", "meta nfproto ipv6 oifname != @nd_bridges snat ip6 to iifname map @nd_snat6",
+		V6, OIFNAME(1), NOT_IN(1, "nd_bridges"), IIFNAME(1), MAP(1, "nd_snat6", 1), SNAT(NFPROTO_IPV6, 1)),
 	RULE(INET, "nd_postrouting", "meta nfproto ipv4 iifname @nd_masq4 oifname != @nd_bridges masquerade",
 		V4, IIFNAME(1), IN(1, "nd_masq4"), OIFNAME(1), NOT_IN(1, "nd_bridges"), MASQUERADE),
 	RULE(INET, "nd_postrouting", "meta nfproto ipv6 iifname @nd_masq6 oifname != @nd_bridges masquerade",
@@ -237,13 +255,49 @@ const struct rule rules[] = {
 	/* Who may talk straight to whom; an isolated network has no pair with itself. */
 	RULE(INET, "nd_forward", "iifname . oifname @nd_pairs accept",
 		IIFNAME(1), OIFNAME(2), IN(1, "nd_pairs"), ACCEPT),
+	/* What an administrator opened: an interface of the host, or one port of another network. */
+	RULE(INET, "nd_forward", "iifname . oifname @nd_trusted accept",
+		IIFNAME(1), OIFNAME(2), IN(1, "nd_trusted"), ACCEPT),
+	RULE(INET, "nd_forward", "iifname . ip daddr . meta l4proto . th dport @nd_allowed4 accept",
+		V4, IIFNAME(1), NETWORK(2, 16, 4), PROTOCOL(13), PORT(14), IN(1, "nd_allowed4"), ACCEPT),
+	RULE(INET, "nd_forward", "iifname . ip6 daddr . meta l4proto . th dport @nd_allowed6 accept",
+		V6, IIFNAME(1), NETWORK(2, 24, 16), PROTOCOL(3), PORT(17), IN(1, "nd_allowed6"), ACCEPT),
 	/* Internal networks: nothing leaves, not even to a published port. */
 	RULE(INET, "nd_forward", "iifname @nd_closed drop", IIFNAME(1), IN(1, "nd_closed"), DROP),
+	/* Isolated networks: what comes back through the host has to be published, whatever may come in from elsewhere. */
+	RULE(INET, "nd_forward", "iifname . oifname @nd_apart goto nd_published",
+		IIFNAME(1), OIFNAME(2), IN(1, "nd_apart"), VERDICT(NFT_GOTO, "nd_published")),
 	RULE(INET, "nd_forward", "meta nfproto ipv4 oifname vmap @nd_in4", V4, OIFNAME(1), MAP(1, "nd_in4", 0)),
 	RULE(INET, "nd_forward", "meta nfproto ipv6 oifname vmap @nd_in6", V6, OIFNAME(1), MAP(1, "nd_in6", 0)),
 
 	RULE(INET, "nd_published", "ct status dnat accept", DNATED, ACCEPT),
 	RULE(INET, "nd_published", "drop", DROP),
+
+	/* Into a routed network: what is published is reached by the namespace's own address, too. */
+	RULE(INET, "nd_routed", "ct status dnat accept", DNATED, ACCEPT),
+	RULE(INET, "nd_routed", "ip daddr . meta l4proto . th dport @nd_open4 accept",
+		TARGET4, PROTOCOL(9), PORT(10), IN(1, "nd_open4"), ACCEPT),
+	RULE(INET, "nd_routed", "ip6 daddr . meta l4proto . th dport @nd_open6 accept",
+		TARGET6, PROTOCOL(2), PORT(13), IN(1, "nd_open6"), ACCEPT),
+	RULE(INET, "nd_routed", "ip daddr . meta l4proto . th dport @nd_openrng4 accept",
+		TARGET4, PROTOCOL(9), HTON(9), PORT(10), IN(1, "nd_openrng4"), ACCEPT),
+	RULE(INET, "nd_routed", "ip6 daddr . meta l4proto . th dport @nd_openrng6 accept",
+		TARGET6, PROTOCOL(2), HTON(2), PORT(13), IN(1, "nd_openrng6"), ACCEPT),
+	RULE(INET, "nd_routed", "icmp type echo-request accept", ECHO4, ACCEPT),
+	RULE(INET, "nd_routed", "icmpv6 type echo-request accept", ECHO6, ACCEPT),
+	RULE(INET, "nd_routed", "drop", DROP),
+
+	/* The host itself, from networks that may not reach it: answers, what it serves them, and finding its address. */
+	RULE(INET, "nd_input", "iifname @nd_shut goto nd_host", IIFNAME(1), IN(1, "nd_shut"), VERDICT(NFT_GOTO, "nd_host")),
+	RULE(INET, "nd_host", "ct state established,related accept",
+		STATE(NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)), ACCEPT),
+	RULE(INET, "nd_host", "iifname . ip daddr . meta l4proto . th dport @nd_served4 accept",
+		V4, IIFNAME(1), NETWORK(2, 16, 4), PROTOCOL(13), PORT(14), IN(1, "nd_served4"), ACCEPT),
+	RULE(INET, "nd_host", "iifname . ip6 daddr . meta l4proto . th dport @nd_served6 accept",
+		V6, IIFNAME(1), NETWORK(2, 24, 16), PROTOCOL(3), PORT(17), IN(1, "nd_served6"), ACCEPT),
+	RULE(INET, "nd_host", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
+		V6, ICMP6, TRANSPORT(1, 0, 1), ONE_OF(1, type_icmp6, 2, 135, 136), ACCEPT),
+	RULE(INET, "nd_host", "drop", DROP),
 
 	/* An endpoint's port lets in only what is the endpoint's own. */
 	RULE(BRIDGE, "nd_spoof", "iifname != @nd_ports accept", IIFNAME(1), NOT_IN(1, "nd_ports"), ACCEPT),
@@ -277,6 +331,13 @@ const struct rule rules[] = {
 	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @nd_target6 drop",
 		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 136), IIFNAME(1), TRANSPORT(2, 8, 16),
 		NOT_IN(1, "nd_target6"), DROP),
+
+	/* Members of an isolated network do not see each other, with br_netfilter, either, where the kernel's own flag would
+	 * stop too much (kernel/port.c). What was sent to the bridge itself and is here all the same was led to a published
+	 * port on its way. */
+	RULE(BRIDGE, "nd_between", "iifname @nd_isolated oifname @nd_isolated meta pkttype != host drop",
+		IIFNAME(1), IN(1, "nd_isolated"), OIFNAME(1), IN(1, "nd_isolated"),
+		META(1, NFT_META_PKTTYPE), IS_NOT(1, 1, 0), DROP),
 	{NULL},
 };
 /* clang-format on */

@@ -18,14 +18,15 @@ enum expr_op {
 	EXPR_FIB_TYPE, /* type of the destination address -> reg */
 	EXPR_HTON, /* reg; a no-op on one byte that nft puts before a protocol in a concatenation of
 	              intervals */
-	EXPR_IS,   /* reg == `size` of bytes */
+	EXPR_IS,   /* reg == `size` of bytes (`inverted`: is not) */
 	EXPR_IS_NUMBER, /* reg == number, in host order */
 	EXPR_MASK,      /* reg &= `size` of bytes */
 	EXPR_ANY_BIT,   /* (reg & number) != 0 */
 	EXPR_IN,        /* reg is in the set `name` (`inverted`: is not) */
 	EXPR_ONE_OF, /* reg is one of `bytes`, an anonymous set of `count` (`inverted`: is not) */
 	EXPR_MAP,    /* reg -> map `name` -> register `to`; 0: the verdict */
-	EXPR_NAT,    /* family `key`, address in reg, port in `to`; 0: the port stays */
+	EXPR_NAT,    /* family `key`, address in reg, port in `to`; 0: the port stays. `inverted`:
+	                of the source */
 	EXPR_MASQUERADE,
 	EXPR_VERDICT, /* number; chain `name` */
 };
