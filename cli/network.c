@@ -68,6 +68,8 @@ static const struct column record[] = {
         {"GATEWAY", NULL, cell_gateways},
         {"MTU", "mtu"},
         {"INTERNAL", "internal"},
+        {"NO HOST ADDRESS", "no_host_address"},
+        {"USED BRIDGE", "use_bridge"},
         {"LABELS", "labels"},
         {"ENDPOINTS", NULL, cell_endpoints},
         {NULL},

@@ -10,6 +10,7 @@ extern const struct noun publication_noun;
 int network_create(const struct call *call);
 int network_set(const struct call *call);
 int namespace_create(const struct call *call);
+int namespace_set(const struct call *call);
 int namespace_attach(const struct call *call);
 int namespace_detach(const struct call *call);
 int namespace_pids(const struct call *call);

@@ -41,6 +41,14 @@ int parse_subnet(const char *text, const char *field, struct cidr *ret, struct e
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err);
 
+/* KEY=VALUE of a sysctl of a namespace as a whole, with dots: "net.ipv4.ip_forward=1". *path is the
+ * one below /proc/sys. */
+#define SYSCTL_PATH_SIZE 96
+#define SYSCTL_TEXT_SIZE 64
+
+int parse_sysctl(const char *text, const char *field, char path[SYSCTL_PATH_SIZE],
+        char value[SYSCTL_TEXT_SIZE], struct error *err);
+
 /* A unicast MAC address, six bytes in colon notation. */
 int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct error *err);
 

@@ -126,9 +126,11 @@ json_t *network_json(const struct model *model, const struct network *network)
 	for (unsigned i = 0; i < network->subnet_count; i++) {
 		const struct subnet *subnet = &network->subnets[i];
 
-		subnets = list_add(
-		        subnets, json_pack("{s:s, s:s}", "subnet", cidr_format(&subnet->cidr, cidr),
-		                         "gateway", ip_format(&subnet->gateway, gateway)));
+		subnets = list_add(subnets,
+		        json_pack("{s:s, s:s?}", "subnet", cidr_format(&subnet->cidr, cidr),
+		                "gateway",
+		                subnet->gateway.family ? ip_format(&subnet->gateway, gateway)
+		                                       : NULL));
 	}
 	object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:o}", "id", network->id, "name",
 	        network->name, "driver", network->driver, "bridge", network->bridge, "subnets",

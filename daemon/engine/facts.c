@@ -153,6 +153,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_NETWORK_PRUNE:
 	case REQUEST_DISCONNECT:
 	case REQUEST_UNPUBLISH:
+	case REQUEST_NS_SET:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:
@@ -165,7 +166,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 
 bool facts_forwards(const char *interface)
 {
-	char path[RESOURCE_NAME_SIZE], value[16] = "0";
+	char path[RESOURCE_NAME_SIZE], value[SYSCTL_VALUE_SIZE] = "0";
 	struct error gone;
 
 	snprintf(path, sizeof(path), "net/ipv4/conf/%s/forwarding", interface);
@@ -188,7 +189,7 @@ static bool is_switched(struct kernel *kernel, const char *name, bool forwarding
 /* The number that stands there; `otherwise` where there is none. */
 static long read_number(const char *ifname, const char *key, long otherwise)
 {
-	char path[RESOURCE_NAME_SIZE], value[16];
+	char path[RESOURCE_NAME_SIZE], value[SYSCTL_VALUE_SIZE];
 	struct error absent;
 
 	snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", ifname, key);
@@ -235,7 +236,7 @@ static void gather_ip6(struct kernel *kernel, const struct host *host, struct in
 static int gather_interfaces(struct engine *engine, struct request *ret, struct error *err)
 {
 	_cleanup_(freep) struct look_link *links = NULL;
-	char value[16] = "0";
+	char value[SYSCTL_VALUE_SIZE] = "0";
 	unsigned count = 0;
 	int r = look_links(engine->kernel, "", &links, &count, err);
 
@@ -261,7 +262,7 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 
 bool facts_bridge_netfilter(void)
 {
-	char value[16] = "0";
+	char value[SYSCTL_VALUE_SIZE] = "0";
 	struct error absent; /* br_netfilter is not there: nothing of it is on */
 
 	return sysctl_read("", "net/bridge/bridge-nf-call-iptables", value, &absent) == 0 &&

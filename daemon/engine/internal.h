@@ -261,6 +261,17 @@ void suspect_host(
 void suspect_inside(struct drift *drift, const struct model *model, const char *name,
         const struct happening *happening);
 
+/* --- switches.c --- */
+
+#define LOOK_ROUND 10 /* in so many looks everything is seen once */
+
+/* What was looked at last. */
+struct switches {
+	char network[KEY_SIZE], namespace[KEY_SIZE];
+};
+/* Looks at some of the sysctls whose change the kernel does not announce. */
+void switches_look(struct switches *switches, struct engine *engine);
+
 /* --- hearing.c --- */
 
 struct hearing;

@@ -60,7 +60,7 @@ struct host {
 	char instance[INSTANCE_SIZE];
 	uint64_t next_id;           /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
-	uint32_t default_mtu;  /* what the way to the Internet takes; 0: there is none */
+	uint32_t default_mtu;       /* what the way to the Internet takes; 0: there is none */
 	bool bridge_netfilter; /* bridged IPv4 passes the inet hooks: ports need hairpin then */
 	bool force_forwarding; /* the kernel forwards IPv6 by interface, as it does IPv4 */
 	bool has_ip6;          /* a network has IPv6: the host forwards it */
@@ -71,8 +71,8 @@ struct host {
 };
 
 struct subnet {
-	struct cidr cidr; /* no host bits */
-	struct ip gateway;
+	struct cidr cidr;  /* no host bits */
+	struct ip gateway; /* the host's address, or that of another router; family 0: none */
 };
 
 struct network {
@@ -87,6 +87,9 @@ struct network {
 	/* Settings: model/setting.c has a row for each. */
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;
+	bool no_host_address; /* the host takes no part in it: its members are among themselves */
+	char use_bridge[IFNAMSIZ]; /* somebody else's bridge, which is used as it is; "": netd's own
+	                            */
 	char *labels;
 	char *routes;              /* "CIDR,VIA": where members send what is for CIDR */
 	struct ip publish_address; /* of the host, where publish names none; family 0: none */
@@ -104,6 +107,7 @@ struct endpoint {
 	/* Settings. */
 	int64_t gw_priority; /* the highest has the default route */
 	bool no_default_route;
+	bool router; /* forwards, so that what it sends may be anybody's */
 };
 
 enum namespace_origin {
@@ -124,7 +128,9 @@ struct namespace
 	char *source; /* attached: what it was found by, a process or a path; else NULL */
 	struct endpoint *endpoints; /* in the order they were connected */
 	unsigned endpoint_count;
-	char *labels; /* a setting */
+	/* Settings. */
+	char *labels;
+	char *sysctls; /* "net.ipv4.ip_forward=1" */
 };
 
 struct publication {
@@ -245,6 +251,13 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
+/* Whether the host has an address in it, so that it is the members' way out and in. Not where the
+ * bridge is somebody else's, nor where it was made without. */
+bool network_has_host(const struct network *network);
+/* The router that an endpoint's default route of this family leads to; NULL where there is none, it
+ * is the endpoint itself, or the network is internal. */
+const struct ip *endpoint_gateway(
+        const struct network *network, const struct endpoint *endpoint, int family);
 /* The endpoint through which this namespace's default route of this family goes: of those that may
  * have it, on a network that is not internal and has that family, the one with the highest
  * priority; of several, the first. NULL where there is none, or the namespace kept its own. */
@@ -258,6 +271,13 @@ struct cidr model_ula(const struct model *model);
  * 2^30. */
 bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpoint, int family);
 uint32_t endpoint_table(const struct endpoint *endpoint);
+/* What a namespace's sysctls are set to, by path: its setting, and what makes it a router where one
+ * of its endpoints is one; start with *at = 0. False at the end. */
+struct sysctl_wanted {
+	char path[SYSCTL_PATH_SIZE];
+	char value[SYSCTL_TEXT_SIZE];
+};
+bool namespace_next_sysctl(const struct namespace *ns, unsigned *at, struct sysctl_wanted *ret);
 /* The next of a network's routes; start with *rest = network->routes. False at the end. */
 bool network_next_route(const char **rest, struct cidr *ret, struct ip *via);
 /* Where a publication leads now, in either family; NULL while it is pending. */

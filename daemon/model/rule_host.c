@@ -54,7 +54,7 @@ static bool any_has_ip6(const struct model *model)
 	char key[KEY_SIZE] = "";
 
 	while ((network = model_next(model, TABLE_NETWORKS, key)))
-		if (network_subnet(network, AF_INET6))
+		if (network_subnet(network, AF_INET6) && network_has_host(network))
 			return true;
 	return false;
 }

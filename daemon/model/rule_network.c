@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MTU_MIN6 1280 /* RFC 8200: below it the kernel takes IPv6 away */
-#define MTU_LEAST 68
+#define MTU_MIN6      1280 /* RFC 8200: below it the kernel takes IPv6 away */
+#define MTU_LEAST     68
 #define MTU_OTHERWISE 1500 /* where there is no way out */
 
 static int no_network(const struct request *request, struct error *err)
@@ -75,7 +75,7 @@ static void derive_mac(struct network *network)
 
 	network->mac[0] = 0x02;
 	network->mac[1] = 0x6e;
-	if (subnet)
+	if (subnet && subnet->gateway.family)
 		memcpy(network->mac + 2, subnet->gateway.bytes, 4);
 	else
 		sscanf(network->id, "%2hhx%2hhx%2hhx%2hhx", network->mac + 2, network->mac + 3,
@@ -121,8 +121,12 @@ static int compare_existing(
 static int fill_network(struct model *fork, const struct request *request,
         const struct facts *facts, struct network *network, struct error *err)
 {
-	int r = choose_subnets(fork, request, facts, network, err);
+	int r;
 
+	settings_start(&network_settings, network);
+	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
+		return error_memory(err);
+	r = choose_subnets(fork, request, facts, network, err);
 	if (r == 0 && model_new_id(fork, network->id) < 0)
 		r = error_memory(err);
 	if (r == 0)
@@ -130,9 +134,6 @@ static int fill_network(struct model *fork, const struct request *request,
 	if (r < 0)
 		return r;
 	derive_mac(network);
-	settings_start(&network_settings, network);
-	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
-		return error_memory(err);
 	r = network_check(fork, network, err);
 	return r < 0 ? r : derive_mtu(network, facts, err);
 }

@@ -64,8 +64,40 @@ static int check_routes(const struct network *network, struct error *err)
 	return r;
 }
 
+/* --- without the host --- */
+
+static int check_alone(const struct network *network, struct error *err)
+{
+	const char *why = network->use_bridge[0] ? "the bridge is somebody else's"
+	                                         : "the host has no address in this network";
+
+	if (network_has_host(network))
+		return 0;
+	if (network->publish_address.family)
+		return error_field(err, "publish_address",
+		        "publish_address: nothing is published here, as %s", why);
+	if (!network->use_bridge[0])
+		return 0;
+	if (network->no_host_address)
+		return error_field(err, "no_host_address",
+		        "no_host_address: which addresses the host has on bridge %s is not netd's "
+		        "to say",
+		        network->use_bridge);
+	if (network->internal)
+		return error_field(err, "internal",
+		        "internal: where bridge %s leads is not netd's to say",
+		        network->use_bridge);
+	if (network->mtu)
+		return error_field(err, "mtu",
+		        "mtu: with another one than that of bridge %s its ports would change it",
+		        network->use_bridge);
+	return 0;
+}
+
 int network_check(const struct model *model, const struct network *network, struct error *err)
 {
+	int r = check_alone(network, err);
+
 	(void)model;
-	return check_routes(network, err);
+	return r < 0 ? r : check_routes(network, err);
 }

@@ -165,11 +165,15 @@ const char *subnet_reserved(const struct ip *ip)
 	                             : "the address of all of the network's routers";
 }
 
-static int choose_gateway(struct subnet *subnet, const char *field, struct error *err)
+/* Without the host in it a network has a router only if one is named. */
+static int choose_gateway(
+        const struct network *network, struct subnet *subnet, const char *field, struct error *err)
 {
 	char text[CIDR_TEXT_SIZE], address[IP_TEXT_SIZE];
 	struct ip first = cidr_first(&subnet->cidr);
 
+	if (!subnet->gateway.family && !network_has_host(network))
+		return 0;
 	if (!subnet->gateway.family) {
 		subnet->gateway = ip_further(&first, 1);
 		return 0;
@@ -251,7 +255,7 @@ static int add_subnet(const struct model *model, const struct request *request,
 		*subnet = request->subnets[place];
 		r = check_subnet(model, facts, &subnet->cidr, field, err);
 	}
-	return r < 0 ? r : choose_gateway(subnet, gateway, err);
+	return r < 0 ? r : choose_gateway(network, subnet, gateway, err);
 }
 
 int choose_subnets(const struct model *model, const struct request *request,

@@ -31,6 +31,8 @@ int rule_ns_create(struct model *fork, const struct request *request, const stru
         struct answer *answer, struct error *err);
 int rule_ns_attach(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
+int rule_ns_set(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 /* Removes all that netd created, in which no process is, and that have neither an endpoint nor a

@@ -77,7 +77,8 @@ struct resource {
 			bool up;
 			char ifname[IFNAMSIZ]; /* what it is called now, where that is
 			                          another name; else "" */
-			bool quiet; /* it makes up no IPv6 address, from its birth on; not compared */
+			bool quiet; /* it makes up no IPv6 address, from its birth on; not compared
+			             */
 			uint32_t mtu;
 			uint8_t mac[MAC_SIZE];   /* bridge: its own; veth: all zero, the kernel's
 			                            choice is kept */
@@ -97,9 +98,8 @@ struct resource {
 			bool hairpin; /* a frame may leave by the port it came from */
 		} port;
 		struct {
-			char value[16];
-			bool journal; /* of an interface that is not netd's: the old value is kept
-			                 and restored */
+			char value[SYSCTL_TEXT_SIZE]; /* numbers in it are separated by spaces */
+			bool journal; /* it is not netd's own: the old value is kept and restored */
 		} sysctl;
 		struct {
 			struct cidr cidr;

@@ -95,6 +95,7 @@ const struct set sets[] = {
                 PUBLISHED, .counter = true},
         {BRIDGE, "nd_ports", KEY(FIELD_IFNAME)},
         {BRIDGE, "nd_isolated", KEY(FIELD_IFNAME)},
+        {BRIDGE, "nd_routers", KEY(FIELD_IFNAME)},
         {BRIDGE, "nd_mac", KEY(FIELD_IFNAME, FIELD_MAC)},
         {BRIDGE, "nd_ip4", KEY(FIELD_IFNAME, FIELD_IP4)},
         {BRIDGE, "nd_ip6", KEY(FIELD_IFNAME, FIELD_IP6)},

@@ -84,10 +84,28 @@ static int add_ways(struct resources *list, const struct network *network, int f
 	return r;
 }
 
+/* The host forwards nothing into it or out of it, nor listens there. With br_netfilter its members'
+ * frames pass the host's hooks, where the pair lets them through. */
+static int add_closed(struct resources *list, const char *bridge)
+{
+	static const char *const sets[] = {"nd_bridges", "nd_closed", "nd_shut"};
+	int r = add_pair(list, bridge, bridge);
+
+	for (size_t i = 0; r == 0 && i < sizeof(sets) / sizeof(sets[0]); i++)
+		r = add_interface(list, sets[i], bridge);
+	if (r == 0)
+		r = add_verdict(list, "nd_in4", bridge, VERDICT_DROP);
+	return r == 0 ? add_verdict(list, "nd_in6", bridge, VERDICT_DROP) : r;
+}
+
 int add_network_elements(struct resources *list, const struct network *network)
 {
 	const char *bridge = network->bridge;
-	int r = add_interface(list, "nd_bridges", bridge);
+	int r;
+
+	if (!network_has_host(network))
+		return add_closed(list, bridge);
+	r = add_interface(list, "nd_bridges", bridge);
 
 	for (unsigned i = 0; r == 0 && i < network->subnet_count; i++)
 		r = add_subnet_elements(list, &network->subnets[i], bridge);
@@ -131,6 +149,12 @@ int add_endpoint_elements(struct resources *list, const struct endpoint *endpoin
 		return -1;
 	element_key_ifname(element, endpoint->host_ifname);
 	element_key_mac(element, endpoint->mac);
+	if (endpoint->router) {
+		element = element_add(list, "bridge netd", "nd_routers");
+		if (!element)
+			return -1;
+		element_key_ifname(element, endpoint->host_ifname);
+	}
 	for (unsigned i = 0; i < endpoint->address_count; i++)
 		if (add_source(list, endpoint, &endpoint->addresses[i].ip) < 0)
 			return -1;

@@ -104,7 +104,7 @@ static int add_bridge_ip6(
 	const char *bridge = network->bridge;
 	int r;
 
-	if (!network_subnet(network, AF_INET6))
+	if (!network_subnet(network, AF_INET6) || !network_has_host(network))
 		return add_sysctl(list, "", "ipv6", bridge, "disable_ipv6", "1", false);
 	r = add_ip6(list, "", bridge);
 	if (r == 0 && model_host(model)->force_forwarding)
@@ -115,16 +115,20 @@ static int add_bridge_ip6(
 int render_network(const struct model *model, const struct network *network, struct resources *ret,
         struct error *err)
 {
+	bool host = network_has_host(network);
 	const char *bridge = network->bridge;
-	int r = add_bridge(model, network, ret);
+	int r;
 
+	if (network->use_bridge[0])
+		return 0; /* all of it is somebody else's */
+	r = add_bridge(model, network, ret);
 	if (r == 0)
-		r = add_sysctl(ret, "", "ipv4", bridge, "forwarding", "1", false);
-	if (r == 0 && !network->internal)
+		r = add_sysctl(ret, "", "ipv4", bridge, "forwarding", host ? "1" : "0", false);
+	if (r == 0 && host && !network->internal)
 		r = add_sysctl(ret, "", "ipv4", bridge, "route_localnet", "1", false);
 	if (r == 0)
 		r = add_bridge_ip6(model, network, ret);
-	for (unsigned i = 0; r == 0 && i < network->subnet_count; i++) {
+	for (unsigned i = 0; r == 0 && host && i < network->subnet_count; i++) {
 		struct cidr address = {
 		        network->subnets[i].gateway, network->subnets[i].cidr.prefix};
 
@@ -273,6 +277,24 @@ static int add_resolver(
 	return fclose(text) == 0 ? 0 : -1;
 }
 
+/* Of the namespace as a whole. They are lent: it may be someone else's, and the setting may go. */
+static int add_sysctls(const struct namespace *ns, struct resources *list)
+{
+	struct sysctl_wanted wanted;
+	unsigned at = 0;
+
+	while (namespace_next_sysctl(ns, &at, &wanted)) {
+		struct resource *sysctl =
+		        resources_add(list, RESOURCE_SYSCTL, ns->name, wanted.path);
+
+		if (!sysctl)
+			return -1;
+		snprintf(sysctl->sysctl.value, sizeof(sysctl->sysctl.value), "%s", wanted.value);
+		sysctl->sysctl.journal = true;
+	}
+	return 0;
+}
+
 /* A name that netd gave. What is inside of one that someone else made is his. */
 static int add_named(const struct model *model, const struct namespace *ns, struct resources *list)
 {
@@ -299,6 +321,8 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
 
 	if (r == 0)
 		r = add_resolver(model, ns, ret);
+	if (r == 0)
+		r = add_sysctls(ns, ret);
 	for (unsigned i = 0; r == 0 && i < ns->endpoint_count; i++)
 		r = add_endpoint(model, ns, &ns->endpoints[i], ret);
 	return r < 0 ? error_memory(err) : 0;

@@ -355,16 +355,18 @@ const struct rule rules[] = {
 	RULE(BRIDGE, "nd_arp", "iifname . arp saddr ip != @nd_ip4 drop",
 		ETHER_ARP, IIFNAME(1), NETWORK(2, 14, 4), NOT_IN(1, "nd_ip4"), DROP),
 
-	RULE(BRIDGE, "nd_v4", "iifname . ip saddr != @nd_ip4 drop",
-		META_IP, IIFNAME(1), NETWORK(2, 12, 4), NOT_IN(1, "nd_ip4"), DROP),
+	/* A router sends what others gave it; the MAC address is its own all the same, and so is what it says of itself by
+	 * ARP and in advertisements of neighbours. */
+	RULE(BRIDGE, "nd_v4", "iifname . ip saddr != @nd_ip4 iifname != @nd_routers drop",
+		META_IP, IIFNAME(1), NETWORK(2, 12, 4), NOT_IN(1, "nd_ip4"), NOT_IN(1, "nd_routers"), DROP),
 
 	RULE(BRIDGE, "nd_v6", "ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld2-listener-report } accept",
 		META_IP6, NETWORK(1, 8, 16), IS(1, 16, 0), ICMP6, TRANSPORT(1, 0, 1),
 		ONE_OF(1, type_icmp6, 2, 135, 143), ACCEPT),
-	RULE(BRIDGE, "nd_v6", "iifname . ip6 saddr != @nd_ip6 drop",
-		META_IP6, IIFNAME(1), NETWORK(2, 8, 16), NOT_IN(1, "nd_ip6"), DROP),
-	RULE(BRIDGE, "nd_v6", "icmpv6 type { nd-router-advert, nd-redirect } drop",
-		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), ONE_OF(1, type_icmp6, 2, 134, 137), DROP),
+	RULE(BRIDGE, "nd_v6", "iifname . ip6 saddr != @nd_ip6 iifname != @nd_routers drop",
+		META_IP6, IIFNAME(1), NETWORK(2, 8, 16), NOT_IN(1, "nd_ip6"), NOT_IN(1, "nd_routers"), DROP),
+	RULE(BRIDGE, "nd_v6", "iifname != @nd_routers icmpv6 type { nd-router-advert, nd-redirect } drop",
+		IIFNAME(1), NOT_IN(1, "nd_routers"), ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), ONE_OF(1, type_icmp6, 2, 134, 137), DROP),
 	/* A forged advertisement overwrites the host's neighbour entry. nft has no word for its target, so it is a number in a
 	 * set of its own; with nd_ip6 the listing could not be loaded again. */
 	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @nd_target6 drop",
