@@ -7,7 +7,7 @@
 
 #include "lib/error.h"
 #include "lib/ip.h"
-#include "lib/parse.h"
+#include "lib/ports.h"
 #include "daemon/plan/sets.h"
 
 #include <stdbool.h>
@@ -125,9 +125,10 @@ struct resource {
 		struct {
 			uint8_t protocol; /* 0: every */
 			struct ip ip;
-			uint16_t port;       /* 0: every */
-			uint16_t through;    /* only those that were sent to this port at first; 0:
-			                        every */
+			uint16_t port, port_end; /* 0: every */
+			/* Only those that were sent to this port at first; 0: every. Of two ranges
+			 * each port goes with its counterpart. */
+			uint16_t through, through_end;
 			bool original_local; /* by original destination, without translation; else
 			                        by reply source */
 		} flows;
