@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/parse.h"
 
+#include <ctype.h>
 #include <string.h>
 
 const struct option_spec option_specs[OPTION_COUNT] = {
@@ -126,6 +127,12 @@ static int take_letters(const char *word, struct call *call, struct error *err)
 	return 0;
 }
 
+/* What begins with a dash is an option, or a number below zero. */
+static bool is_value(const struct option_spec *spec, const char *word)
+{
+	return word[0] != '-' || (spec->body == BODY_NUMBER && isdigit((unsigned char)word[1]));
+}
+
 /* Takes argv[*at], and the next one where it is the value. */
 static int take_option(char **argv, int *at, struct call *call, struct error *err)
 {
@@ -147,7 +154,7 @@ static int take_option(char **argv, int *at, struct call *call, struct error *er
 	}
 	if (equal)
 		value = equal + 1;
-	else if (argv[*at + 1] && argv[*at + 1][0] != '-')
+	else if (argv[*at + 1] && is_value(spec, argv[*at + 1]))
 		value = argv[++*at];
 	if (!value || !*value)
 		return error_field(

@@ -277,6 +277,8 @@ int facts_host(struct engine *engine, struct request *ret, struct error *err)
 	r = gather_interfaces(engine, ret, err);
 	ret->host.bridge_netfilter = facts_bridge_netfilter();
 	if (r == 0)
+		r = look_default_mtu(engine->kernel, &ret->host.default_mtu, err);
+	if (r == 0)
 		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, RESOLVERS_MAX,
 		        &ret->host.upstream_count, err);
 	return r;

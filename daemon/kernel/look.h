@@ -37,8 +37,8 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
 /* Whether the host's interface of this name bears a mark of netd, of any instance. */
 bool look_link_ours(struct kernel *kernel, const char *ifname);
 
-/* MTU of the interface of the IPv4 default route with the lowest metric, or else of the IPv6 one;
- * 1500 where there is none. */
+/* What the way to the Internet takes: the least of the MTUs of its interface and route, and of both
+ * families; 0 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
 bool look_default_route(struct kernel *kernel, const char *ns, int family);
 

@@ -25,7 +25,7 @@ struct used_prefix {
 
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
-	uint32_t default_mtu; /* of the default route's interface; 1500 where there is none */
+	uint32_t default_mtu; /* what the way to the Internet takes; 0: there is none */
 	bool no_ip6;          /* this kernel has no IPv6 */
 
 	struct used_prefix *used; /* for network create; netd's own bridges included */

@@ -68,6 +68,10 @@ int choose_addresses(const struct model *model, const struct network *network,
 
 /* --- what several of them need --- */
 
+/* The MTU of its links, where the way to the Internet takes so much (0: there is none, and all
+ * stays as it is). That of the way out may be less than IPv6 takes: then IPv6 finds out by itself.
+ */
+uint32_t network_follow_mtu(const struct network *network, uint32_t default_mtu);
 /* After a network came or went: whether the host forwards IPv6. */
 int host_follow_networks(struct model *fork, struct error *err);
 /* Whether these labels have all of the filter: lines of KEY, with any value, or KEY=VALUE. Both may

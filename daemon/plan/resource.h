@@ -77,6 +77,7 @@ struct resource {
 			bool up;
 			char ifname[IFNAMSIZ]; /* what it is called now, where that is
 			                          another name; else "" */
+			bool quiet; /* it makes up no IPv6 address, from its birth on; not compared */
 			uint32_t mtu;
 			uint8_t mac[MAC_SIZE];   /* bridge: its own; veth: all zero, the kernel's
 			                            choice is kept */

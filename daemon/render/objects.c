@@ -91,6 +91,7 @@ static int add_bridge(
 	                       network->name) < 0)
 		return -1;
 	bridge->link.type = LINK_BRIDGE;
+	bridge->link.quiet = network_subnet(network, AF_INET6) != NULL;
 	bridge->link.up = true;
 	bridge->link.mtu = network->link_mtu;
 	memcpy(bridge->link.mac, network->mac, MAC_SIZE);

@@ -208,7 +208,6 @@ int main(void)
 	TCase *tests = tcase_create("tests");
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, networks_read_as_documented);
 	tcase_add_test(tests, an_endpoint_shows_in_its_network_and_namespace);
 	tcase_add_test(tests, namespaces_are_those_of_the_kernel_joined_with_the_model);
