@@ -54,9 +54,13 @@ struct facts {
 
 	uint64_t source_cookie; /* of the namespace to attach, by what it is found by */
 
-	/* of the port a request names */
-	struct listener *listeners; /* on the host, of that protocol and port */
+	/* of the ports a request names */
+	struct listener *listeners; /* on the host, of these protocols and ports */
 	unsigned listener_count;
+	struct ip publish_address; /* where no address is said; family 0: every */
+	/* For each that leaves the host's port open: the one that nothing on the host has, and the
+	 * model neither; 0: there is none. */
+	uint16_t chosen[SPECS_MAX];
 };
 
 void facts_done(struct facts *facts);

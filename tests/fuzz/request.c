@@ -143,7 +143,7 @@ static void make_up(const struct request *request, struct facts *ret)
 	        .ns_links = links,
 	        .ns_link_count = first == 'D' ? 2 : 1,
 	        .listeners = &listener,
-	        .listener_count = request->ports.host_port == 22};
+	        .listener_count = request->ports[0].host_port == 22};
 }
 
 static int grant(struct engine *engine, const struct request *request, struct answer *answer,
