@@ -209,6 +209,16 @@ static int index_tombstone(struct model *model, const struct tombstone *tombston
 	return 0;
 }
 
+static int index_moved(struct model *model, const struct moved *moved, bool withdraw)
+{
+	char key[KEY_SIZE];
+
+	if (!moved)
+		return 0;
+	snprintf(key, sizeof(key), "%s/%s", moved->namespace, moved->name);
+	return claim(model, TABLE_MOVED_IN, key, moved->name, withdraw);
+}
+
 static int reindex(struct model *model, enum model_table table, const void *object, bool withdraw)
 {
 	switch (table) {
@@ -220,6 +230,8 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 		return index_publication(model, object, withdraw);
 	case TABLE_TOMBSTONES:
 		return index_tombstone(model, object, withdraw);
+	case TABLE_MOVED:
+		return index_moved(model, object, withdraw);
 	case TABLE_HOST:
 	case TABLE_INTERFACES:
 	case TABLE_MEMBERS:
@@ -230,6 +242,7 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 	case TABLE_USAGE:
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
+	case TABLE_MOVED_IN:
 	case TABLE_COUNT:
 		return 0;
 	}
@@ -294,6 +307,13 @@ int model_put_interface(struct model *model, const struct interface *interface)
 {
 	return replace_copy(
 	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface), NULL);
+}
+
+int model_put_moved(struct model *model, const struct moved *moved)
+{
+	struct moved *copy = moved_copy(moved);
+
+	return copy ? replace(model, TABLE_MOVED, copy->name, copy) : -ENOMEM;
 }
 
 /* Takes the copy over. */

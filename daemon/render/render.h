@@ -19,6 +19,7 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
         struct error *err);
 int render_publication(const struct model *model, const struct publication *publication,
         struct resources *ret, struct error *err);
+int render_moved(const struct moved *moved, struct resources *ret, struct error *err);
 int render_interface(const struct model *model, const struct interface *interface,
         struct resources *ret, struct error *err);
 /* The host's own switches. */
