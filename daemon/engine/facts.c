@@ -148,35 +148,8 @@ static int gather_moving(struct engine *engine, const struct request *request,
 	return 0;
 }
 
-static int gather_listeners(struct engine *engine, const struct request *request,
-        struct facts *facts, struct error *err)
-{
-	_cleanup_(freep) struct look_listener *listeners = NULL;
-	unsigned count = 0;
-	int r = look_listeners(engine->kernel, "", request->ports.protocol,
-	        request->ports.host_port, &listeners, &count, err);
-
-	if (r < 0)
-		return r;
-	facts->listeners = calloc(count + 1, sizeof(*facts->listeners));
-	if (!facts->listeners)
-		return error_memory(err);
-	for (unsigned i = 0; i < count; i++) {
-		struct listener *listener = &facts->listeners[i];
-
-		listener->protocol = listeners[i].protocol;
-		listener->ip = listeners[i].ip;
-		listener->port = listeners[i].port;
-		listener->v6only = listeners[i].v6only;
-		listener->inode = listeners[i].inode;
-		memcpy(listener->unit, listeners[i].unit, sizeof(listener->unit));
-	}
-	facts->listener_count = count;
-	return 0;
-}
-
-int facts_gather(
-        struct engine *engine, const struct request *request, struct facts *ret, struct error *err)
+int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
+        struct facts *ret, struct error *err)
 {
 	int r;
 
@@ -198,7 +171,7 @@ int facts_gather(
 	case REQUEST_CONNECT:
 		return gather_namespace(engine, request, ret, err);
 	case REQUEST_PUBLISH:
-		return gather_listeners(engine, request, ret, err);
+		return facts_gather_ports(engine, fork, request, ret, err);
 	case REQUEST_NETWORK_REMOVE:
 	case REQUEST_MOVE_OUT:
 	case REQUEST_NETWORK_PRUNE:
@@ -328,6 +301,8 @@ int facts_host(struct engine *engine, struct request *ret, struct error *err)
 	r = gather_interfaces(engine, ret, err);
 	ret->host.bridge_netfilter = facts_bridge_netfilter();
 	if (r == 0)
+		r = look_default_mtu(engine->kernel, &ret->host.default_mtu, err);
+	if (r == 0)
 		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, RESOLVERS_MAX,
 		        &ret->host.upstream_count, err);
 	return r;
@@ -349,65 +324,17 @@ static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAM
 		answer_warn(answer, "%s", sentences[i]);
 }
 
-static void warn_of_silence(
-        struct engine *engine, const struct publication *publication, struct answer *answer)
-{
-	_cleanup_(freep) struct look_listener *listeners = NULL;
-	unsigned count = 0;
-	struct error err;
-
-	if (look_listeners(engine->kernel, publication->namespace, publication->protocol,
-	            publication->port, &listeners, &count, &err) < 0) {
-		log_debug("look for listeners in %s: %s", publication->namespace, err.text);
-		return;
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (!ip_is_loopback(&listeners[i].ip))
-			return;
-	answer_warn(answer, "nothing listens on port %u/%s in namespace %s%s", publication->port,
-	        protocol_name(publication->protocol), publication->namespace,
-	        count ? " but on its loopback address, which no one reaches from outside" : " yet");
-}
-
-static void warn_of_absent_address(
-        struct engine *engine, const struct ip *ip, struct answer *answer)
-{
-	_cleanup_(freep) struct look_prefix *prefixes = NULL;
-	char text[IP_TEXT_SIZE];
-	unsigned count = 0;
-	struct error err;
-
-	if (ip_is_any(ip) || ip_is_loopback(ip))
-		return;
-	if (look_prefixes(engine->kernel, &prefixes, &count, &err) < 0) {
-		log_debug("look for the address %s: %s", ip_format(ip, text), err.text);
-		return;
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (!prefixes[i].route && ip_equal(&prefixes[i].cidr.ip, ip))
-			return;
-	answer_warn(answer,
-	        "this host does not have the address %s yet; the port answers once it does",
-	        ip_format(ip, text));
-}
-
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer)
 {
-	const struct publication *publication = model_publication(model, answer->publication);
-	const struct endpoint *target = publication ? publication_target(model, publication) : NULL;
-	const struct network *network =
-	        model_network(model, target ? target->network : answer->network);
+	const struct network *network = model_network(model, answer->network);
 
 	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
 	        request->kind != REQUEST_PUBLISH)
 		return;
 	if (network && !network->internal)
 		warn_of_firewalls(engine, &network->bridge, 1, answer);
-	if (publication)
-		warn_of_absent_address(engine, &publication->host_ip, answer);
-	if (target && model_namespace(engine->model, publication->namespace))
-		warn_of_silence(engine, publication, answer);
+	facts_warn_of_ports(engine, model, answer);
 }
 
 void facts_warn_of_holders(struct pending *pending)

@@ -30,6 +30,7 @@
 #define DIRECTORY   "moved"
 #define PATH_SIZE   4096
 #define HEADER_SIZE 128
+#define LINE_SIZE   512
 
 /* RUNTIME_DIR/moved[/NAME[/FILE]] */
 static int path_of(const struct kernel *kernel, const char *name, const char *file,
@@ -76,14 +77,29 @@ static int write_record(
 	return 0;
 }
 
+/* -1: out of memory. */
+static int read_rest(FILE *file, char **ret)
+{
+	char line[LINE_SIZE], *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	while (out && fgets(line, sizeof(line), file))
+		fputs(line, out);
+	if (!out || fclose(out) != 0) {
+		free(text);
+		return -1;
+	}
+	*ret = text;
+	return 0;
+}
+
 /* 1 and the resource, its text owned; 0 where there is no record that can be read as one. */
 static int read_record(const struct kernel *kernel, const char *name, char instance[33],
         struct resource *ret, struct error *err)
 {
 	_cleanup_(fclosep) FILE *file = NULL;
-	_cleanup_(freep) char *text = NULL;
 	char path[PATH_SIZE], header[HEADER_SIZE];
-	size_t size = 0;
 	int r = path_of(kernel, name, "record", path, err);
 
 	if (r < 0)
@@ -94,11 +110,7 @@ static int read_record(const struct kernel *kernel, const char *name, char insta
 	if (!file || !fgets(header, sizeof(header), file) ||
 	        sscanf(header, "%32s %63s %d", instance, ret->moved.ns, &ret->moved.index) != 3)
 		return 0;
-	/* All that is left of it. */
-	if (getdelim(&text, &size, '\0', file) < 0 && ferror(file))
-		return error_set(err, ERROR_KERNEL, errno, "read %s", path);
-	ret->text = strdup(text ? text : "");
-	return ret->text ? 1 : error_memory(err);
+	return read_rest(file, &ret->text) < 0 ? error_memory(err) : 1;
 }
 
 /* Mount and record, in this order; what is gone already is fine. */

@@ -72,6 +72,10 @@ int choose_addresses(const struct model *model, const struct network *network,
 
 /* --- what several of them need --- */
 
+/* The MTU of its links, where the way to the Internet takes so much (0: there is none, and all
+ * stays as it is). That of the way out may be less than IPv6 takes: then IPv6 finds out by itself.
+ */
+uint32_t network_follow_mtu(const struct network *network, uint32_t default_mtu);
 /* After a network came or went: whether the host forwards IPv6. */
 int host_follow_networks(struct model *fork, struct error *err);
 /* Whether these labels have all of the filter: lines of KEY, with any value, or KEY=VALUE. Both may
@@ -86,9 +90,23 @@ int settings_compare(const struct settings *settings, const void *wanted, const 
  * namespace. */
 int endpoint_condemn(struct model *fork, const char *ns, const char *network, struct error *err);
 int tombstone_add(struct model *fork, struct tombstone *tombstone, struct error *err);
+/* --- publication.c --- */
+
 /* "0.0.0.0:8080/tcp -> web (my-net 10.0.0.2):80"; returns text. */
 const char *publication_format(
         const struct model *model, const struct publication *publication, char *text, size_t size);
+/* One that has a port of this one on an overlapping address; NULL: none. */
+const struct publication *publication_overlap(
+        const struct model *model, const struct publication *publication);
+/* The host's address of one of the ports of a request to publish. */
+struct ip publish_host(const struct model *model, const struct request *request, unsigned number,
+        const struct facts *facts);
+/* Condemns the flows that are in the way of one that leads somewhere now; of those of a namespace
+ * that is about to be connected; those that came through one that ends. */
+int publication_begin(struct model *fork, const struct publication *publication, struct error *err);
+int publications_revive(struct model *fork, const char *ns, struct error *err);
+int publication_end(struct model *fork, const struct publication *publication, struct error *err);
+
 /* What a namespace that is not created by netd claims in the model. */
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts);
 bool namespace_has_moved(const struct model *model, const char *name);

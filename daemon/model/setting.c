@@ -29,6 +29,19 @@ static int check_label(const char *text, const char *field, struct error *err)
 	return parse_name(name, field, name, err);
 }
 
+/* An address, a subnet, or the name of a network. */
+static int check_source(const char *text, const char *field, struct error *err)
+{
+	char name[NAME_SIZE];
+	struct cidr cidr;
+
+	if (publication_source(text, &cidr))
+		return 0;
+	if (strpbrk(text, "/:"))
+		return parse_subnet(text, field, &cidr, err);
+	return parse_name(text, field, name, err);
+}
+
 static int check_route(const char *text, const char *field, struct error *err)
 {
 	struct cidr cidr;
@@ -46,6 +59,7 @@ static const struct setting network_rows[] = {
 	{"internal", SETTING_SWITCH, PLACE(network, internal)},
 	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label, .keyed = true},
 	{"routes", SETTING_LIST, PLACE(network, routes), .check = check_route},
+	{"publish_address", SETTING_IP, PLACE(network, publish_address)},
 };
 static const struct setting namespace_rows[] = {
 	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
@@ -54,7 +68,10 @@ static const struct setting endpoint_rows[] = {
 	{"gw_priority", SETTING_NUMBER, PLACE(endpoint, gw_priority), .min = -GW_PRIORITY_MAX, .max = GW_PRIORITY_MAX},
 	{"no_default_route", SETTING_SWITCH, PLACE(endpoint, no_default_route)},
 };
-static const struct setting publication_rows[] = {};
+static const struct setting publication_rows[] = {
+	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
+	{"from", SETTING_LIST, PLACE(publication, from), .check = check_source},
+};
 /* clang-format on */
 
 #define ROWS(table) table, sizeof(table) / sizeof(struct setting)

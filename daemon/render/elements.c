@@ -1,7 +1,7 @@
 /* Which element of which set each object is. The rules that read the sets are the skeleton's. */
 #include "daemon/render/elements.h"
 
-static struct element *add(struct resources *list, const char *table, const char *set)
+struct element *element_add(struct resources *list, const char *table, const char *set)
 {
 	struct resource *resource = resources_add(list, RESOURCE_ELEMENT, "", set);
 
@@ -13,7 +13,7 @@ static struct element *add(struct resources *list, const char *table, const char
 
 static struct element *add_inet(struct resources *list, const char *set)
 {
-	return add(list, "inet netd", set);
+	return element_add(list, "inet netd", set);
 }
 
 /* A set of interface names. */
@@ -109,7 +109,7 @@ static int add_source(struct resources *list, const struct endpoint *endpoint, c
 
 	for (int i = 0; i < 2; i++) {
 		const char *set = names[ip->family == AF_INET6][i];
-		struct element *element = set ? add(list, "bridge netd", set) : NULL;
+		struct element *element = set ? element_add(list, "bridge netd", set) : NULL;
 
 		if (!element)
 			return set ? -1 : 0;
@@ -121,12 +121,12 @@ static int add_source(struct resources *list, const struct endpoint *endpoint, c
 
 int add_endpoint_elements(struct resources *list, const struct endpoint *endpoint)
 {
-	struct element *element = add(list, "bridge netd", "nd_ports");
+	struct element *element = element_add(list, "bridge netd", "nd_ports");
 
 	if (!element)
 		return -1;
 	element_key_ifname(element, endpoint->host_ifname);
-	element = add(list, "bridge netd", "nd_mac");
+	element = element_add(list, "bridge netd", "nd_mac");
 	if (!element)
 		return -1;
 	element_key_ifname(element, endpoint->host_ifname);
@@ -139,23 +139,6 @@ int add_endpoint_elements(struct resources *list, const struct endpoint *endpoin
 
 		return add_source(list, endpoint, &link_local.ip);
 	}
-	return 0;
-}
-
-int add_publication_element(
-        struct resources *list, const struct publication *publication, const struct ip *target)
-{
-	bool any = ip_is_any(&publication->host_ip);
-	struct element *element = add_inet(list, any ? "nd_any4" : "nd_pub4");
-
-	if (!element)
-		return -1;
-	if (!any)
-		element_key_ip(element, &publication->host_ip);
-	element_key_protocol(element, publication->protocol);
-	element_key_port(element, publication->host_port);
-	element_data_ip(element, target);
-	element_data_port(element, publication->port);
 	return 0;
 }
 

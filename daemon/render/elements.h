@@ -4,8 +4,8 @@
 #include "daemon/model/model.h"
 #include "daemon/plan/resource.h"
 
+/* An element without its fields; NULL: there is no memory. */
+struct element *element_add(struct resources *list, const char *table, const char *set);
 int add_network_elements(struct resources *list, const struct network *network);
 int add_endpoint_elements(struct resources *list, const struct endpoint *endpoint);
-int add_publication_element(
-        struct resources *list, const struct publication *publication, const struct ip *target);
 int add_switched_element(struct resources *list, const char *interface, int family);

@@ -91,6 +91,7 @@ static int add_bridge(
 	                       network->name) < 0)
 		return -1;
 	bridge->link.type = LINK_BRIDGE;
+	bridge->link.quiet = network_subnet(network, AF_INET6) != NULL;
 	bridge->link.up = true;
 	bridge->link.mtu = network->link_mtu;
 	memcpy(bridge->link.mac, network->mac, MAC_SIZE);
@@ -303,23 +304,7 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
 	return r < 0 ? error_memory(err) : 0;
 }
 
-/* --- publications, interfaces, tombstones --- */
-
-int render_publication(const struct model *model, const struct publication *publication,
-        struct resources *ret, struct error *err)
-{
-	const struct endpoint *target = publication_target(model, publication);
-	struct resource *hold = resources_add(ret, RESOURCE_HOLD, "", "");
-
-	if (!hold)
-		return error_memory(err);
-	hold->hold.protocol = publication->protocol;
-	hold->hold.ip = publication->host_ip;
-	hold->hold.port = publication->host_port;
-	if (target && add_publication_element(ret, publication, &target->addresses[0].ip) < 0)
-		return error_memory(err);
-	return 0;
-}
+/* --- interfaces, tombstones --- */
 
 /*
  * Without force_forwarding the kernel forwards IPv6 on all interfaces or on none (render_host()),
@@ -413,7 +398,9 @@ static int render_condemned_flows(const struct tombstone *tombstone, struct reso
 	flows->flows.protocol = tombstone->protocol;
 	flows->flows.ip = tombstone->ip;
 	flows->flows.port = tombstone->port;
+	flows->flows.port_end = tombstone->port_end;
 	flows->flows.through = tombstone->through;
+	flows->flows.through_end = tombstone->through_end;
 	flows->flows.original_local = tombstone->match == FLOWS_ORIGINAL_LOCAL;
 	return 0;
 }

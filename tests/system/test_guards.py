@@ -164,6 +164,37 @@ def internal_network_has_a_way_out(lab):
     return lab.reaches(lab.db, lab.out.address, 80)
 
 
+@guard(INET, "nd_published", r"^drop")
+def neighbour_reaches_a_namespace_straight_by_ipv6(lab):
+    return lab.reaches(lab.out, lab.address6("web"), 80)
+
+
+@guard(INET, "nd_forward", r"@nd_in6|nfproto ipv6 oifname vmap")
+def other_network_reaches_a_namespace_straight_by_ipv6(lab):
+    return lab.reaches(lab.far, lab.address6("web"), 80)
+
+
+@guard(INET, "nd_forward", r"@nd_in6|nfproto ipv6 oifname vmap")
+def neighbour_reaches_an_internal_network_by_ipv6(lab):
+    return lab.reaches(lab.out, lab.address6("db"), 80)
+
+
+@guard(INET, "nd_forward", r"@nd_closed")
+def internal_network_has_a_way_out_by_ipv6(lab):
+    return lab.reaches(lab.db, lab.out.address6, 80)
+
+
+@way(INET, "nd_forward", r"@nd_pairs", bridge_filter=(True,))
+def same_network_straight_by_ipv6(lab):
+    return lab.reaches(lab.cli, lab.address6("web"), 80)
+
+
+@way(INET, "nd_postrouting", r"@nd_masq6")
+def way_out_is_masqueraded_in_ipv6(lab):
+    replies = [lab.web.ask(protocol, lab.out.address6, 80, timeout=lab.patience) for protocol in ("tcp", "udp")]
+    return [reply is not None and reply.peer == lab.out.host_address6 for reply in replies]
+
+
 @guard(INET, "nd_forward", r"@nd_closed")
 def internal_network_reaches_a_published_port(lab):
     return lab.reaches(lab.db, lab.out.host_address, 8080)
@@ -199,6 +230,11 @@ def stray_reset_leaves_with_a_private_source(lab):
 def neighbours_pass_from_one_to_the_other(lab):
     """netd switched forwarding on for its own sake; nothing else may come of it."""
     return lab.reaches(lab.out, lab.two.address, 80)
+
+
+@guard(INET, "nd_early", r"nfproto ipv6|ip6 daddr != @nd_nets6")
+def neighbours_pass_from_one_to_the_other_by_ipv6(lab):
+    return lab.reaches(lab.out, lab.two.address6, 80)
 
 
 @guard(INET, "nd_early", r"nfproto ipv4|ip daddr != @nd_nets4")
@@ -302,11 +338,51 @@ def packet_with_anothers_address(lab):
     return frame_arrives(lab, ether(lab.mac["web"], lab.mac["cli"], packets.ETH_IP, packet), sought)
 
 
+def ipv6_arrives(lab, packet, sought):
+    return frame_arrives(lab, ether(lab.mac["web"], lab.mac["cli"], packets.ETH_IP6, packet), sought)
+
+
 @guard(BRIDGE, "nd_v6", r"ip6 saddr.*!= @nd_ip6")
 def packet_with_an_ipv6_address_that_is_not_its_own(lab):
     sought = packets.token()
-    packet = packets.udp6("fd00::99", "fd00::2", sought)
-    return frame_arrives(lab, ether(lab.mac["web"], lab.mac["cli"], packets.ETH_IP6, packet), sought)
+    return ipv6_arrives(lab, packets.udp6("fd00:a::99", lab.address6("web"), sought), sought)
+
+
+@guard(BRIDGE, "nd_v6", r"ip6 saddr.*!= @nd_ip6")
+def packet_with_anothers_link_local_address(lab):
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.udp6("fe80::99", lab.address6("web"), sought), sought)
+
+
+@way(BRIDGE, "nd_spoof", r"goto nd_v6")
+def own_ipv6_traffic_passes(lab):
+    lab.cli.run("ip -6 neigh flush dev eth0")
+    return lab.reaches(lab.cli, lab.address6("web"), 80)
+
+
+@way(BRIDGE, "nd_v6", r"ip6 saddr ::.*accept")
+def duplicate_address_probe_in_ipv6(lab):
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.neighbour6("::", "ff02::1:ff00:3", 135, lab.address6("cli"), sought), sought)
+
+
+@guard(BRIDGE, "nd_v6", r"nd-router-advert|icmpv6 type \{ 134|nd-redirect")
+def namespace_speaks_as_a_router(lab):
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.icmp6(lab.address6("cli"), "ff02::1", 134, bytes(12) + sought), sought)
+
+
+@guard(BRIDGE, "nd_v6", r"@nd_target6")
+def neighbour_advertisement_for_anothers_address(lab):
+    """The gateway's: who believes it sends the attacker everything."""
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.neighbour6(lab.address6("cli"), "ff02::1", 136, "fd00:a::1", sought), sought)
+
+
+@way(BRIDGE, "nd_spoof", r"goto nd_v6")
+def neighbour_advertisement_for_its_own_address(lab):
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.neighbour6(lab.address6("cli"), "ff02::1", 136, lab.address6("cli"), sought), sought)
 
 
 def check_row(lab, row):
