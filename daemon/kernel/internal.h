@@ -18,6 +18,7 @@ struct kernel {
 	struct rtnl *rtnl;          /* rtnetlink of the host, and of the namespace worked in last */
 	struct nft *nft;
 	struct holds *holds;              /* kernel/hold.c: bound sockets */
+	struct unsolicited *unsolicited;  /* kernel/unsolicited.c: a socket for frames */
 	struct flows *flows;              /* kernel/flows.c: sockets for conntrack */
 	struct firewall_memory *firewall; /* kernel/look/firewall.c; NULL: nothing known yet */
 };
@@ -51,3 +52,4 @@ extern const struct kind kind_rule;      /* rule.c */
 extern const struct kind kind_file;      /* file.c */
 extern const struct kind kind_hold;      /* hold.c */
 extern const struct kind kind_flows;     /* flows.c */
+extern const struct kind kind_moved;     /* moved.c */

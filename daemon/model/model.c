@@ -214,6 +214,16 @@ static int index_tombstone(struct model *model, const struct tombstone *tombston
 	return 0;
 }
 
+static int index_moved(struct model *model, const struct moved *moved, bool withdraw)
+{
+	char key[KEY_SIZE];
+
+	if (!moved)
+		return 0;
+	snprintf(key, sizeof(key), "%s/%s", moved->namespace, moved->name);
+	return claim(model, TABLE_MOVED_IN, key, moved->name, withdraw);
+}
+
 static int reindex(struct model *model, enum model_table table, const void *object, bool withdraw)
 {
 	switch (table) {
@@ -225,6 +235,8 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 		return object ? index_publication(model, object, withdraw) : 0;
 	case TABLE_TOMBSTONES:
 		return index_tombstone(model, object, withdraw);
+	case TABLE_MOVED:
+		return index_moved(model, object, withdraw);
 	case TABLE_HOST:
 	case TABLE_INTERFACES:
 	case TABLE_MEMBERS:
@@ -236,6 +248,7 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 	case TABLE_USAGE:
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
+	case TABLE_MOVED_IN:
 	case TABLE_COUNT:
 		return 0;
 	}
@@ -300,6 +313,13 @@ int model_put_interface(struct model *model, const struct interface *interface)
 {
 	return replace_copy(
 	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface), NULL);
+}
+
+int model_put_moved(struct model *model, const struct moved *moved)
+{
+	struct moved *copy = moved_copy(moved);
+
+	return copy ? replace(model, TABLE_MOVED, copy->name, copy) : -ENOMEM;
 }
 
 /* Takes the copy over. */

@@ -41,6 +41,7 @@ enum model_table {
 	TABLE_NAMESPACES,   /* name -> struct namespace */
 	TABLE_PUBLICATIONS, /* id -> struct publication */
 	TABLE_TOMBSTONES,   /* id -> struct tombstone */
+	TABLE_MOVED,        /* name on the host -> struct moved */
 	TABLE_INTERFACES,   /* name -> struct interface: the host's own, as observed */
 	/* Indexes, kept by model_put_*() itself. Their objects are struct reference. */
 	TABLE_MEMBERS,   /* "NETWORK/NAMESPACE" */
@@ -51,6 +52,7 @@ enum model_table {
 	TABLE_SOURCES,   /* "NETWORK/publication": who is let in by the network's name */
 	TABLE_USAGE,     /* network -> struct usage */
 	TABLE_COOKIES,   /* "boot id/cookie" -> namespace */
+	TABLE_MOVED_IN,  /* "NAMESPACE/name on the host" -> its name */
 	TABLE_FOREIGN,   /* namespaces that someone else made */
 	TABLE_COUNT,
 };
@@ -61,7 +63,7 @@ struct host {
 	uint64_t next_id;           /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
 	uint32_t default_mtu;       /* what the way to the Internet takes; 0: there is none */
-	bool bridge_netfilter; /* bridged IPv4 passes the inet hooks: ports need hairpin then */
+	bool bridge_netfilter; /* bridged packets pass the inet hooks: ports need hairpin then */
 	bool force_forwarding; /* the kernel forwards IPv6 by interface, as it does IPv4 */
 	bool has_ip6;          /* a network has IPv6: the host forwards it */
 	bool resolver_needed; /* the host's resolver is a loopback address: namespaces get their own
@@ -178,6 +180,15 @@ struct interface {
 	bool hears_routers; /* its routes come from routers, as long as it does not forward */
 };
 
+/* An interface of the host that is in a namespace. */
+struct moved {
+	char name[IFNAMSIZ]; /* on the host */
+	char namespace[NAME_SIZE];
+	char inside[IFNAMSIZ]; /* its name in there, at first */
+	int index;             /* in there */
+	char *belongings;      /* what it had on the host, as kernel/belongings.h writes it */
+};
+
 /* An index entry: who owns the key. */
 struct reference {
 	char owner[NAME_SIZE];
@@ -235,6 +246,7 @@ int model_put_namespace(struct model *model, const struct namespace *ns);
 int model_put_publication(struct model *model, const struct publication *publication);
 int model_put_tombstone(struct model *model, const struct tombstone *tombstone);
 int model_put_interface(struct model *model, const struct interface *interface);
+int model_put_moved(struct model *model, const struct moved *moved);
 /* Removing what is not there is success. */
 int model_remove(struct model *model, enum model_table table, const char *key);
 

@@ -88,11 +88,11 @@ static int add_ways(struct resources *list, const struct network *network, int f
  * frames pass the host's hooks, where the pair lets them through. */
 static int add_closed(struct resources *list, const char *bridge)
 {
-	static const char *const sets[] = {"nd_bridges", "nd_closed", "nd_shut"};
+	static const char *const names[] = {"nd_bridges", "nd_closed", "nd_shut"};
 	int r = add_pair(list, bridge, bridge);
 
-	for (size_t i = 0; r == 0 && i < sizeof(sets) / sizeof(sets[0]); i++)
-		r = add_interface(list, sets[i], bridge);
+	for (size_t i = 0; r == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		r = add_interface(list, names[i], bridge);
 	if (r == 0)
 		r = add_verdict(list, "nd_in4", bridge, VERDICT_DROP);
 	return r == 0 ? add_verdict(list, "nd_in6", bridge, VERDICT_DROP) : r;

@@ -15,6 +15,10 @@
 	" position INTEGER NOT NULL, value TEXT NOT NULL,"                                         \
 	" PRIMARY KEY (object, owner, name, position)) STRICT, WITHOUT ROWID;"
 
+#define MOVED                                                                                      \
+	"CREATE TABLE moved (name TEXT PRIMARY KEY, namespace TEXT NOT NULL, inside TEXT NOT "     \
+	"NULL, number INTEGER NOT NULL, belongings TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+
 const char store_schema[] =
         "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), instance TEXT NOT NULL,"
         " next_id INTEGER NOT NULL, boot_id TEXT NOT NULL, generation INTEGER NOT NULL) STRICT;"
@@ -48,6 +52,8 @@ const char store_schema[] =
         " port INTEGER NOT NULL, namespace TEXT NOT NULL, network TEXT NOT NULL)"
         " STRICT, WITHOUT ROWID;"
 
+        MOVED
+
         "CREATE TABLE tombstones (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " namespace TEXT NOT NULL, origin TEXT NOT NULL, network TEXT NOT NULL,"
         " cookie INTEGER NOT NULL, protocol INTEGER NOT NULL, ip TEXT, port INTEGER NOT NULL,"
@@ -60,7 +66,7 @@ const char store_schema[] =
 /* Nothing changes for a network that was made before: its MTU is what it was. A publication without
  * an address was on every IPv4 address, as there was no other family. */
 const char *const store_migrations[] = {
-        SETTINGS "INSERT INTO settings SELECT 'network', name, 'mtu', 0, mtu FROM networks;"
+        SETTINGS MOVED "INSERT INTO settings SELECT 'network', name, 'mtu', 0, mtu FROM networks;"
                  "INSERT INTO settings SELECT 'network', name, 'internal', 0, 'yes' FROM networks"
                  " WHERE internal = 1;"
                  "ALTER TABLE networks DROP COLUMN internal;"
@@ -105,6 +111,11 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                      " origin, network, cookie, protocol, ip, port, through, match,"
                                      " port_end, through_end)"
                                      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_MOVED] =
+                "INSERT OR REPLACE INTO moved (name, namespace, inside, number, belongings)"
+                " VALUES (?, ?, ?, ?, ?)",
+        [STATEMENT_DROP_MOVED] = "DELETE FROM moved WHERE name = ?",
+        [STATEMENT_LOAD_MOVED] = "SELECT name, namespace, inside, number, belongings FROM moved",
         [STATEMENT_DROP_NETWORK] = "DELETE FROM networks WHERE name = ?",
         [STATEMENT_DROP_SUBNETS] = "DELETE FROM subnets WHERE network = ?",
         [STATEMENT_DROP_NAMESPACE] = "DELETE FROM namespaces WHERE name = ?",

@@ -208,6 +208,8 @@ static inline int pretend(struct engine *engine, const struct request *request,
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
 	case REQUEST_NS_SET:
+	case REQUEST_MOVE_IN:
+	case REQUEST_MOVE_OUT:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:
