@@ -70,6 +70,7 @@ static const struct column record[] = {
         {"INTERNAL", "internal"},
         {"NO HOST ADDRESS", "no_host_address"},
         {"USED BRIDGE", "use_bridge"},
+        {"STATE", "state"},
         {"LABELS", "labels"},
         {"ENDPOINTS", NULL, cell_endpoints},
         {NULL},

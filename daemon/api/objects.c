@@ -138,6 +138,9 @@ json_t *network_json(const struct model *model, const struct network *network)
 	        network_subnet(network, AF_INET6) != NULL, "endpoints",
 	        members_json(model, network));
 	object = settings_json(&network_settings, network, object);
+	if (object)
+		json_object_set_new(object, "state",
+		        json_string(network_is_pending(model, network) ? "pending" : "active"));
 	/* What it is, whether it was asked for or follows the host. */
 	if (object)
 		json_object_set_new(object, "mtu", json_integer(network->link_mtu));

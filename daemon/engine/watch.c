@@ -68,8 +68,10 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 	struct error err = {0};
 	int r = facts_host(watch->engine, &request, &err);
 
-	if (r == 0)
+	if (r == 0) {
 		look_for_replaced(watch, &request);
+		bridges_follow(watch->engine, &request);
+	}
 	if (r < 0 || engine_submit(watch->engine, &request, NULL, NULL, &err) < 0) {
 		log_warning("look at the host's interfaces: %s", err.text);
 		request_done(&request);
@@ -195,7 +197,9 @@ static bool is_own_link(struct watch *watch, const struct happening *link)
 static void on_foreign_link(struct watch *watch, const struct happening *link)
 {
 	const struct timeval soon = {.tv_usec = SETTLE_MS * 1000};
-	bool known = model_object(watch->engine->model, TABLE_INTERFACES, link->name) != NULL;
+	const struct interface *interface =
+	        model_object(watch->engine->model, TABLE_INTERFACES, link->name);
+	bool known = interface != NULL;
 
 	/* One that belongs in a namespace was plugged in. */
 	if (!link->gone && model_object(watch->engine->model, TABLE_MOVED, link->name)) {
@@ -205,6 +209,8 @@ static void on_foreign_link(struct watch *watch, const struct happening *link)
 
 	if (known == link->gone && !is_own_link(watch, link))
 		refresh_soon(watch);
+	if (interface && interface->bridge)
+		refresh_soon(watch); /* its MTU and its MAC address are followed */
 }
 
 /*

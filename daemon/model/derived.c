@@ -100,6 +100,21 @@ bool network_has_host(const struct network *network)
 	return !network->no_host_address && !network->use_bridge[0];
 }
 
+bool network_is_pending(const struct model *model, const struct network *network)
+{
+	const struct interface *bridge = model_object(model, TABLE_INTERFACES, network->use_bridge);
+
+	return network->use_bridge[0] && !(bridge && bridge->bridge);
+}
+
+const struct network *bridge_user(const struct model *model, const char *ifname)
+{
+	const char *owner = model_owner(model, TABLE_BRIDGES, ifname);
+	const struct network *network = owner ? model_network(model, owner) : NULL;
+
+	return network && network->use_bridge[0] ? network : NULL;
+}
+
 const struct ip *endpoint_gateway(
         const struct network *network, const struct endpoint *endpoint, int family)
 {

@@ -178,6 +178,11 @@ struct interface {
 	bool ip6;           /* it has IPv6 */
 	bool switched6;     /* likewise of IPv6, if a network has that */
 	bool hears_routers; /* its routes come from routers, as long as it does not forward */
+	/* It is a bridge, which a network may use: */
+	bool bridge;
+	int index;    /* another one, where somebody else's has the name by now */
+	uint32_t mtu; /* what its ports have to have, or the kernel would change it */
+	uint8_t mac[MAC_SIZE];
 };
 
 /* An interface of the host that is in a namespace. */
@@ -266,6 +271,11 @@ const struct cidr *endpoint_address(const struct endpoint *endpoint, int family)
 /* Whether the host has an address in it, so that it is the members' way out and in. Not where the
  * bridge is somebody else's, nor where it was made without. */
 bool network_has_host(const struct network *network);
+/* Whether its bridge is somebody else's, and is not there now, or is no bridge: its members wait.
+ */
+bool network_is_pending(const struct model *model, const struct network *network);
+/* The network that uses this bridge of somebody else's; NULL: none does. */
+const struct network *bridge_user(const struct model *model, const char *ifname);
 /* The router that an endpoint's default route of this family leads to; NULL where there is none, it
  * is the endpoint itself, or the network is internal. */
 const struct ip *endpoint_gateway(

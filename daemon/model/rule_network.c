@@ -36,11 +36,41 @@ static bool link_exists(const struct facts *facts, const char *name)
 	return false;
 }
 
+/* It is there, and stays as it is: nothing is known of it but what is seen. */
+static int use_bridge(struct model *fork, const struct request *request, const struct facts *facts,
+        struct network *network, struct error *err)
+{
+	const char *name = network->use_bridge;
+	const char *owner = model_owner(fork, TABLE_BRIDGES, name);
+
+	if (request->bridge[0])
+		return error_field(err, "bridge",
+		        "bridge: a network has one, and use_bridge names it (%s)", name);
+	if (facts->bridge_ours || (owner && model_network(fork, owner)))
+		return error_set(err, ERROR_EXISTS, 0,
+		        "bridge %s belongs to %s%s; connect to that instead", name,
+		        owner && model_network(fork, owner) ? "network " : "netd",
+		        owner && model_network(fork, owner) ? owner : "");
+	if (!facts->bridge.name[0])
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        facts->bridge_exists
+		                ? "interface %s is no bridge; a network can only use one"
+		                : "bridge %s: the host has no such interface; make it first, or "
+		                  "let "
+		                  "netd make one of that name with --bridge",
+		        name);
+	memcpy(network->bridge, name, IFNAMSIZ);
+	network->link_mtu = facts->bridge.mtu;
+	return bridge_know(fork, facts, err);
+}
+
 static int choose_bridge(struct model *fork, const struct request *request,
         const struct facts *facts, struct network *network, struct error *err)
 {
 	const char *owner;
 
+	if (network->use_bridge[0])
+		return use_bridge(fork, request, facts, network, err);
 	if (request->bridge[0]) {
 		memcpy(network->bridge, request->bridge, IFNAMSIZ);
 		owner = model_owner(fork, TABLE_BRIDGES, request->bridge);
@@ -86,6 +116,8 @@ uint32_t network_follow_mtu(const struct network *network, uint32_t default_mtu)
 {
 	uint32_t least = network_subnet(network, AF_INET6) ? MTU_MIN6 : MTU_LEAST;
 
+	if (network->use_bridge[0])
+		return network->link_mtu;
 	if (network->mtu)
 		return (uint32_t)network->mtu;
 	if (!default_mtu)
@@ -257,6 +289,7 @@ int rule_network_remove(
 	const struct network *network = model_network(fork, request->network);
 	struct tombstone tombstone = {.kind = TOMBSTONE_LINK};
 	char members[512];
+	bool foreign;
 	int r;
 
 	if (!network)
@@ -271,13 +304,14 @@ int rule_network_remove(
 		        "with -f",
 		        network->name, members);
 	}
+	foreign = network->use_bridge[0] != '\0';
 	memcpy(tombstone.name, network->bridge, IFNAMSIZ);
 	r = remove_members(fork, request->network, answer, err);
 	if (r == 0 && model_remove(fork, TABLE_NETWORKS, request->network) < 0)
 		r = error_memory(err);
 	if (r == 0)
 		r = host_follow_networks(fork, err);
-	if (r == 0)
+	if (r == 0 && !foreign)
 		r = tombstone_add(fork, &tombstone, err);
 	if (r == 0 && answer_removed(answer, "network %s", request->network) < 0)
 		r = error_memory(err);

@@ -92,8 +92,9 @@ static int choose_subnet(const struct model *model, const struct facts *facts, i
 	        cidr_format(&pool.cidr, text), pool.prefix);
 }
 
+/* On somebody else's bridge the host may have an address, and then has one in the same subnet. */
 static int check_overlap(const struct model *model, const struct facts *facts,
-        const struct cidr *subnet, const char *field, struct error *err)
+        const struct network *of, const struct cidr *subnet, const char *field, struct error *err)
 {
 	char text[CIDR_TEXT_SIZE], other[CIDR_TEXT_SIZE], key[KEY_SIZE] = "";
 	const struct network *network;
@@ -109,6 +110,8 @@ static int check_overlap(const struct model *model, const struct facts *facts,
 	for (unsigned i = 0; i < facts->used_count; i++) {
 		const struct used_prefix *used = &facts->used[i];
 
+		if (of->use_bridge[0] && strcmp(used->ifname, of->use_bridge) == 0)
+			continue;
 		if (cidr_overlap(&used->cidr, subnet))
 			return error_field(err, field,
 			        "subnet %s overlaps %s %s of this host (interface %s); choose "
@@ -135,7 +138,7 @@ static const char *not_for_hosts(const struct cidr *subnet)
 }
 
 static int check_subnet(const struct model *model, const struct facts *facts,
-        const struct cidr *subnet, const char *field, struct error *err)
+        const struct network *of, const struct cidr *subnet, const char *field, struct error *err)
 {
 	bool v6 = subnet->ip.family == AF_INET6;
 	unsigned least = v6 ? 16 : 8, most = v6 ? 126 : 30;
@@ -149,7 +152,7 @@ static int check_subnet(const struct model *model, const struct facts *facts,
 		        most, v6 ? " in IPv6" : "");
 	if (others)
 		return error_field(err, field, "subnet %s is not for hosts (%s)", text, others);
-	return check_overlap(model, facts, subnet, field, err);
+	return check_overlap(model, facts, of, subnet, field, err);
 }
 
 bool subnet_reserves(const struct subnet *subnet, const struct ip *ip)
@@ -247,13 +250,18 @@ static int add_subnet(const struct model *model, const struct request *request,
 	char field[FIELD_SIZE] = "subnets[0].subnet", gateway[FIELD_SIZE] = "subnets[0].gateway";
 	int place = named(request, family), r;
 
+	if (place < 0 && network->use_bridge[0])
+		return error_field(err, "subnets",
+		        "subnets: what is used on bridge %s is not netd's to say: name it with "
+		        "--subnet",
+		        network->use_bridge);
 	if (place < 0) {
 		r = choose_subnet(model, facts, family, &subnet->cidr, err);
 	} else {
 		snprintf(field, sizeof(field), "subnets[%d].subnet", place);
 		snprintf(gateway, sizeof(gateway), "subnets[%d].gateway", place);
 		*subnet = request->subnets[place];
-		r = check_subnet(model, facts, &subnet->cidr, field, err);
+		r = check_subnet(model, facts, network, &subnet->cidr, field, err);
 	}
 	return r < 0 ? r : choose_gateway(network, subnet, gateway, err);
 }

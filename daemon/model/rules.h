@@ -78,6 +78,8 @@ int choose_addresses(const struct model *model, const struct network *network,
  * stays as it is). That of the way out may be less than IPv6 takes: then IPv6 finds out by itself.
  */
 uint32_t network_follow_mtu(const struct network *network, uint32_t default_mtu);
+/* Puts the bridge of the facts into the fork where it is not known there yet, or is another one. */
+int bridge_know(struct model *fork, const struct facts *facts, struct error *err);
 /* After a network came or went: whether the host forwards IPv6. */
 int host_follow_networks(struct model *fork, struct error *err);
 /* Whether these labels have all of the filter: lines of KEY, with any value, or KEY=VALUE. Both may

@@ -85,6 +85,7 @@ struct resource {
 			uint8_t mac[MAC_SIZE];   /* bridge: its own; veth: all zero, the kernel's
 			                            choice is kept */
 			char master[IFNAMSIZ];   /* "": none */
+			bool guest;              /* the master is somebody else's; not compared */
 			char peer_ns[NAME_SIZE]; /* veth: where the other end is, and what it is
 			                            born as */
 			char peer_name[IFNAMSIZ];

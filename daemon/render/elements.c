@@ -103,6 +103,8 @@ int add_network_elements(struct resources *list, const struct network *network)
 	const char *bridge = network->bridge;
 	int r;
 
+	if (network->use_bridge[0])
+		return 0; /* what passes it is not netd's to judge */
 	if (!network_has_host(network))
 		return add_closed(list, bridge);
 	r = add_interface(list, "nd_bridges", bridge);
@@ -163,6 +165,21 @@ int add_endpoint_elements(struct resources *list, const struct endpoint *endpoin
 
 		return add_source(list, endpoint, &link_local.ip);
 	}
+	return 0;
+}
+
+/* What is for this MAC address is for the host, to be forwarded or not. */
+int add_lan_elements(struct resources *list, const char *interface, const uint8_t mac[MAC_SIZE])
+{
+	struct element *element;
+
+	if (add_interface(list, "nd_lans", interface) < 0)
+		return -1;
+	element = add_inet(list, "nd_lan_macs");
+	if (!element)
+		return -1;
+	element_key_ifname(element, interface);
+	element_key_mac(element, mac);
 	return 0;
 }
 

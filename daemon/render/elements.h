@@ -8,4 +8,5 @@
 struct element *element_add(struct resources *list, const char *table, const char *set);
 int add_network_elements(struct resources *list, const struct network *network);
 int add_endpoint_elements(struct resources *list, const struct endpoint *endpoint);
+int add_lan_elements(struct resources *list, const char *interface, const uint8_t mac[MAC_SIZE]);
 int add_switched_element(struct resources *list, const char *interface, int family);

@@ -146,6 +146,17 @@ int render_network(const struct model *model, const struct network *network, str
 
 /* --- namespaces and their endpoints --- */
 
+/* A port of somebody else's bridge. A bridge without a MAC address of its own takes the lowest of
+ * its ports': this one is higher than most. */
+static void add_guest(const struct endpoint *endpoint, struct resource *veth)
+{
+	uint8_t mac[MAC_SIZE] = {0xfe, 0xff};
+
+	sscanf(endpoint->id, "%2hhx%2hhx%2hhx%2hhx", &mac[2], &mac[3], &mac[4], &mac[5]);
+	memcpy(veth->link.mac, mac, MAC_SIZE);
+	veth->link.guest = true;
+}
+
 static int add_veth(const struct model *model, const struct namespace *ns,
         const struct endpoint *endpoint, const struct network *network, struct resources *list)
 {
@@ -157,7 +168,10 @@ static int add_veth(const struct model *model, const struct namespace *ns,
 	veth->link.type = LINK_VETH;
 	veth->link.up = true;
 	veth->link.mtu = network->link_mtu;
-	memcpy(veth->link.master, network->bridge, IFNAMSIZ);
+	if (!network_is_pending(model, network))
+		memcpy(veth->link.master, network->bridge, IFNAMSIZ);
+	if (network->use_bridge[0])
+		add_guest(endpoint, veth);
 	memcpy(veth->link.peer_ns, ns->name, NAME_SIZE);
 	memcpy(veth->link.peer_name, endpoint->ifname, IFNAMSIZ);
 	memcpy(veth->link.peer_mac, endpoint->mac, MAC_SIZE);
@@ -230,7 +244,7 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		r = add_sysctl(list, "", "ipv6", endpoint->host_ifname, "disable_ipv6", "1", false);
 	if (r == 0)
 		r = add_end_ip6(ns, endpoint, list);
-	if (r == 0 && model_host(model)->bridge_netfilter)
+	if (r == 0 && model_host(model)->bridge_netfilter && network_has_host(network))
 		r = add_hairpin(list, endpoint->host_ifname);
 	if (r == 0)
 		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
@@ -379,6 +393,8 @@ int render_interface(const struct model *model, const struct interface *interfac
 
 	if (r == 0 && interface->switched)
 		r = add_switched_element(ret, interface->name, AF_INET);
+	if (r == 0 && interface->bridge)
+		r = add_lan_elements(ret, interface->name, interface->mac);
 	if (r == 0)
 		r = add_interface_ip6(model, interface, ret);
 	return r < 0 ? error_memory(err) : 0;
