@@ -48,6 +48,7 @@ void (*const object_free[TABLE_COUNT])(void *) = {
         [TABLE_NAMESPACES] = free_namespace,
         [TABLE_PUBLICATIONS] = free_publication,
         [TABLE_TOMBSTONES] = free_plain,
+        [TABLE_LEASES] = free_plain,
         [TABLE_INTERFACES] = free_plain,
         [TABLE_MEMBERS] = free_plain,
         [TABLE_ADDRESSES] = free_plain,
@@ -56,6 +57,7 @@ void (*const object_free[TABLE_COUNT])(void *) = {
         [TABLE_NS_PORTS] = free_plain,
         [TABLE_SOURCES] = free_plain,
         [TABLE_USAGE] = free_plain,
+        [TABLE_LEASED] = free_plain,
         [TABLE_COOKIES] = free_plain,
         [TABLE_FOREIGN] = free_plain,
 };
