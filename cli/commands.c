@@ -15,7 +15,8 @@
 
 /* What `network set` can change, too. */
 #define NETWORK_SETTINGS                                                                           \
-	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ROUTE, OPTION_PUBLISH_ADDRESS
+	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ROUTE, OPTION_IP_RANGE, OPTION_RESERVE,  \
+	        OPTION_PUBLISH_ADDRESS
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -89,8 +90,8 @@ static const struct command table[] = {
                 {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_GW_PRIORITY,
                         OPTION_NO_DEFAULT_ROUTE, OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
-        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
-                endpoint_disconnect},
+        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {OPTION_FORGET, CHANGE},
+                "detach a namespace from a network", endpoint_disconnect},
         {{"publish"},
                 {{"[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", "port", .repeated = true},
                         {"NS", "namespace", .optional = true}},

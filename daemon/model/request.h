@@ -43,6 +43,7 @@ struct request {
 	bool dry_run;
 	bool exist_ok;
 	bool force;
+	bool forget; /* disconnect: its addresses are anyone's */
 
 	char network[NAME_SIZE];   /* "": not given */
 	char namespace[NAME_SIZE]; /* "": not given */

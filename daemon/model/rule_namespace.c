@@ -262,7 +262,8 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 		r = remove_endpoints(fork, request->namespace, answer, err);
 	if (r == 0)
 		r = namespace_bring_back(fork, request->namespace, answer, err);
-	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)
+	if (r == 0 && (leases_drop_namespace(fork, request->namespace) < 0 ||
+	                      model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0))
 		r = error_memory(err);
 	/* Another's name, which is no link, stays. */
 	if (r < 0 || (origin == ORIGIN_ADOPTED && !facts->ns_symlink))
@@ -293,7 +294,8 @@ int rule_ns_prune(struct model *fork, const struct request *request, const struc
 			continue;
 		r = condemn_namespace(
 		        fork, facts->idle[i], ORIGIN_CREATED, ns->cookie, answer, err);
-		if (r == 0 && model_remove(fork, TABLE_NAMESPACES, facts->idle[i]) < 0)
+		if (r == 0 && (leases_drop_namespace(fork, facts->idle[i]) < 0 ||
+		                      model_remove(fork, TABLE_NAMESPACES, facts->idle[i]) < 0))
 			r = error_memory(err);
 	}
 	return r;

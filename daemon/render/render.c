@@ -52,6 +52,8 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
 	case TABLE_SOURCES:
+	case TABLE_LEASES:
+	case TABLE_LEASED:
 	case TABLE_USAGE:
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:

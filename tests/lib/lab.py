@@ -18,8 +18,12 @@ from lib.traffic import NEVER
 NETWORKS = {"a": ("nd-a", "10.1.0", []), "b": ("nd-b", "10.2.0", ["--internal"]), "c": ("nd-c", "10.3.0", [])}
 MEMBERS = {"web": ("a", "10.1.0.2", "fd00:a::2"), "cli": ("a", "10.1.0.3", "fd00:a::3"), "db": ("b", "10.2.0.2", "fd00:b::2"),
            "far": ("c", "10.3.0.2", "fd00:c::2")}
-PUBLISHED = ["8080:80/tcp", "8080:80/udp", "192.0.2.1:9090:80/tcp", "192.0.2.1:9090:80/udp", "127.0.0.1:7070:80/tcp",
-             "127.0.0.1:7070:80/udp", "10.1.0.1:7171:80/tcp", "10.1.0.1:7171:80/udp"]
+# both by TCP and by UDP
+PUBLISHED = [["8080:80"], ["192.0.2.1:9090:80"], ["[2001:db8:1::1]:9090:80"], ["127.0.0.1:7070:80"], ["10.1.0.1:7171:80"],
+             ["[fd00:a::1]:7171:80"], ["15000-16000:15000-16000"], ["192.0.2.1:17000-18000:17000-18000"],
+             ["[2001:db8:1::1]:17000-18000:17000-18000"], ["8081:80", "--iface", "up-out"],
+             ["8082:80", "--from", "192.0.2.0/24", "--from", "2001:db8:1::/64"]]
+
 
 class Lab:
     def __init__(self, patience=2.0):
@@ -37,7 +41,9 @@ class Lab:
         for place in (self.web, self.db, self.far, self.out, self.two):
             place.serve(80)
             place.serve(80, address="::")
-        self.web.serve(15432)
+        for port in (15432, 17432):
+            self.web.serve(port)
+            self.web.serve(port, address="::")
         self.host.serve(6000, "loopback", address="127.0.0.1")
         self.host.serve(6001, "host")
 
@@ -50,8 +56,8 @@ class Lab:
         for name, (network, address, address6) in MEMBERS.items():
             endpoint = host.ctl_json("connect", network, name, "--ip", address, "--ip6", address6)["endpoint"]
             self.outer[name], self.mac[name] = endpoint["host_interface"], endpoint["mac"]
-        for spec in PUBLISHED:
-            host.ctl("publish", spec, "web")
+        for spec, *words in PUBLISHED:
+            host.ctl("publish", f"{spec}/tcp", f"{spec}/udp", "web", *words)
         host.stop_daemon()
         # a tenant can give itself the route that netd did not
         host.run("ip -n db route replace default via 10.2.0.1")

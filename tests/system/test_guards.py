@@ -115,15 +115,159 @@ def published_on_one_address(lab):
 
 @way(INET, "nd_dnat", r"map @nd_rng4")
 def range_on_every_address(lab):
-    """No command publishes a range yet."""
-    with lab.element(INET, "nd_rng4", "tcp . 10000-20000 : 10.1.0.2, udp . 10000-20000 : 10.1.0.2"):
-        return lab.reaches(lab.out, lab.out.host_address, 15432)
+    return lab.reaches(lab.out, lab.out.host_address, 15432)
 
 
 @way(INET, "nd_dnat", r"map @nd_pubrng4")
 def range_on_one_address(lab):
-    with lab.element(INET, "nd_pubrng4", "192.0.2.1 . tcp . 10000-20000 : 10.1.0.2, 192.0.2.1 . udp . 10000-20000 : 10.1.0.2"):
-        return lab.reaches(lab.out, lab.out.host_address, 15432)
+    return lab.reaches(lab.out, lab.out.host_address, 17432)
+
+
+@way(INET, "nd_dnat", r"map @nd_any6")
+def published_on_every_address_of_ipv6(lab):
+    return lab.reaches(lab.out, lab.out.host_address6, 8080)
+
+
+@way(INET, "nd_dnat", r"map @nd_pub6")
+def published_on_one_address_of_ipv6(lab):
+    return lab.reaches(lab.out, lab.out.host_address6, 9090)
+
+
+@way(INET, "nd_dnat", r"map @nd_rng6")
+def range_on_every_address_of_ipv6(lab):
+    return lab.reaches(lab.out, lab.out.host_address6, 15432)
+
+
+@way(INET, "nd_dnat", r"map @nd_pubrng6")
+def range_on_one_address_of_ipv6(lab):
+    return lab.reaches(lab.out, lab.out.host_address6, 17432)
+
+
+@guard(INET, "nd_dnat", r"@nd_own6")
+def own_service_is_published_away_in_ipv6(lab):
+    with lab.element(INET, "nd_own6", f"{lab.out.host_address6} . tcp . 9090"):
+        return [lab.out.ask("tcp", lab.out.host_address6, 9090, timeout=lab.patience) is not None]
+
+
+@guard(INET, "nd_prerouting", r"ip6 daddr @nd_gateways6")
+def neighbour_reaches_what_is_published_on_a_networks_own_address_of_ipv6(lab):
+    return lab.reaches(lab.out, "fd00:a::1", 7171)
+
+
+@way(INET, "nd_postrouting", r"ct status dnat ip6 saddr")
+def member_of_the_same_network_by_the_hosts_address_of_ipv6(lab):
+    return lab.reaches(lab.cli, lab.out.host_address6, 8080)
+
+
+def refused_at_once(place, address):
+    with place.socket(socket.AF_INET6) as made:
+        made.settimeout(1)
+        try:
+            made.connect(address)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            pass
+    return False
+
+
+@way(INET, "nd_output", r"ip6 daddr ::1 return")
+def loopback_of_ipv6_is_refused_at_once(lab):
+    return [refused_at_once(lab.host, ("::1", 8080))]
+
+
+def link_local_of_the_bridge(lab):
+    listed = lab.host.json("ip -j -6 addr show dev nd-a scope link")
+    return next(address["local"] for address in listed[0]["addr_info"] if address)
+
+
+def index_of(place, name):
+    return place.json("ip", "-j", "link", "show", "dev", name)[0]["ifindex"]
+
+
+@way(INET, "nd_output", r"ip6 daddr fe80::/10 return")
+def link_local_from_the_host_is_refused_at_once(lab):
+    return [refused_at_once(lab.host, (link_local_of_the_bridge(lab), 8080, 0, index_of(lab.host, "nd-a")))]
+
+
+@way(INET, "nd_prerouting", r"ip6 daddr fe80::/10 return")
+def link_local_from_a_namespace_is_refused_at_once(lab):
+    return [refused_at_once(lab.cli, (link_local_of_the_bridge(lab), 8080, 0, index_of(lab.cli, "eth0")))]
+
+
+# --- published ports that are not for everyone ---
+
+@guard(INET, "nd_prerouting", r"@nd_onlyvia4")
+def by_another_interface(lab):
+    return lab.reaches(lab.two, lab.two.host_address, 8081)
+
+
+@guard(INET, "nd_prerouting", r"@nd_onlyvia6")
+def by_another_interface_in_ipv6(lab):
+    return lab.reaches(lab.two, lab.two.host_address6, 8081)
+
+
+@guard(INET, "nd_prerouting", r"@nd_onlyfrom4")
+def from_another_source(lab):
+    return lab.reaches(lab.two, lab.two.host_address, 8082)
+
+
+@guard(INET, "nd_prerouting", r"@nd_onlyfrom6")
+def from_another_source_in_ipv6(lab):
+    return lab.reaches(lab.two, lab.two.host_address6, 8082)
+
+
+# --- what went through a published port ---
+
+def counts(lab, name, place, address, port):
+    """How many packets more one question makes, and whether it was answered."""
+    def packets_of():
+        listed = lab.host.json("nft", "-j", "list", "set", "inet", "netd", name)["nftables"]
+        found = next(item["set"] for item in listed if "set" in item)
+        return sum(element["elem"]["counter"]["packets"] for element in found["elem"])
+    before = packets_of()
+    assert place.ask("udp", address, port, timeout=lab.long_patience), "the port does not answer"
+    return packets_of() - before
+
+
+@way(INET, "nd_leaving", r"ct status dnat jump nd_count")
+def what_is_forwarded_is_counted(lab):
+    return [counts(lab, "nd_countany4", lab.out, lab.out.host_address, 8080) == 2]
+
+
+@way(INET, "nd_input", r"ct status dnat jump nd_count")
+def what_comes_back_to_the_host_is_counted(lab):
+    return [counts(lab, "nd_countany4", lab.host, "127.0.0.1", 8080) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countany4")
+def single_ports_are_counted(lab):
+    return [counts(lab, "nd_countany4", lab.out, lab.out.host_address, 8080) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countany6")
+def single_ports_are_counted_in_ipv6(lab):
+    return [counts(lab, "nd_countany6", lab.out, lab.out.host_address6, 8080) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countpub4")
+def ports_of_one_address_are_counted(lab):
+    return [counts(lab, "nd_countpub4", lab.out, lab.out.host_address, 9090) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countpub6")
+def ports_of_one_address_are_counted_in_ipv6(lab):
+    return [counts(lab, "nd_countpub6", lab.out, lab.out.host_address6, 9090) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countrng4")
+def ranges_are_counted(lab):
+    return [counts(lab, "nd_countrng4", lab.out, lab.out.host_address, 15432) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countrng6")
+def ranges_are_counted_in_ipv6(lab):
+    return [counts(lab, "nd_countrng6", lab.out, lab.out.host_address6, 17432) == 2]
 
 
 @guard(INET, "nd_dnat", r"@nd_own4")
@@ -221,6 +365,14 @@ def stray_reset_leaves_with_a_private_source(lab):
     sought = packets.token()
     with Eyes(lab.out, "eth0") as eyes:
         send_packet(lab.web, packets.tcp_reset(lab.address("web"), lab.out.address, 4000, 4001, sought))
+        return [eyes.see(sought, lab.patience) is not None]
+
+
+@guard(INET, "nd_forward", r"ct state new tcp flags")
+def flow_that_was_ended_is_picked_up_from_its_middle(lab):
+    sought = packets.token()
+    with Eyes(lab.out, "eth0") as eyes:
+        send_packet(lab.web, packets.tcp(lab.address("web"), lab.out.address, 80, 4001, 0x18, sought))
         return [eyes.see(sought, lab.patience) is not None]
 
 
