@@ -261,11 +261,15 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 
 bool facts_bridge_netfilter(void)
 {
+	static const char *const switches[] = {
+	        "net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"};
 	char value[16] = "0";
 	struct error absent; /* br_netfilter is not there: nothing of it is on */
 
-	return sysctl_read("", "net/bridge/bridge-nf-call-iptables", value, &absent) == 0 &&
-	       value[0] != '0';
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		if (sysctl_read("", switches[i], value, &absent) == 0 && value[0] != '0')
+			return true;
+	return false;
 }
 
 int facts_host(struct engine *engine, struct request *ret, struct error *err)

@@ -142,7 +142,7 @@ bool facts_forwards(const char *interface);
 bool facts_forwards6(const struct host *host, const char *interface);
 /* Whether an interface can forward IPv6 without the whole host doing so: since Linux 6.17. */
 bool facts_force_forwarding(void);
-/* Whether bridged IPv4 passes the inet hooks. */
+/* Whether bridged IPv4, or IPv6, passes the inet hooks. */
 bool facts_bridge_netfilter(void);
 /* What the answer of a granted request should warn of. */
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,

@@ -255,6 +255,19 @@ static void on_own_link(struct watch *watch, const struct happening *link)
 		hearing_know(watch->hearing, link->peer_nsid, mark.namespace);
 }
 
+/* Something of the IPv6 of an interface that had none. */
+static bool is_new_ip6(const struct watch *watch, const struct happening *happening)
+{
+	const struct interface *known;
+	char name[IFNAMSIZ];
+
+	if (happening->cidr.ip.family != AF_INET6 ||
+	        !if_indextoname((unsigned)happening->index, name))
+		return false;
+	known = model_object(watch->engine->model, TABLE_INTERFACES, name);
+	return known && !known->ip6;
+}
+
 static void on_host(const struct happening *happening, void *arg)
 {
 	struct watch *watch = arg;
@@ -264,7 +277,8 @@ static void on_host(const struct happening *happening, void *arg)
 	else if (happening->kind == EVENT_LINK)
 		on_foreign_link(watch, happening);
 	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
-	if (happening->kind == EVENT_FORWARDING && happening->index == 0)
+	if (happening->kind == EVENT_FORWARDING &&
+	        (happening->index == 0 || is_new_ip6(watch, happening)))
 		refresh_soon(watch);
 	if (happening->kind == EVENT_ROUTE && happening->cidr.prefix <= 1)
 		refresh_soon(watch);

@@ -60,8 +60,8 @@ struct host {
 	char instance[INSTANCE_SIZE];
 	uint64_t next_id;           /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
-	uint32_t default_mtu;  /* what the way to the Internet takes; 0: there is none */
-	bool bridge_netfilter; /* bridged IPv4 passes the inet hooks: ports need hairpin then */
+	uint32_t default_mtu;       /* what the way to the Internet takes; 0: there is none */
+	bool bridge_netfilter; /* bridged packets pass the inet hooks: ports need hairpin then */
 	bool force_forwarding; /* the kernel forwards IPv6 by interface, as it does IPv4 */
 	bool has_ip6;          /* a network has IPv6: the host forwards it */
 	bool resolver_needed; /* the host's resolver is a loopback address: namespaces get their own

@@ -104,6 +104,9 @@ struct resource {
 		struct {
 			struct cidr cidr;
 			char ifname[IFNAMSIZ]; /* the interface's name now; not compared */
+			/* an endpoint's: who is told of it, and what; not compared */
+			char bridge[IFNAMSIZ]; /* "": no one */
+			uint8_t mac[MAC_SIZE];
 		} address;
 		struct {
 			struct cidr destination; /* 0.0.0.0/0: the default route */

@@ -26,28 +26,25 @@ static int add_sysctl(struct resources *list, const char *ns, const char *family
 	return 0;
 }
 
-static int add_address(struct resources *list, const char *ns, const char *name, const char *ifname,
-        const struct cidr *cidr)
+static struct resource *add_address(struct resources *list, const char *ns, const char *name,
+        const char *ifname, const struct cidr *cidr)
 {
 	struct resource *address = resources_add(list, RESOURCE_ADDRESS, ns, name);
 
 	if (!address)
-		return -1;
+		return NULL;
 	address->address.cidr = *cidr;
 	snprintf(address->address.ifname, IFNAMSIZ, "%s", ifname);
-	return 0;
+	return address;
 }
 
-/* An address, and the route to its subnet: the kernel makes that one itself, but does not when
- * someone has removed it. */
-static int add_subnet(struct resources *list, const char *ns, const char *name, const char *ifname,
-        const struct cidr *cidr)
+/* The route to an address's subnet: the kernel makes it itself, but does not when someone has
+ * removed it. */
+static int add_subnet_route(struct resources *list, const char *ns, const char *name,
+        const char *ifname, const struct cidr *cidr)
 {
-	struct resource *route;
+	struct resource *route = resources_add(list, RESOURCE_ROUTE, ns, name);
 
-	if (add_address(list, ns, name, ifname, cidr) < 0)
-		return -1;
-	route = resources_add(list, RESOURCE_ROUTE, ns, name);
 	if (!route)
 		return -1;
 	route->route.destination = (struct cidr){cidr_first(cidr), cidr->prefix};
@@ -55,6 +52,14 @@ static int add_subnet(struct resources *list, const char *ns, const char *name, 
 		route->route.source = cidr->ip;
 	snprintf(route->route.ifname, IFNAMSIZ, "%s", ifname);
 	return 0;
+}
+
+static int add_subnet(struct resources *list, const char *ns, const char *name, const char *ifname,
+        const struct cidr *cidr)
+{
+	return add_address(list, ns, name, ifname, cidr)
+	               ? add_subnet_route(list, ns, name, ifname, cidr)
+	               : -1;
 }
 
 /*
@@ -197,6 +202,20 @@ static int add_end_ip6(
 	              : r;
 }
 
+/* Its neighbours are told of it. */
+static int add_endpoint_address(struct resources *list, const char *ns,
+        const struct endpoint *endpoint, const struct network *network, const struct cidr *cidr)
+{
+	struct resource *address =
+	        add_address(list, ns, endpoint->host_ifname, endpoint->ifname, cidr);
+
+	if (!address)
+		return -1;
+	memcpy(address->address.bridge, network->bridge, IFNAMSIZ);
+	memcpy(address->address.mac, endpoint->mac, MAC_SIZE);
+	return add_subnet_route(list, ns, endpoint->host_ifname, endpoint->ifname, cidr);
+}
+
 static int add_endpoint(const struct model *model, const struct namespace *ns,
         const struct endpoint *endpoint, struct resources *list)
 {
@@ -213,8 +232,8 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
 		        network->link_mtu, endpoint->mac);
 	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
-		r = add_subnet(list, ns->name, endpoint->host_ifname, endpoint->ifname,
-		        &endpoint->addresses[i]);
+		r = add_endpoint_address(
+		        list, ns->name, endpoint, network, &endpoint->addresses[i]);
 	if (r == 0)
 		r = add_ways_out(model, ns, endpoint, list);
 	return r == 0 ? add_endpoint_elements(list, endpoint) : r;

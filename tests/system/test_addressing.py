@@ -72,3 +72,41 @@ def test_the_mtu_changed_while_netd_was_stopped(netd, out):
     assert mtus(netd) == (1200,) * 3
     netd.ctl("network", "set", "default", "mtu=")
     assert mtus(netd) == (1400,) * 3
+
+
+# --- neighbours ---
+
+
+IP = {"4": "10.77.0.9", "6": "fd77::9"}
+OPTION = {"4": "--ip", "6": "--ip6"}
+MACS = ["02:00:00:00:aa:01", "02:00:00:00:aa:02"]
+
+
+@pytest.fixture
+def both(netd):
+    netd.ctl("network", "create", "a", "--subnet", "10.77.0.0/24", "--subnet", "fd77::/64")
+    return netd
+
+
+def known(place, family, device):
+    """By which MAC address the place knows the address; it asks no one."""
+    return [entry.get("lladdr") for entry in place.json("ip", f"-{family}", "-j", "neigh", "show", IP[family], "dev", device)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_neighbours_learn_of_a_new_mac_at_once(both, family):
+    both.ctl("connect", "a", "peer")
+    both.ctl("connect", "a", "stranger")
+    peer, bridge = both.ns("peer"), both.ctl_json("network", "inspect", "a")[0]["bridge"]
+    both.ctl("connect", "a", "web", OPTION[family], IP[family], "--mac", MACS[0])
+    both.ns("web").serve(80, address="::")
+    for place in (peer, both):
+        assert place.ask("tcp", IP[family], 80)
+    assert known(peer, family, "eth0") == known(both, family, bridge) == [MACS[0]]
+    both.ctl("disconnect", "a", "web")
+    both.ctl("ns", "rm", "web")
+    both.ctl("connect", "a", "db", OPTION[family], IP[family], "--mac", MACS[1])
+    wait_for(lambda: known(peer, family, "eth0") == known(both, family, bridge) == [MACS[1]], "both know the new address")
+    assert known(both.ns("stranger"), family, "eth0") == [], "who had not asked has not been told more than that"
+    both.ns("db").serve(80, tag="db", address="::")
+    assert peer.ask("tcp", IP[family], 80).tag == both.ask("tcp", IP[family], 80).tag == "db"

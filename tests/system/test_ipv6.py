@@ -138,6 +138,28 @@ def test_the_host_is_no_router_for_its_neighbours(built, out6):
     assert silent(out6, two.address6)
 
 
+def test_flows_end_with_their_endpoint(built, out6):
+    assert built.ask("udp", WEB, 80) and built.ask("udp", FAR, 80)
+    flows = built.run("conntrack -L -f ipv6").stdout
+    assert WEB in flows and FAR in flows
+    built.ctl("disconnect", "six", "web")
+    flows = built.run("conntrack -L -f ipv6").stdout
+    assert WEB not in flows and FAR in flows, "its own, and no other's"
+
+
+def test_an_interface_of_the_host_without_ipv6_is_left_alone(host, out6):
+    two = host.neighbour("two", "198.51.100")
+    host.run(f"ip link set {two.interface} mtu 1000")  # too small: the kernel takes IPv6 away
+    host.start_daemon(own_tables=False)
+    build(host)
+    serve(host)
+    assert reaches(host.ns("web"), out6.address6)
+    host.run(f"ip link set {two.interface} mtu 1500")
+    wait_for(lambda: host.sysctl("net/ipv6/conf/up-two/force_forwarding") == "1", "once it has IPv6 it forwards")
+    host.restart_daemon(own_tables=False)
+    assert "changes to the kernel: 0\n" in host.log()
+
+
 # --- choosing ---
 
 def test_a_network_gets_a_subnet_of_this_machines_own_prefix(netd):
@@ -209,6 +231,7 @@ def test_a_restart_changes_nothing(built, out6):
         built.restart_daemon(own_tables=False)
         stream.wait()
     assert "changes to the kernel: 0\n" in built.log()
+    assert "repaired" not in built.all_logs(), "what netd makes, nothing of netd's takes away"
     assert_same(before, built.snapshot(inside=True, without=OWN), "a restart")
 
 
