@@ -138,6 +138,8 @@ int facts_gather(
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 		return gather_network(engine, ret, err);
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_REMOVE:

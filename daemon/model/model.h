@@ -46,6 +46,7 @@ enum model_table {
 	TABLE_BRIDGES,   /* bridge interface -> network */
 	TABLE_PORTS,     /* "tcp/08080/address in hex" -> publication */
 	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
+	TABLE_ALLOWED,   /* "n/NETWORK/network" and "s/NAMESPACE/network": who may reach it */
 	TABLE_USAGE,     /* network -> struct usage */
 	TABLE_COUNT,
 };
@@ -82,6 +83,26 @@ struct network {
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;
 	char *labels;
+	bool isolated;
+	unsigned mode;         /* enum network_mode */
+	unsigned mode4, mode6; /* 0: as `mode`; else one more than enum network_mode */
+	unsigned host_access;  /* enum host_access */
+	char *trusted_interfaces;
+	char *allow; /* what its namespaces may reach: struct allowed */
+	char *snat;  /* addresses that they leave with, at most one of each family */
+};
+
+/* What a namespace's traffic meets on its way in and out. network_mode() tells which one. */
+enum network_mode { MODE_NAT, MODE_ROUTED, MODE_OPEN };
+/* Whether a network's namespaces may reach the host itself. */
+enum host_access { HOST_ACCESS_YES, HOST_ACCESS_NO, HOST_ACCESS_DNS };
+
+/* An item of network->allow: a whole network, or one port of a namespace. */
+struct allowed {
+	char network[NAME_SIZE];   /* "": a port */
+	char namespace[NAME_SIZE]; /* "": a network */
+	uint16_t port;
+	uint8_t protocol;
 };
 
 /* A namespace's attachment to a network. */
@@ -168,6 +189,8 @@ struct model *model_new(void);
 /* A fork reads through to `parent`, which must outlive it and not change meanwhile. NULL: out of
  * memory. */
 struct model *model_fork(const struct model *parent);
+/* What the fork lies over; NULL: it is none. */
+const struct model *model_parent(const struct model *fork);
 /* Moves every entry of the fork into its parent and frees the fork. Cannot fail: nodes move. */
 void model_merge(struct model *fork, struct model *parent);
 /* NULL is allowed; returns NULL. */
@@ -235,7 +258,16 @@ struct cidr model_ula(const struct model *model);
 /* Where a publication leads now; NULL while it is pending. */
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication);
+/* How this family of the network meets the world outside. */
+enum network_mode network_mode(const struct network *network, int family);
+/* The address that what leaves is given, in this family; false: that of the way out. */
+bool network_snat(const struct network *network, int family, struct ip *ret);
+/* Reads an item of network->allow: NETWORK or NS:PORT[/tcp|udp]. */
+int allowed_parse(const char *text, const char *field, struct allowed *ret, struct error *err);
+/* The next item; *rest, which begins as the list, moves behind it. False at the end. */
+bool allowed_next(const char **rest, struct allowed *ret);
 /* Keys of the indexes. */
+void model_allowed_key(char ret[KEY_SIZE], const struct allowed *allowed, const char *by);
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE]);
 void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const struct ip *host_ip);

@@ -146,6 +146,7 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 	const struct namespace *ns = model_namespace(fork, request->namespace);
 	enum namespace_origin origin = ns ? ns->origin : ORIGIN_ADOPTED;
 	uint64_t cookie = ns ? ns->cookie : facts->ns_cookie;
+	struct allowed gone = {0};
 	int r;
 
 	if (!ns && !facts->ns_exists && !facts->ns_symlink)
@@ -165,7 +166,10 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 		        request->namespace, facts->ns_processes,
 		        facts->ns_processes == 1 ? " runs" : "es run", facts->ns_inside,
 		        request->namespace);
-	r = remove_publications(fork, request->namespace, answer, err);
+	memcpy(gone.namespace, request->namespace, NAME_SIZE);
+	r = policy_forget(fork, &gone, answer, err);
+	if (r == 0)
+		r = remove_publications(fork, request->namespace, answer, err);
 	if (r == 0)
 		r = remove_endpoints(fork, request->namespace, answer, err);
 	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)

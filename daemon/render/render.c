@@ -49,6 +49,7 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_BRIDGES:
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
+	case TABLE_ALLOWED:
 	case TABLE_USAGE:
 	case TABLE_COUNT:
 		return 0;
