@@ -39,6 +39,7 @@ struct api {
 	struct event *adopt;
 	struct event *squeeze; /* after something was received */
 	struct events *events;
+	struct turns *turns;
 	struct event *drain; /* NULL: clients are welcome */
 	uint64_t drain_since;
 	bool socket_stays;

@@ -6,6 +6,7 @@
 #include "daemon/model/setting.h"
 #include "lib/json.h"
 
+#include <bsd/sys/queue.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
@@ -18,6 +19,7 @@
 
 struct connection; /* server.c */
 struct events;     /* events.c */
+struct turns;      /* turns.c */
 struct stream;
 struct call;
 
@@ -27,6 +29,7 @@ struct route {
 	const char *parameters[6]; /* what may stand behind '?' */
 	/* A question: makes the whole answer. */
 	int (*read)(const struct call *call, json_t **ret, struct error *err);
+	bool is_long; /* it may be as long as all that there is */
 	/* Or one that answers by itself, which takes the call over unless it fails. */
 	int (*stream)(struct call *call, struct error *err);
 	/* Or a change: makes the request of path, parameters and body, ... */
@@ -53,7 +56,10 @@ struct call {
 	struct request request;
 	struct events *events;
 	struct stream *stream;
-	/* The client of an answer without an end is gone: ends the call. */
+	struct turns *turns;
+	TAILQ_ENTRY(call) waiting; /* turns.c */
+	/* The client of an answer that waits for its turn, or has no end, is gone: ends the call.
+	 */
 	void (*left)(struct call *call);
 };
 
@@ -76,12 +82,21 @@ void call_free(struct call *call);
 /* --- route.c: from bytes to a route --- */
 /* Answers, or hands over to change_start(); the call is taken over. */
 void route_call(struct call *call);
+/* Answers a question; the call is taken over. */
+void route_read(struct call *call);
 const char *call_parameter(const struct call *call, const char *name);
 /* A parameter that is "true" or "false"; false where absent. */
 int call_flag(const struct call *call, const char *name, bool *ret, struct error *err);
 
 /* --- change.c: changing requests --- */
 void change_start(struct call *call);
+
+/* --- turns.c: long answers --- */
+int turns_open(struct turns **ret, struct event_base *base, struct error *err);
+/* After the last connection. NULL is allowed; returns NULL. */
+struct turns *turns_close(struct turns *turns);
+/* route_read(), when it is the call's turn. */
+void turns_wait(struct call *call);
 
 /* --- drain.c --- */
 /* How long a client that has connected may take to ask when the server ends. Tests change it. */

@@ -19,22 +19,22 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_GET, "/v1/version", .read = version_read},
 	{EVHTTP_REQ_GET, "/v1/events", {"kind", "network", "namespace", "recent", "follow"}, .stream = events_read},
 
-	{EVHTTP_REQ_GET, "/v1/networks", .read = network_list},
-	{EVHTTP_REQ_GET, "/v1/networks/NAME", .read = network_inspect},
+	{EVHTTP_REQ_GET, "/v1/networks", .read = network_list, .is_long = true},
+	{EVHTTP_REQ_GET, "/v1/networks/NAME", .read = network_inspect, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/networks", {"dry_run"}, .parse = network_create, .answer = network_answer},
 	{EVHTTP_REQ_PATCH, "/v1/networks/NAME", {"dry_run"}, .parse = network_set, .answer = network_answer},
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME", {"dry_run", "force"}, .parse = network_remove},
 
-	{EVHTTP_REQ_GET, "/v1/namespaces", .read = namespace_list},
+	{EVHTTP_REQ_GET, "/v1/namespaces", .read = namespace_list, .is_long = true},
 	{EVHTTP_REQ_GET, "/v1/namespaces/NAME", .read = namespace_inspect},
 	{EVHTTP_REQ_POST, "/v1/namespaces", {"dry_run"}, .parse = namespace_create, .answer = namespace_answer},
 	{EVHTTP_REQ_DELETE, "/v1/namespaces/NAME", {"dry_run", "force"}, .parse = namespace_remove},
 
-	{EVHTTP_REQ_GET, "/v1/endpoints", .read = endpoint_list},
+	{EVHTTP_REQ_GET, "/v1/endpoints", .read = endpoint_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/endpoints", {"dry_run"}, .parse = endpoint_connect, .answer = endpoint_answer},
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run"}, .parse = endpoint_disconnect},
 
-	{EVHTTP_REQ_GET, "/v1/publications", .read = publication_list},
+	{EVHTTP_REQ_GET, "/v1/publications", .read = publication_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/publications", {"dry_run"}, .parse = publication_publish, .answer = publication_answer},
 	{EVHTTP_REQ_DELETE, "/v1/publications/ID", {"dry_run"}, .parse = publication_unpublish},
 	{EVHTTP_REQ_DELETE, "/v1/publications", {"dry_run", "host_port", "protocol", "host_ip"}, .parse = publication_unpublish_port},
@@ -251,7 +251,7 @@ static int find_route(struct call *call, bool *other_method, struct error *err)
 	return r;
 }
 
-static void answer_read(struct call *call)
+void route_read(struct call *call)
 {
 	json_t *body = NULL;
 	struct error err;
@@ -300,8 +300,10 @@ void route_call(struct call *call)
 	if (r < 0) {
 		reply_error(call, &err, NULL);
 		call_free(call);
+	} else if (call->route->is_long) {
+		turns_wait(call);
 	} else if (call->route->read) {
-		answer_read(call);
+		route_read(call);
 	} else {
 		change_start(call);
 	}

@@ -252,6 +252,7 @@ static void requested(struct evhttp_request *http, void *arg)
 	set_call(connection, call);
 	call->engine = api->engine;
 	call->events = api->events;
+	call->turns = api->turns;
 	call->connection = connection;
 	call->http = http;
 	route_call(call);
@@ -342,6 +343,8 @@ void server_drop(struct call *call)
 
 static int start(struct api *api, struct error *err)
 {
+	int r;
+
 	api->http = evhttp_new(api->base);
 	api->accept_again = evtimer_new(api->base, accept_again, api);
 	api->adopt = event_new(api->base, -1, 0, adopt_event, api);
@@ -354,7 +357,8 @@ static int start(struct api *api, struct error *err)
 	evhttp_set_max_headers_size(api->http, HEADERS_MAX);
 	evhttp_set_max_body_size(api->http, BODY_MAX);
 	evhttp_set_flags(api->http, EVHTTP_SERVER_LINGERING_CLOSE);
-	return events_open(&api->events, api->base, api->engine, err);
+	r = turns_open(&api->turns, api->base, err);
+	return r == 0 ? events_open(&api->events, api->base, api->engine, err) : r;
 }
 
 int api_open(struct api **ret, struct event_base *base, struct engine *engine, struct error *err)
@@ -415,6 +419,7 @@ struct api *api_close(struct api *api)
 	if (api->drain)
 		event_free(api->drain);
 	events_close(api->events);
+	turns_close(api->turns);
 	free(api);
 	return NULL;
 }

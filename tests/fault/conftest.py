@@ -1,15 +1,9 @@
 """Gathers what was tried, also from parallel runs, and prints it as a table at the end. It stands in fault.txt of the build directory, too."""
 
-import os
-
 import pytest
 
 from fault.trial import COUNT
 from lib.host import BUILD
-
-
-# A suite of its own, as it takes long: NETD_FAULT=1 ./run-tests test_objects test_attachments test_starts
-collect_ignore = [] if os.environ.get("NETD_FAULT") else ["test_objects.py", "test_attachments.py", "test_starts.py"]
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """Starts of the daemon: with nothing to do, with much to repair, after a reboot, and the very first one."""
 
-from fault.control import MEMORY
 from fault.rig import DEADLINE, Rig
-from fault.trial import COUNT, PLACES
+from fault.trial import PLACES, MEMORY, Trying
 from lib.host import NETD
 from lib.wait import wait_for
 
@@ -40,18 +39,15 @@ def erase(rig):
 START = {"start, nothing to do": nothing, "start, much to repair": damage, "start after a reboot": reboot, "first start": erase}
 
 
-class StartTrial:
+class StartTrial(Trying):
     """What `fault.trial` does to a request, done to a start."""
 
     def __init__(self, name):
-        self.name, self.spoil = name, START[name]
-        self.failed, self.rig = [], None
+        super().__init__(name)
+        self.spoil = START[name]
         self.renew()
         self.calls, self.memory = self.learn(PLACES), self.learn(MEMORY)
         self.count("calls", len(self.calls))
-
-    def close(self):
-        self.rig.close()
 
     def renew(self):
         if self.rig:
@@ -64,9 +60,6 @@ class StartTrial:
             self.rig.start()
         self.learn(PLACES)
         self.end = self.rig.settled()[True]
-
-    def count(self, column, number=1):
-        COUNT.add(self.name, column, number)
 
     def learn(self, groups):
         self.ready()
@@ -102,12 +95,6 @@ class StartTrial:
             self.rig.start()
         self.rig.wait_state(self.end, "started" if started else "refused to start, and started again", alike=True)
 
-    def forget(self, point):
-        self.fail(point, MEMORY, "memory")
-
-    def undo(self, point):
-        self.fail(point, PLACES, "undo fails")
-
     def kill(self, point):
         if self.attempt(point, PLACES):
             wait_for(lambda: not self.rig.control.hits or not self.rig.host.daemon.running(), "netd has died", DEADLINE)
@@ -116,11 +103,3 @@ class StartTrial:
         self.rig.kill()
         self.rig.start()
         self.rig.wait_state(self.end, "killed while it started, and started again", alike=True)
-
-    def run(self, points):
-        for attempt, point in points:
-            try:
-                getattr(self, attempt)(point)
-            except Exception as error:  # whatever it is, it is told with its point
-                self.failed.append((attempt, point, f"{type(error).__name__}: {error}"))
-                self.renew()

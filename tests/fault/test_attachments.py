@@ -3,9 +3,9 @@
 import pytest
 
 from fault.operations import OPERATIONS
-from fault.trial import try_sample
+from fault.trial import Trial, try_points
 
 
 @pytest.mark.parametrize("operation", [operation for operation in OPERATIONS if not operation.name.startswith(("network", "ns"))], ids=str)
 def test_a_fault_leaves_what_was_before_or_what_comes_after(operation, tell_points):
-    try_sample(operation)
+    try_points(Trial(operation, retry=10))

@@ -10,6 +10,7 @@
 """
 
 import collections
+import zlib
 
 from fault.control import FAIL, KERNEL, MEMORY, STORE, CALLS, Point, failures, kills
 from fault.rig import DEADLINE, HURRY, Died, Rig
@@ -41,20 +42,45 @@ class Count:
 COUNT = Count()
 
 
-class Trial:
+class Trying:
+    """What trials of an operation and of a start have in common: `name`, `calls`, `memory`, `renew()` and an attempt for each kind."""
+
+    def __init__(self, name):
+        self.name, self.failed, self.rig = name, [], None
+
+    def close(self):
+        if self.rig:
+            self.rig.close()
+
+    def count(self, column, number=1):
+        COUNT.add(self.name, column, number)
+
+    def forget(self, point):
+        self.fail(point, MEMORY, "memory")
+
+    def undo(self, point):
+        self.fail(point, PLACES, "undo fails")
+
+    def run(self, points):
+        """Tries them all. What goes wrong is kept, and the next point gets a new host."""
+        for attempt, point in points:
+            try:
+                getattr(self, attempt)(point)
+            except Exception as error:  # whatever it is, it is told with its point
+                self.failed.append((attempt, point, f"{type(error).__name__}: {error}"))
+                self.renew()
+
+
+class Trial(Trying):
     """One operation. `retry`: how many refusals there are until the operation is done without a fault once more."""
 
     def __init__(self, operation, retry=4):
-        self.operation, self.retry = operation, retry
-        self.failed, self.refused = [], 0
-        self.rig = None
+        super().__init__(operation.name)
+        self.operation, self.retry, self.refused = operation, retry, 0
         self.renew()
         self.calls = self.learn(PLACES)
         self.memory = self.learn(MEMORY)
         self.count("calls", len(self.calls))
-
-    def close(self):
-        self.rig.close()
 
     def make_rig(self):
         return Rig()
@@ -67,11 +93,8 @@ class Trial:
         self.now = self.rig.settled()  # None: it is not known
         self.base = self.now[True]
         self.before = None  # what is there when the operation begins, while it still is
-        self.end = None
+        self.beginning = self.end = None  # both alike
         self.learn(PLACES)
-
-    def count(self, column, number=1):
-        COUNT.add(self.operation.name, column, number)
 
     def committed(self):
         rows = self.rig.rows()
@@ -89,8 +112,17 @@ class Trial:
         if self.before is None:
             for request in self.operation.before:
                 self.rig.must(*request)
-            self.before = (self.rig.settled() if self.operation.before else self.now)[False]
+            self.before = self.begun()[False]
             self.before_rows = self.committed()
+
+    def begun(self):
+        """Both states from which the operation begins. Once the one that is alike is known, nothing need be looked at twice."""
+        if not self.operation.before:
+            return self.now
+        self.rig.settle()
+        both = self.rig.wait_state(self.beginning, "ready to begin", alike=True) if self.beginning else self.rig.settled()
+        self.beginning = both[True]
+        return both
 
     def perform(self):
         """The answer; None where there is none to be had."""
@@ -183,12 +215,6 @@ class Trial:
         self.stay(f"refused, so all is as before ({answer and answer.body.get('detail')})", DEADLINE if point.lasting else 1)
         assert point.lasting or groups == MEMORY or UNDO_FAILED not in self.rig.log()[log:], self.rig.log()[log:]
 
-    def forget(self, point):
-        self.fail(point, MEMORY, "memory")
-
-    def undo(self, point):
-        self.fail(point, PLACES, "undo fails")
-
     def kill(self, point):
         answer = self.attempt(point, PLACES)
         if not self.rig.control.hits:
@@ -204,48 +230,66 @@ class Trial:
         else:
             self.rig.wait_state(self.before, "killed before it was committed, so all is as before")
 
-    def run(self, points):
-        """Tries them all. What goes wrong is kept, and the next point gets a new host."""
-        for attempt, point in points:
-            try:
-                getattr(self, attempt)(point)
-            except Exception as error:  # whatever it is, it is told with its point
-                self.failed.append((attempt, point, f"{type(error).__name__}: {error}"))
-                self.renew()
+
+def ways(call, every):
+    """All that may happen to this call: the attempt and its point. `every`: with every errno."""
+    yield from (("fail", point) for point in failures(call, every))
+    yield from (("kill", point) for point in kills(call))
+    yield "undo", Point(call, FAIL, CALLS[call.name][0], lasting=KERNEL)
 
 
-def all_points(trial, every=True):
-    """Every point of the operation; without `every`, one errno for each call."""
+def all_points(trial):
+    """Every point, with every errno."""
     for call in trial.calls:
-        yield from (("fail", point) for point in failures(call, every))
-        yield "undo", Point(call, FAIL, CALLS[call.name][0], lasting=KERNEL)
-        yield from (("kill", point) for point in kills(call))
-    for call in trial.memory:
-        yield "forget", Point(call, FAIL, CALLS[call.name][0])
+        yield from ways(call, True)
+    yield from lapses(trial)
 
 
-def sample(trial, most=60, memory=6):
-    """At most so many points, evenly spread: one for each call, where there are no more calls, of a kind that changes from call
-    to call. The same ones in every run."""
-    points = []
+def lapses(trial):
+    """Each allocation that fails."""
+    return [("forget", Point(call, FAIL, CALLS[call.name][0])) for call in trial.memory]
+
+
+def sample(trial, most=40, memory=5):
+    """About so many points, the same ones in every run: each kind of call once, each thing that may happen once, the rest evenly
+    spread. Which call has what happen to it changes from operation to operation."""
+    turn = zlib.crc32(trial.name.encode())
+    kinds, points = collections.defaultdict(list), {}
+
+    def choose(call, which):
+        points.setdefault(call.number, which)
+
     for call in trial.calls:
-        kinds = [("fail", point) for point in failures(call, False)]
-        kinds += [("kill", point) for point in kills(call)] + [("undo", Point(call, FAIL, CALLS[call.name][0], lasting=KERNEL))]
-        points.append(kinds[call.number * 7 % len(kinds)])
-    return some(points, most) + some([("forget", Point(call, FAIL, CALLS[call.name][0])) for call in trial.memory], memory)
+        kinds[call.name, call.protocol].append(call)
+    for i, calls in enumerate(kinds.values()):
+        possible = list(ways(calls[turn % len(calls)], False))
+        choose(possible[0][1].call, possible[(turn + i) % len(possible)])
+    for call in trial.calls[turn % len(trial.calls):] + trial.calls:
+        tried = {happening(which) for which in points.values()}
+        for which in ways(call, False):
+            if happening(which) not in tried:
+                choose(call, which)
+    for call in some(trial.calls, max(0, most - len(points))):
+        possible = list(ways(call, False))
+        choose(call, possible[(turn + call.number * 7) % len(possible)])
+    return [points[number] for number in sorted(points)] + some(lapses(trial), memory)
+
+
+def happening(which):
+    attempt, point = which
+    return attempt, point.action
 
 
 def some(points, most):
     """Evenly chosen."""
-    points = list(points)
-    step = max(1, len(points) / most)
+    step = max(1, len(points) / most) if most else 1
     return [points[int(i * step)] for i in range(min(most, len(points)))]
 
 
-def try_sample(operation):
-    trial = Trial(operation, retry=10)
+def try_points(trial, choose=sample):
+    """Fails with all that went wrong."""
     try:
-        trial.run(sample(trial))
+        trial.run(choose(trial))
     finally:
         trial.close()
     assert not trial.failed, "\n\n".join(f"{attempt}: {point}: {why}" for attempt, point, why in trial.failed)

@@ -1,5 +1,6 @@
 """A bad client of the API, as a program of its own: bad_client.py SOCKET KIND. It says `bad` when it is at its worst, and goes on until it is ended."""
 
+import re
 import select
 import socket
 import sys
@@ -155,9 +156,27 @@ def restless(path):
         client.recv(65536)
 
 
+def lists(path):
+    """No bad ones either: fifty that ask for a long list again and again, and read it."""
+    ask = b"GET /v1/endpoints HTTP/1.1\r\nHost: x\r\n\r\n"
+    owed = {dial(path): 0 for _ in range(50)}  # bytes of an answer; 0: it has not begun
+    for client in owed:
+        send(client, ask)
+    ready()
+    while True:
+        for client in select.select(owed, [], [])[0]:
+            data = client.recv(1 << 20)
+            if not owed[client]:
+                head, _, _ = data.partition(b"\r\n\r\n")
+                owed[client] = len(head) + 4 + int(re.search(rb"Content-Length: (\d+)", head)[1])
+            owed[client] -= len(data)
+            if not owed[client]:
+                send(client, ask)
+
+
 KINDS = {made.__name__: made for made in (silent, half, chunk, deaf, deaf_to_long_lists,
                                           deaf_and_pipelining, crowd, crowd_at_work, slow, endless_head, endless_line, endless_chunk, endless_body,
                                           garbage, pipelining, churn)}
 
 if __name__ == "__main__":
-    {**KINDS, "restless": restless}[sys.argv[2]](sys.argv[1])
+    {**KINDS, "restless": restless, "lists": lists}[sys.argv[2]](sys.argv[1])

@@ -15,8 +15,7 @@ def used(host):
     host.neighbour()
     two = host.neighbour("two", "198.51.100")
     host.sysctl(f"net/ipv4/conf/{two.interface}/forwarding", 1)  # the administrator's own
-    host.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-    host.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
+    host.stub_resolver()
     host.before = host.snapshot(inside=True)
     host.start_daemon()
     host.ctl("network", "create", "my-net")

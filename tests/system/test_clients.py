@@ -391,7 +391,7 @@ def served(host, rounds):
     return longest
 
 
-@pytest.mark.parametrize("kind", bad_client.KINDS)
+@pytest.mark.parametrize("kind", [*bad_client.KINDS, "lists"])
 def test_beside_a_bad_client_everyone_is_served(net, beside, kind):
     before = at_rest(net)
     bad = beside(kind)

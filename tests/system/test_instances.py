@@ -20,8 +20,7 @@ RACES = 25
 def used(netd):
     """A host whose resolver is a loopback address, so that namespaces get files of their own."""
     netd.stop_daemon()
-    netd.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-    netd.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
+    netd.stub_resolver()
     netd.start_daemon()
     build(netd)
     return netd
@@ -37,6 +36,14 @@ def build(host):
 
 def look(host):
     return host.snapshot(inside=True, without=OWN)
+
+
+def another(host):
+    """Stops the daemon; a copy of its state directory as another instance, and which that is."""
+    host.stop_daemon()
+    theirs, other = save(host, "theirs"), "0123456789abcdef" * 2
+    change_instance(theirs / "netd.db", other)
+    return theirs, other
 
 
 def refused(host, *args, prefix=()):
@@ -130,12 +137,8 @@ def test_take_over_by_an_empty_database_removes_all(used):
 def test_take_over_adopts_what_matches(used):
     """The mark changes and nothing else: running connections of matching objects go on."""
     out, = used.neighbours
-    used.stop_daemon()
-    theirs = used.dir / "theirs"
-    shutil.copytree(used.state, theirs)
+    theirs, other = another(used)
     first = instance(used)
-    other = "0123456789abcdef" * 2
-    change_instance(theirs / "netd.db", other)
     before = unmarked(look(used), first)
     cookies = used.shell("stat -L -c %i /run/netns/web /run/netns/db").stdout
     used.ns("web").serve(80)
@@ -187,11 +190,7 @@ def strip(value, name):
 
 def test_take_over_changes_what_differs(used):
     """Another address, another network behind the same name, an endpoint less."""
-    used.stop_daemon()
-    theirs = used.dir / "theirs"
-    shutil.copytree(used.state, theirs)
-    other = "0123456789abcdef" * 2
-    change_instance(theirs / "netd.db", other)
+    theirs, other = another(used)
     used.start_daemon()
     used.ctl("network", "create", "late", "--subnet", "10.78.0.0/24")
     used.ctl("disconnect", "my-net", "db")
@@ -223,11 +222,7 @@ def test_take_over_changes_what_differs(used):
 
 def test_take_over_that_is_killed_is_asked_for_again(used):
     """At any call: the next start refuses, or there is nothing of the other instance left; with the option it ends the same way."""
-    used.stop_daemon()
-    theirs = used.dir / "theirs"
-    shutil.copytree(used.state, theirs)
-    other = "0123456789abcdef" * 2
-    change_instance(theirs / "netd.db", other)
+    theirs, other = another(used)
     used.start_daemon()
     used.ctl("ns", "create", "extra")
     used.ctl("network", "create", "extra")

@@ -12,7 +12,7 @@ OWN = ["file /run/netd"]
 def built(netd, out):
     """One of everything: two networks, two namespaces, one that is adopted, ports of both."""
     netd.stop_daemon()
-    resolver(netd)
+    netd.stub_resolver()
     netd.start_daemon()
     netd.ctl("network", "create", "my-net", "--subnet", "10.77.0.0/24", "--bridge", "nd-a")
     netd.ctl("network", "create", "closed", "--subnet", "10.77.1.0/24", "--internal")
@@ -23,23 +23,9 @@ def built(netd, out):
     for spec in ("8080:80/tcp", "8080:80/udp", "192.0.2.1:9090:80"):
         netd.ctl("publish", spec, "web")
     netd.links = links(netd)
-    netd.before = everything(netd)
+    netd.before = netd.objects()
     netd.kernel = netd.snapshot(inside=True, without=OWN)
     return netd
-
-
-def resolver(host):
-    host.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-    host.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
-
-
-def everything(host):
-    """Names, addresses, MACs and ports, without what belongs to a boot."""
-    namespaces = host.ctl_json("ns", "ls")
-    for namespace in namespaces:
-        for field in ("inode", "cookie", "nsid"):
-            del namespace[field]
-    return {"networks": host.ctl_json("network", "ls"), "namespaces": namespaces, "ports": host.ctl_json("ports")}
 
 
 def links(host):
@@ -54,7 +40,7 @@ def links(host):
 
 def is_back(host):
     out, = host.neighbours
-    assert everything(host) == host.before
+    assert host.objects() == host.before
     assert links(host) == host.links
     wait_same(host.kernel, lambda: host.snapshot(inside=True, without=OWN), "after a reboot the kernel is as before")
     host.ns("web").serve(80)
@@ -67,7 +53,7 @@ def is_back(host):
 
 def test_everything_is_back(built):
     built.reboot()
-    resolver(built)
+    built.stub_resolver()
     built.start_daemon()
     is_back(built)
 
@@ -83,11 +69,11 @@ def test_killed_in_the_first_start(built):
     killed = []
     for call, number in KILLED:
         built.reboot()
-        resolver(built)
+        built.stub_resolver()
         if built.start_killed(f"{call}:signal=SIGKILL:when={number}"):
             killed.append((call, number))
         built.start_daemon()
-        assert everything(built) == built.before, f"killed at {call} {number}"
+        assert built.objects() == built.before, f"killed at {call} {number}"
         assert links(built) == built.links, f"killed at {call} {number}"
         wait_same(built.kernel, lambda: built.snapshot(inside=True, without=OWN), f"killed at {call} {number}")
     assert len(killed) > 20, f"it was only killed at {killed}"
@@ -97,7 +83,7 @@ def test_killed_in_the_first_start(built):
 def test_killed_again_and_again(built):
     """Each start gets a little further."""
     built.reboot()
-    resolver(built)
+    built.stub_resolver()
     for number in range(4, 44, 4):
         built.start_killed(f"sendto:signal=SIGKILL:when={number}")
     built.start_daemon()
@@ -121,7 +107,7 @@ def test_adopted_is_forgotten(built, killed, there):
         built.ctl("publish", f"{port}:80", name)
     kept = {name: built.file(f"/etc/netns/{name}/resolv.conf").read_text() for name in ("theirs", "box")}
     built.reboot()
-    resolver(built)
+    built.stub_resolver()
     for name, text in kept.items():  # /etc outlives a boot
         built.write(f"/etc/netns/{name}/resolv.conf", text)
     if there:
@@ -149,7 +135,7 @@ def test_adopted_is_forgotten(built, killed, there):
 def test_namespace_of_the_name_of_a_created_one(built):
     """Someone was faster: it is theirs, and gets its endpoints and ports all the same."""
     built.reboot()
-    resolver(built)
+    built.stub_resolver()
     built.shell("ip netns add web; ip -n web link add theirs type bridge")
     built.start_daemon()
     assert built.ctl_json("ns", "inspect", "web")[0]["origin"] == "adopted"

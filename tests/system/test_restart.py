@@ -19,8 +19,7 @@ CHANGING = re.compile(r"RTM_(NEW|DEL|SET)\w+|NFT_MSG_(NEW|DEL|DESTROY)\w+|IPCTNL
 def built(netd):
     """One of everything. The host's resolver is a loopback address, so that namespaces get files of their own."""
     netd.stop_daemon()
-    netd.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-    netd.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
+    netd.stub_resolver()
     netd.start_daemon()
     netd.ctl("network", "create", "my-net", "--subnet", "10.77.0.0/24", "--bridge", "nd-a")
     netd.ctl("network", "create", "closed", "--subnet", "10.77.1.0/24", "--bridge", "nd-b", "--internal")
@@ -237,23 +236,13 @@ def test_killed_in_the_middle_of_changes(built):
 
 # --- reboot ---
 
-def everything(host):
-    """Names, addresses, MACs and ports, without what belongs to a boot."""
-    namespaces = host.ctl_json("ns", "ls")
-    for namespace in namespaces:
-        for field in ("inode", "cookie", "nsid"):
-            del namespace[field]
-    return {"networks": host.ctl_json("network", "ls"), "namespaces": namespaces, "ports": host.ctl_json("ports")}
-
-
 def test_reboot_brings_everything_back(built, out):
-    before, kernel = everything(built), built.snapshot(inside=True, without=OWN)
+    before, kernel = built.objects(), built.snapshot(inside=True, without=OWN)
     built.reboot()
     assert not {"netns", "netd", "systemd"} & set(built.run("ls", "/run").stdout.split())
-    built.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-    built.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
+    built.stub_resolver()
     built.start_daemon()
-    assert everything(built) == before
+    assert built.objects() == before
     assert_same(kernel, built.snapshot(inside=True, without=OWN), "after a reboot the kernel is as before")
     built.ns("web").serve(80)
     for protocol in ("tcp", "udp"):
@@ -263,7 +252,7 @@ def test_reboot_brings_everything_back(built, out):
 @pytest.mark.parametrize("mounted", (True, False), ids=("after the mount", "before the mount"))
 def test_killed_in_the_first_start_after_a_reboot(built, mounted):
     """Namespaces are made again, but the database does not know it yet: they are still netd's."""
-    before = everything(built)
+    before = built.objects()
     built.reboot()
     copy = built.dir / "copy"
     shutil.copytree(built.state, copy)
@@ -277,7 +266,7 @@ def test_killed_in_the_first_start_after_a_reboot(built, mounted):
         path.unlink()
     shutil.copytree(copy, built.state, dirs_exist_ok=True)
     built.start_daemon()
-    assert everything(built) == before
+    assert built.objects() == before
     assert "error" not in built.log()
     same = {name for name, cookie in cookies.items() if {item["name"]: item["cookie"] for item in built.ctl_json("ns", "ls")}[name] == cookie}
     assert same == ({"web", "db"} if mounted else {"db"})

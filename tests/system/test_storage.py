@@ -177,8 +177,7 @@ def test_while_refused_what_needs_no_commit_goes_on(small):
     small.run("ip link add later type bridge")
     wait_for(lambda: small.sysctl("net/ipv4/conf/later/forwarding") == "1", "the new interface forwards")
     wait_for(lambda: '"later"' in small.run("nft list table inet netd").stdout, "and stands among those that netd switched on")
-    small.write("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.2\n")
-    small.write("/etc/resolv.conf", "nameserver 127.0.0.53\n")
+    small.stub_resolver()
     wait_for(small.file("/etc/netns/web/resolv.conf").exists, "the namespace got a resolver of its own")
     assert create(small, "refused").status == 503
 

@@ -329,15 +329,20 @@ static inline void start_server(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static inline void stop_server(void)
+static inline void wait_server(void)
 {
 	int status;
 
-	kill(server, SIGTERM);
 	ck_assert_int_eq(waitpid(server, &status, 0), server);
 	unlink(path);
 	rmdir(directory);
 	ck_assert_msg(status == 0, "the server ended with status %x", status);
+}
+
+static inline void stop_server(void)
+{
+	kill(server, SIGTERM);
+	wait_server();
 }
 
 #if defined(__has_feature)
