@@ -258,11 +258,16 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 
 bool facts_bridge_netfilter(void)
 {
-	char value[16] = "0";
+	static const char *const switches[] = {"iptables", "ip6tables"};
+	char path[RESOURCE_NAME_SIZE], value[16] = "0";
 	struct error absent; /* br_netfilter is not there: nothing of it is on */
 
-	return sysctl_read("", "net/bridge/bridge-nf-call-iptables", value, &absent) == 0 &&
-	       value[0] != '0';
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "net/bridge/bridge-nf-call-%s", switches[i]);
+		if (sysctl_read("", path, value, &absent) == 0 && value[0] != '0')
+			return true;
+	}
+	return false;
 }
 
 int facts_host(struct engine *engine, struct request *ret, struct error *err)

@@ -125,6 +125,8 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 		return tombstone->kind == TOMBSTONE_FLOWS;
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 	case REQUEST_NS_CREATE:
 	case REQUEST_CONNECT:
 	case REQUEST_NS_RELEASE:

@@ -56,7 +56,7 @@ struct host {
 	char instance[INSTANCE_SIZE];
 	uint64_t next_id;           /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
-	bool bridge_netfilter; /* bridged IPv4 passes the inet hooks: ports need hairpin then */
+	bool bridge_netfilter; /* bridged frames pass the inet hooks: ports need hairpin then */
 	bool force_forwarding; /* the kernel forwards IPv6 by interface, as it does IPv4 */
 	bool has_ip6;          /* a network has IPv6: the host forwards it */
 	bool resolver_needed; /* the host's resolver is a loopback address: namespaces get their own
@@ -262,6 +262,9 @@ const struct endpoint *publication_target(
 enum network_mode network_mode(const struct network *network, int family);
 /* The address that what leaves is given, in this family; false: that of the way out. */
 bool network_snat(const struct network *network, int family, struct ip *ret);
+/* Whether ports of its bridge may send a frame back, and whether the bridge keeps them apart. */
+bool network_hairpin(const struct model *model);
+bool network_separates(const struct model *model, const struct network *network);
 /* Reads an item of network->allow: NETWORK or NS:PORT[/tcp|udp]. */
 int allowed_parse(const char *text, const char *field, struct allowed *ret, struct error *err);
 /* The next item; *rest, which begins as the list, moves behind it. False at the end. */

@@ -33,6 +33,18 @@ bool network_snat(const struct network *network, int family, struct ip *ret)
 	return false;
 }
 
+bool network_hairpin(const struct model *model)
+{
+	return model_host(model)->bridge_netfilter;
+}
+
+/* With br_netfilter a published port of another member is reached by a frame that the bridge hands
+ * on, so the bridge must not keep them apart itself. */
+bool network_separates(const struct model *model, const struct network *network)
+{
+	return network->isolated && !model_host(model)->bridge_netfilter;
+}
+
 static int read_port(char *text, const char *field, struct allowed *ret, struct error *err)
 {
 	char *protocol = strchr(text, '/');

@@ -110,6 +110,22 @@ static int render_members_of(
 	return r;
 }
 
+/* Permissions reach over to others: to what they name now, and to what they named before. */
+static int render_others(const struct model *fork, const struct model *model,
+        enum model_table table, const char *key, struct resources *ret, struct error *err)
+{
+	const struct model *versions[] = {model_parent(fork), fork};
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 2; i++) {
+		if (table == TABLE_NETWORKS && versions[i])
+			r = render_permitted(model, model_network(versions[i], key), ret, err);
+		if (table == TABLE_NAMESPACES && versions[i])
+			r = render_holders(versions[i], model, key, ret, err);
+	}
+	return r;
+}
+
 static int render_touched_table(const struct model *fork, const struct model *model,
         enum model_table table, struct resources *ret, struct error *err)
 {
@@ -125,6 +141,8 @@ static int render_touched_table(const struct model *fork, const struct model *mo
 			r = render_members_of(model, key, ret, err);
 		if (r == 0 && table == TABLE_NAMESPACES)
 			r = render_publications_of(model, key, ret, err);
+		if (r == 0)
+			r = render_others(fork, model, table, key, ret, err);
 	}
 	return r;
 }
