@@ -260,6 +260,11 @@ const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication);
 /* How this family of the network meets the world outside. */
 enum network_mode network_mode(const struct network *network, int family);
+bool network_is_routed(const struct network *network); /* in either family */
+/* The address by which others reach what is published, besides the host's: where the network is
+ * routed, and the port is for everyone. NULL: by none. */
+const struct cidr *publication_opening(
+        const struct model *model, const struct publication *publication);
 /* The address that what leaves is given, in this family; false: that of the way out. */
 bool network_snat(const struct network *network, int family, struct ip *ret);
 /* Whether ports of its bridge may send a frame back, and whether the bridge keeps them apart. */

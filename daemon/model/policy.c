@@ -17,6 +17,26 @@ enum network_mode network_mode(const struct network *network, int family)
 	return (enum network_mode)(own ? own - 1 : network->mode);
 }
 
+bool network_is_routed(const struct network *network)
+{
+	return network && !network->internal &&
+	       (network_mode(network, AF_INET) == MODE_ROUTED ||
+	               network_mode(network, AF_INET6) == MODE_ROUTED);
+}
+
+const struct cidr *publication_opening(
+        const struct model *model, const struct publication *publication)
+{
+	const struct endpoint *target = publication_target(model, publication);
+	const struct network *network = target ? model_network(model, target->network) : NULL;
+	int family = publication->host_ip.family;
+
+	if (!network_is_routed(network) || network_mode(network, family) != MODE_ROUTED ||
+	        !ip_is_any(&publication->host_ip))
+		return NULL;
+	return endpoint_address(target, family);
+}
+
 bool network_snat(const struct network *network, int family, struct ip *ret)
 {
 	const char *rest = network->snat;

@@ -331,7 +331,7 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
 		r = add_endpoint(model, ns, &ns->endpoints[i], ret);
 	if (r == 0)
 		r = add_permissions(model, ns, first, ret);
-	return r < 0 ? error_memory(err) : 0;
+	return r < 0 ? error_memory(err) : render_openings(model, ns, ret, err);
 }
 
 /* --- publications, interfaces, tombstones --- */

@@ -172,6 +172,51 @@ int add_permissions(
 	return r;
 }
 
+/* --- what a routed network is open for --- */
+
+static int add_opening(
+        const struct model *model, const struct publication *publication, struct resources *list)
+{
+	const struct cidr *target = publication_opening(model, publication);
+	struct element *element;
+
+	if (!target)
+		return 0;
+	element = element_add(
+	        list, "inet netd", target->ip.family == AF_INET6 ? "nd_open6" : "nd_open4");
+	if (!element)
+		return -1;
+	element_key_ip(element, &target->ip);
+	element_key_protocol(element, publication->protocol);
+	element_key_port(element, publication->port);
+	return 0;
+}
+
+static bool any_routed(const struct model *model, const struct namespace *ns)
+{
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		if (network_is_routed(model_network(model, ns->endpoints[i].network)))
+			return true;
+	return false;
+}
+
+/* Two publications may lead to the same port, and then want the same element: so those of a
+ * namespace are rendered together, and it is there as long as one of them is. */
+int render_openings(const struct model *model, const struct namespace *ns, struct resources *ret,
+        struct error *err)
+{
+	const struct reference *reference;
+	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
+	int r = 0;
+
+	if (!ns || !any_routed(model, ns))
+		return 0;
+	snprintf(prefix, sizeof(prefix), "%s/", ns->name);
+	while (r == 0 && (reference = model_next_in(model, TABLE_NS_PORTS, prefix, key)))
+		r = add_opening(model, model_publication(model, reference->owner), ret);
+	return r < 0 ? error_memory(err) : 0;
+}
+
 /* --- what a permission touches --- */
 
 static int render_namespaces_on(

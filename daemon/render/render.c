@@ -110,7 +110,18 @@ static int render_members_of(
 	return r;
 }
 
-/* Permissions reach over to others: to what they name now, and to what they named before. */
+/* A publication is one of several that may want the same of its namespace. */
+static int render_opened(const struct model *version, const struct model *model, const char *id,
+        struct resources *ret, struct error *err)
+{
+	const struct publication *publication = model_publication(version, id);
+
+	return publication ? render_openings(model, model_namespace(model, publication->namespace),
+	                             ret, err)
+	                   : 0;
+}
+
+/* Some objects reach over to others: to those that they name now, and those that they named. */
 static int render_others(const struct model *fork, const struct model *model,
         enum model_table table, const char *key, struct resources *ret, struct error *err)
 {
@@ -122,6 +133,8 @@ static int render_others(const struct model *fork, const struct model *model,
 			r = render_permitted(model, model_network(versions[i], key), ret, err);
 		if (table == TABLE_NAMESPACES && versions[i])
 			r = render_holders(versions[i], model, key, ret, err);
+		if (table == TABLE_PUBLICATIONS && versions[i])
+			r = render_opened(versions[i], model, key, ret, err);
 	}
 	return r;
 }

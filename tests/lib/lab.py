@@ -63,7 +63,8 @@ class Lab:
     def bridge_filter(self, on):
         """br_netfilter: whether bridged frames pass the inet hooks, too. False where the kernel has none."""
         try:
-            self.host.sysctl("net/bridge/bridge-nf-call-iptables", int(on))
+            for family in ("iptables", "ip6tables"):
+                self.host.sysctl(f"net/bridge/bridge-nf-call-{family}", int(on))
         except FileNotFoundError:
             return not on
         return True
