@@ -16,7 +16,8 @@
 /* What `network set` can change, too. */
 #define NETWORK_SETTINGS                                                                           \
 	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ISOLATED, OPTION_MODE, OPTION_MODE4,     \
-	        OPTION_MODE6, OPTION_HOST_ACCESS, OPTION_TRUSTED_IFACE, OPTION_ALLOW, OPTION_SNAT
+	        OPTION_MODE6, OPTION_HOST_ACCESS, OPTION_TRUSTED_IFACE, OPTION_ALLOW, OPTION_SNAT, \
+	        OPTION_ROUTE
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -53,22 +54,38 @@ static const struct command table[] = {
                 network_allow},
         {{"network", "disallow"}, {NETWORK, {"NETWORK|NS:PORT[/tcp|udp]", "to", .repeated = true}},
                 NULL, {CREATE}, "take that back", network_disallow},
-        {{"network", "ls"}, {{0}}, NULL, {0}, "list the networks", noun_ls, &network_noun},
+        {{"network", "ls"}, {{0}}, NULL, {OPTION_FILTER}, "list the networks", noun_ls,
+                &network_noun},
         {{"network", "inspect"}, {NAMES}, NULL, {0}, "show all about networks", noun_inspect,
                 &network_noun},
         {{"network", "rm"}, {NAMES}, NULL, {REMOVE}, "remove networks (-f: with their endpoints)",
                 noun_rm, &network_noun},
+        {{"network", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
+                "remove all networks without endpoints (with this label)", noun_prune,
+                &network_noun},
         {{"ns", "create"}, {NAME}, NULL, {OPTION_LABEL, CREATE}, "make a network namespace",
                 namespace_create},
-        {{"ns", "ls"}, {{0}}, NULL, {0}, "list the namespaces", noun_ls, &namespace_noun},
+        {{"ns", "attach"}, {NAME}, NULL, {OPTION_PID, OPTION_PATH, OPTION_LABEL, CREATE},
+                "give the namespace of a container or process a name", namespace_attach},
+        {{"ns", "detach"}, {NAMES}, NULL, {CHANGE},
+                "let go of such a one; the namespace itself stays", namespace_detach},
+        {{"ns", "ls"}, {{0}}, NULL, {OPTION_FILTER}, "list the namespaces", noun_ls,
+                &namespace_noun},
         {{"ns", "inspect"}, {{"NAME", "name", ARGUMENT_NETNS, .repeated = true}}, NULL, {0},
                 "show all about namespaces", noun_inspect, &namespace_noun},
         {{"ns", "rm"}, {NAMES}, NULL, {REMOVE},
                 "remove namespaces (-f: while processes run inside, too)", noun_rm,
                 &namespace_noun},
+        {{"ns", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
+                "remove all created ones without endpoints, ports and processes", noun_prune,
+                &namespace_noun},
+        {{"ns", "pids"}, {NETNS}, NULL, {0}, "list the processes in a namespace", namespace_pids},
+        {{"ns", "identify"}, {{"PID", "pid", .optional = true}}, NULL, {0},
+                "say which namespace a process is in (this one)", namespace_identify},
         {{"ns", "exec"}, {NETNS}, "CMD...", {0}, "the same as exec", exec_run},
         {{"connect"}, {NETWORK, NAMESPACE}, NULL,
-                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_EXISTING, CREATE},
+                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_GW_PRIORITY,
+                        OPTION_NO_DEFAULT_ROUTE, OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
         {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
                 endpoint_disconnect},
@@ -79,7 +96,8 @@ static const struct command table[] = {
                 publication_publish},
         {{"unpublish"}, {{"[HOSTIP:]HOSTPORT[/tcp|udp]", "port"}}, NULL, {CHANGE},
                 "end a published port", publication_unpublish},
-        {{"ports"}, {{0}}, NULL, {0}, "list the published ports", noun_ls, &publication_noun},
+        {{"ports"}, {{0}}, NULL, {OPTION_FILTER}, "list the published ports", noun_ls,
+                &publication_noun},
         {{"exec"}, {NETNS}, "CMD...", {0},
                 "run a command (a shell) in a namespace, with your own rights", exec_run},
         {{"events"}, {{0}}, NULL, {OPTION_RECENT}, "show what happens, as it happens", events_show},

@@ -52,6 +52,13 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                 "what its namespaces may reach beyond it; may be given several times", BODY_LIST},
         [OPTION_SNAT] = {"--snat", 0, "IP",
                 "the address that leaves; once for each family (that of the way out)", BODY_LIST},
+        [OPTION_ROUTE] = {"--route", 0, "CIDR,VIA",
+                "a route of its members, by an address in it; may be given several times",
+                BODY_LIST, "routes"},
+        [OPTION_GW_PRIORITY] = {"--gw-priority", 0, "N",
+                "of several networks the highest has the default route (0)", BODY_NUMBER},
+        [OPTION_NO_DEFAULT_ROUTE] = {"--no-default-route", 0, NULL,
+                "the default route is not to lead through it", BODY_SWITCH},
         [OPTION_IP] = {"--ip", 0, "IP", "the IPv4 address (the next free one)"},
         [OPTION_IP6] = {"--ip6", 0, "IP", "the IPv6 address (the next free one)"},
         [OPTION_MAC] = {"--mac", 0, "MAC", "the MAC address (derived from the address)", BODY_TEXT},
@@ -61,6 +68,10 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                 BODY_SWITCH},
         [OPTION_NETWORK] = {"--network", 0, "NETWORK",
                 "the network it leads through (that of the default route)", BODY_TEXT},
+        [OPTION_FILTER] = {"--filter", 0, "KEY=VALUE",
+                "only those that have it; several times: all of them", BODY_LIST},
+        [OPTION_PID] = {"--pid", 0, "PID", "the namespace that this process is in", BODY_NUMBER},
+        [OPTION_PATH] = {"--path", 0, "FILE", "the namespace that is mounted on this file"},
 };
 
 static const enum option_id global[] = {OPTION_HELP, OPTION_SOCKET, OPTION_JSON, OPTION_QUIET};

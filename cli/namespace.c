@@ -5,7 +5,11 @@
 #include "cli/nouns.h"
 
 #include "cli/output.h"
+#include "cli/request.h"
 #include "lib/cleanup.h"
+
+#include <errno.h>
+#include <string.h>
 
 /* "my-net 10.200.1.2/24" of each endpoint, joined with ", ". */
 static char *cell_attached(const json_t *object)
@@ -30,9 +34,31 @@ static char *cell_endpoints(const json_t *object)
 	return endpoint_lines(object, "network");
 }
 
+/* What netd gave its name is still someone else's. */
+static char *cell_origin_word(const json_t *object)
+{
+	bool attached = json_is_true(json_object_get(object, "attached"));
+
+	return strdup(attached ? "attached" : field_text(object, "origin"));
+}
+
+/* With what it was found by. */
+static char *cell_origin(const json_t *object)
+{
+	const char *source = json_string_value(json_object_get(object, "source"));
+	char *text = NULL;
+
+	if (!source)
+		return cell_origin_word(object);
+	if (asprintf(&text, "attached, found by %s%s", source[0] == '/' ? "" : "process ", source) <
+	        0)
+		return NULL;
+	return text;
+}
+
 static const struct column table[] = {
         {"NAME", "name"},
-        {"ORIGIN", "origin"},
+        {"ORIGIN", NULL, cell_origin_word},
         {"PROCESSES", "processes"},
         {"ENDPOINTS", NULL, cell_attached},
         {NULL},
@@ -41,7 +67,7 @@ static const struct column table[] = {
 static const struct column record[] = {
         {"NAME", "name"},
         {"PATH", "path"},
-        {"ORIGIN", "origin"},
+        {"ORIGIN", NULL, cell_origin},
         {"INODE", "inode"},
         {"COOKIE", "cookie"},
         {"NSID", "nsid"},
@@ -52,11 +78,21 @@ static const struct column record[] = {
         {NULL},
 };
 
+static const struct filter filters[] = {
+        {"name", "name"},
+        {"origin", "origin"},
+        {"label", "labels"},
+        {"attached", "attached"},
+        {"network", "endpoints.network"},
+        {NULL},
+};
+
 const struct noun namespace_noun = {
         .path = "/v1/namespaces",
         .key = "namespaces",
         .table = table,
         .record = record,
+        .filters = filters,
 };
 
 static void say_created(const struct call *call, const json_t *answer)
@@ -75,4 +111,72 @@ int namespace_create(const struct call *call)
 	json_t *body = call_body(call, json_pack("{s:s}", "name", call->arguments[0]), &err);
 
 	return change_send(call, "POST", namespace_noun.path, body, &err, say_created);
+}
+
+/* The path without symbolic links, which netd does not follow: they are followed with the caller's
+ * own rights. Allocated. */
+static char *real_path(const char *path, struct error *err)
+{
+	char *real = realpath(path, NULL);
+
+	if (!real && errno == ENOENT)
+		error_set(err, ERROR_NOT_FOUND, 0, "attach: %s: there is no such file", path);
+	else if (!real)
+		error_set(err, errno == EACCES ? ERROR_PERMISSION : ERROR_KERNEL, errno,
+		        "attach: look at %s", path);
+	return real;
+}
+
+int namespace_attach(const struct call *call)
+{
+	_cleanup_(freep) char *path = NULL;
+	struct error err = {0};
+	json_t *body;
+
+	if (call_has(call, OPTION_PID) == call_has(call, OPTION_PATH)) {
+		error_field(&err, "", "give one of --pid and --path");
+		return change_error(call, &err);
+	}
+	if (call_has(call, OPTION_PATH)) {
+		path = real_path(call->options[OPTION_PATH], &err);
+		if (!path)
+			return change_error(call, &err);
+	}
+	body = call_body(
+	        call, json_pack("{s:s, s:s*}", "name", call->arguments[0], "path", path), &err);
+	return change_send(call, "POST", namespace_noun.path, body, &err, say_created);
+}
+
+int namespace_detach(const struct call *call)
+{
+	struct removal removal = {.call = call};
+
+	for (size_t i = 0; i < call->n_arguments; i++)
+		removal_add(&removal,
+		        request_path(namespace_noun.path, call->arguments[i], "?detach=true"),
+		        call->arguments[i]);
+	return removal_end(&removal);
+}
+
+int namespace_pids(const struct call *call)
+{
+	static const struct column columns[] = {{"PID", "pid"}, {"PROGRAM", "program"}, {NULL}};
+	_cleanup_(freep) char *path =
+	        request_path(namespace_noun.path, call->arguments[0], "/processes");
+	json_auto_t *processes = NULL;
+	const json_t *process;
+	struct error err;
+	size_t i;
+
+	if ((path ? request_list(call, path, "processes", &processes, &err) : error_memory(&err)) <
+	        0)
+		return output_error(&err);
+	if (call_has(call, OPTION_JSON))
+		output_json(processes);
+	else if (!call_has(call, OPTION_QUIET))
+		table_print(columns, processes, output_width());
+	else
+		json_array_foreach (processes, i, process)
+			output_line("%lld", field_number(process, "pid"));
+	return EXIT_DONE;
 }

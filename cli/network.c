@@ -96,11 +96,22 @@ static const struct column record[] = {
         {NULL},
 };
 
+static const struct filter filters[] = {
+        {"name", "name"},
+        {"driver", "driver"},
+        {"label", "labels"},
+        {"internal", "internal"},
+        {"bridge", "bridge"},
+        {"namespace", "endpoints.namespace"},
+        {NULL},
+};
+
 const struct noun network_noun = {
         .path = "/v1/networks",
         .key = "networks",
         .table = table,
         .record = record,
+        .filters = filters,
 };
 
 static void say_created(const struct call *call, const json_t *answer)

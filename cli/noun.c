@@ -53,8 +53,11 @@ int noun_ls(const struct call *call)
 	json_auto_t *objects = NULL;
 	struct error err;
 
+	if (filter_check(call, &err) < 0)
+		return change_error(call, &err);
 	if (request_list(call, noun->path, noun->key, &objects, &err) < 0)
 		return output_error(&err);
+	filter_apply(call, objects);
 	if (call_has(call, OPTION_JSON))
 		output_json(objects);
 	else if (call_has(call, OPTION_QUIET))
@@ -226,4 +229,33 @@ int noun_rm(const struct call *call)
 		                call_has(call, OPTION_FORCE) ? "?force=true" : ""),
 		        call->arguments[i]);
 	return removal_end(&removal);
+}
+
+/* "network a": with --quiet the name alone. */
+static void say_pruned(const struct call *call, const json_t *answer)
+{
+	const json_t *lines = json_object_get(answer, "removed"), *line;
+	bool quiet = call_has(call, OPTION_QUIET);
+	size_t i;
+
+	if (!quiet)
+		print_lines("removed ", lines);
+	json_array_foreach (lines, i, line) {
+		const char *text = json_string_value(line),
+		           *name = text ? strrchr(text, ' ') : NULL;
+
+		if (quiet && name)
+			output_line("%s", name + 1);
+	}
+}
+
+int noun_prune(const struct call *call)
+{
+	_cleanup_(freep) char *path = request_path(call->command->noun->path, "prune", "");
+	struct error err;
+	json_t *body = path ? call_body(call, json_object(), &err) : NULL;
+
+	if (!path)
+		error_memory(&err);
+	return change_send(call, "POST", path, body, &err, say_pruned);
 }

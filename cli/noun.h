@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cli/filter.h"
 #include "cli/grammar.h"
 #include "cli/table.h"
 
@@ -13,11 +14,13 @@ struct noun {
 	const struct column *table;  /* one line each */
 	const struct column *record; /* the whole object; NULL for a noun that is only listed */
 	char *(*name)(const json_t *object); /* for --quiet; allocated. NULL: its field "name" */
+	const struct filter *filters;        /* of ls; ends with key NULL */
 };
 
 int noun_ls(const struct call *call);
 int noun_inspect(const struct call *call);
 int noun_rm(const struct call *call);
+int noun_prune(const struct call *call);
 
 /* A string of an object; "-" where there is none. Borrowed. */
 const char *field_text(const json_t *object, const char *name);

@@ -51,11 +51,22 @@ static const struct column table[] = {
         {NULL},
 };
 
+static const struct filter filters[] = {
+        {"namespace", "namespace"},
+        {"network", "network"},
+        {"protocol", "protocol"},
+        {"state", "state"},
+        {"ip", "host_ip"},
+        {"port", "host_port"},
+        {NULL},
+};
+
 const struct noun publication_noun = {
         .path = "/v1/publications",
         .key = "publications",
         .table = table,
         .name = cell_host,
+        .filters = filters,
 };
 
 static void say_way(const json_t *publication, const char *host)

@@ -62,6 +62,24 @@ int parse_netns(const char *text, const char *field, char ret[NAME_SIZE], struct
 	return 0;
 }
 
+int parse_source_path(const char *text, const char *field, char ret[SOURCE_SIZE], struct error *err)
+{
+	size_t length = strlen(text);
+	bool good = text[0] == '/' && length < SOURCE_SIZE;
+
+	for (const char *c = text; good && *c; c++)
+		good = *c >= ' ' && *c <= '~';
+	/* So that what is compared with it later is the same text. */
+	if (!good || strstr(text, "/../") || strstr(text, "/./") || strstr(text, "//") ||
+	        text[length - 1] == '/')
+		return error_field(err, field,
+		        "%s: %s is no path that netd takes: it begins with '/', has up to %d "
+		        "printable characters, and neither '.' nor '..' nor '//' in it",
+		        field, quote(text).text, SOURCE_SIZE - 1);
+	memcpy(ret, text, length + 1);
+	return 0;
+}
+
 int parse_ifname(const char *text, const char *field, char ret[IFNAMSIZ], struct error *err)
 {
 	size_t length = strlen(text);
@@ -139,6 +157,38 @@ int parse_subnet(const char *text, const char *field, struct cidr *ret, struct e
 		return error_field(err, field, "%s: %s has host bits set; its network is %s", field,
 		        quote(text).text, cidr_format(&network, clean));
 	*ret = cidr;
+	return 0;
+}
+
+int parse_route(
+        const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err)
+{
+	const char *comma = strchr(text, ',');
+	char subnet[CIDR_TEXT_SIZE];
+	struct cidr cidr;
+	struct ip ip;
+	int r;
+
+	if (!comma || (size_t)(comma - text) >= sizeof(subnet))
+		return error_field(err, field,
+		        "%s: %s is no route; write it as CIDR,VIA, like 10.9.0.0/16,10.1.0.254",
+		        field, quote(text).text);
+	memcpy(subnet, text, (size_t)(comma - text));
+	subnet[comma - text] = '\0';
+	r = parse_subnet(subnet, field, &cidr, err);
+	if (r == 0)
+		r = parse_ip(comma + 1, field, &ip, err);
+	if (r < 0)
+		return r;
+	if (cidr.ip.family != ip.family)
+		return error_field(
+		        err, field, "%s: %s: both must be of one family", field, quote(text).text);
+	if (cidr.prefix == 0)
+		return error_field(err, field,
+		        "%s: %s is a default route; that leads through the gateway of a network",
+		        field, quote(text).text);
+	*ret = cidr;
+	*via = ip;
 	return 0;
 }
 

@@ -17,6 +17,13 @@
 
 int parse_name(const char *text, const char *field, char ret[NAME_SIZE], struct error *err);
 
+/* What a namespace is attached by: the number of a process, or an absolute path of 1 to 159 bytes
+ * of printable ASCII, without "." and ".." in it. */
+#define SOURCE_SIZE 160
+
+int parse_source_path(
+        const char *text, const char *field, char ret[SOURCE_SIZE], struct error *err);
+
 /* What others may have called a namespace that is there already: a file name of 1 to 63 printable
  * ASCII characters. It can be looked at, but not be given. */
 int parse_netns(const char *text, const char *field, char ret[NAME_SIZE], struct error *err);
@@ -29,6 +36,10 @@ int parse_ip(const char *text, const char *field, struct ip *ret, struct error *
 
 /* A network's prefix: no host bits set, and a prefix length given. */
 int parse_subnet(const char *text, const char *field, struct cidr *ret, struct error *err);
+
+/* CIDR,VIA: a destination, no default route, and an address of the same family that leads there. */
+int parse_route(
+        const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err);
 
 /* A unicast MAC address, six bytes in colon notation. */
 int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct error *err);

@@ -57,8 +57,8 @@ static int fill_answer(
 
 static void answer_change(struct call *call, const struct answer *answer)
 {
-	bool made = call->route->method == EVHTTP_REQ_POST && !call->request.dry_run &&
-	            !answer->existed;
+	bool made = call->route->method == EVHTTP_REQ_POST && call->route->answer &&
+	            !call->request.dry_run && !answer->existed;
 	json_t *body = json_object();
 	struct error err;
 

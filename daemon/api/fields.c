@@ -108,6 +108,32 @@ int field_settings(struct json_reader *reader, const struct settings *settings, 
 	return r;
 }
 
+int field_label_filter(const struct call *call, struct request *request, struct error *err)
+{
+	struct json_reader reader = json_reader_start(call->body, err);
+	const json_t *list = json_read_array(&reader, "labels"), *item;
+	char *longer;
+	size_t i;
+	int r = json_reader_end(&reader);
+
+	if (r < 0)
+		return r;
+	if (json_array_size(list) > SETTING_ITEMS)
+		return error_field(err, "labels", "labels: at most %d items", SETTING_ITEMS);
+	json_array_foreach (list, i, item) {
+		const char *text = json_string_value(item);
+
+		if (!text || !*text || strlen(text) >= SETTING_ITEM_MAX || strpbrk(text, "\n\t"))
+			return error_field(err, "labels", "labels: write each as KEY or KEY=VALUE");
+		if (asprintf(&longer, "%s%s\n", request->label_filter ? request->label_filter : "",
+		            text) < 0)
+			return error_memory(err);
+		free(request->label_filter);
+		request->label_filter = longer;
+	}
+	return 0;
+}
+
 int field_within(struct error *err, int result, const char *place)
 {
 	char field[ERROR_FIELD_SIZE];

@@ -140,6 +140,8 @@ int field_settings(struct json_reader *reader, const struct settings *settings, 
 /* The items of a list setting, into `object`; `field` is where they stand. */
 int field_list(const json_t *list, const char *field, const struct setting *setting, void *object,
         struct error *err);
+/* The body of a request to prune: labels that things must have. */
+int field_label_filter(const struct call *call, struct request *request, struct error *err);
 /* Puts the place of the object in front of the field that *err names. */
 int field_within(struct error *err, int result, const char *place);
 
@@ -168,13 +170,16 @@ int network_create(const struct call *call, struct request *request, struct erro
 int network_set(const struct call *call, struct request *request, struct error *err);
 int network_allow(const struct call *call, struct request *request, struct error *err);
 int network_disallow(const struct call *call, struct request *request, struct error *err);
+int network_prune(const struct call *call, struct request *request, struct error *err);
 int network_remove(const struct call *call, struct request *request, struct error *err);
 int network_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);
 
 int namespace_list(const struct call *call, json_t **ret, struct error *err);
 int namespace_inspect(const struct call *call, json_t **ret, struct error *err);
+int namespace_processes(const struct call *call, json_t **ret, struct error *err);
 int namespace_create(const struct call *call, struct request *request, struct error *err);
+int namespace_prune(const struct call *call, struct request *request, struct error *err);
 int namespace_remove(const struct call *call, struct request *request, struct error *err);
 int namespace_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PID_LIMIT 4194304 /* PID_MAX_LIMIT of the kernel */
+
 /* One namespace as both sides know it. */
 struct known {
 	const char *name;
@@ -32,8 +34,10 @@ static json_t *known_json(const struct known *known)
 
 	snprintf(path, sizeof(path), "/run/netns/%s", known->name);
 	snprintf(digits, sizeof(digits), "%" PRIu64, cookie);
-	object = json_pack("{s:s, s:s, s:s, s:o, s:s?, s:o, s:i, s:o}", "name", known->name, "path",
-	        path, "origin", created ? "created" : "adopted", "inode",
+	object = json_pack("{s:s, s:s, s:s, s:b, s:s?, s:o, s:s?, s:o, s:i, s:o}", "name",
+	        known->name, "path", path, "origin", created ? "created" : "adopted", "attached",
+	        known->ns && known->ns->origin == ORIGIN_ATTACHED, "source",
+	        known->ns ? known->ns->source : NULL, "inode",
 	        known->look ? json_integer((json_int_t)known->look->inode) : json_null(), "cookie",
 	        cookie ? digits : NULL, "nsid",
 	        known->look && known->look->nsid >= 0 ? json_integer(known->look->nsid)
@@ -131,6 +135,39 @@ static int add_interfaces(
 	return answer_add(object, "interfaces", list, err);
 }
 
+static int not_found(const char *name, struct error *err)
+{
+	int r = error_field(err, "namespace",
+	        "namespace %s: there is no such namespace (netd-ctl ns ls lists them)", name);
+
+	err->code = ERROR_NOT_FOUND;
+	return r;
+}
+
+int namespace_processes(const struct call *call, json_t **ret, struct error *err)
+{
+	_cleanup_(freep) struct look_process *processes = NULL;
+	struct look_netns look;
+	char name[NAME_SIZE];
+	unsigned count = 0;
+	json_t *list;
+	int r = parse_netns(call->names[0], "namespace", name, err);
+
+	if (r == 0)
+		r = look_netns(engine_kernel(call->engine), name, &look, err);
+	if (r == 0 && (!look.exists || look.stale))
+		r = not_found(name, err);
+	if (r == 0)
+		r = look_process_list(look.inode, &processes, &count, err);
+	if (r < 0)
+		return r;
+	list = json_array();
+	for (unsigned i = 0; i < count; i++)
+		list = list_add(list, json_pack("{s:i, s:s}", "pid", (int)processes[i].pid,
+		                              "program", processes[i].program));
+	return list_answer("processes", list, ret, err);
+}
+
 int namespace_inspect(const struct call *call, json_t **ret, struct error *err)
 {
 	struct look_netns look;
@@ -146,13 +183,8 @@ int namespace_inspect(const struct call *call, json_t **ret, struct error *err)
 	known = (struct known){.name = name,
 	        .look = look.exists && !look.stale ? &look : NULL,
 	        .ns = model_namespace(engine_model(call->engine), name)};
-	if (!known.look && !known.ns) {
-		r = error_field(err, "namespace",
-		        "namespace %s: there is no such namespace (netd-ctl ns ls lists them)",
-		        name);
-		err->code = ERROR_NOT_FOUND;
-		return r;
-	}
+	if (!known.look && !known.ns)
+		return not_found(name, err);
 	r = count_processes(&known, 1, err);
 	if (r < 0)
 		return r;
@@ -167,10 +199,26 @@ int namespace_inspect(const struct call *call, json_t **ret, struct error *err)
 	return list_answer("namespaces", list_add(json_array(), object), ret, err);
 }
 
+/* What a namespace that someone else made is found by. */
+static int read_source(
+        struct request *request, unsigned long pid, const char *path, struct error *err)
+{
+	if (pid && path)
+		return error_field(
+		        err, "path", "path: a process is given as well; give one of both");
+	request->kind = REQUEST_NS_ATTACH;
+	if (path)
+		return parse_source_path(path, "path", request->source, err);
+	snprintf(request->source, sizeof(request->source), "%lu", pid);
+	return 0;
+}
+
 int namespace_create(const struct call *call, struct request *request, struct error *err)
 {
 	struct json_reader reader = json_reader_start(call->body, err);
 	const char *name = json_read_string(&reader, "name");
+	const char *path = json_read_string(&reader, "path");
+	unsigned long pid = (unsigned long)json_read_number(&reader, "pid", 1, PID_LIMIT, 0);
 	int r;
 
 	request->kind = REQUEST_NS_CREATE;
@@ -178,13 +226,23 @@ int namespace_create(const struct call *call, struct request *request, struct er
 	r = field_settings(&reader, &namespace_settings, &request->wanted_namespace, request, err);
 	if (r == 0)
 		r = json_reader_end(&reader);
-	return r == 0 ? field_name(name, "name", request->namespace, err) : r;
+	if (r == 0)
+		r = field_name(name, "name", request->namespace, err);
+	return r == 0 && (pid || path) ? read_source(request, pid, path, err) : r;
+}
+
+int namespace_prune(const struct call *call, struct request *request, struct error *err)
+{
+	request->kind = REQUEST_NS_PRUNE;
+	return field_label_filter(call, request, err);
 }
 
 int namespace_remove(const struct call *call, struct request *request, struct error *err)
 {
+	int r = call_flag(call, "detach", &request->detach, err);
+
 	request->kind = REQUEST_NS_REMOVE;
-	return parse_name(call->names[0], "namespace", request->namespace, err);
+	return r < 0 ? r : parse_name(call->names[0], "namespace", request->namespace, err);
 }
 
 int namespace_answer(

@@ -153,6 +153,12 @@ int network_disallow(const struct call *call, struct request *request, struct er
 	return read_permissions(call, request, err);
 }
 
+int network_prune(const struct call *call, struct request *request, struct error *err)
+{
+	request->kind = REQUEST_NETWORK_PRUNE;
+	return field_label_filter(call, request, err);
+}
+
 int network_remove(const struct call *call, struct request *request, struct error *err)
 {
 	request->kind = REQUEST_NETWORK_REMOVE;

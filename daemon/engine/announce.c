@@ -113,6 +113,11 @@ static const char *known(const char *answer, const char *request)
 	return answer[0] ? answer : request;
 }
 
+static bool is_prune(const struct request *request)
+{
+	return request->kind == REQUEST_NETWORK_PRUNE || request->kind == REQUEST_NS_PRUNE;
+}
+
 void engine_announce_change(
         struct engine *engine, const struct request *request, const struct answer *answer)
 {
@@ -130,19 +135,22 @@ void engine_announce_change(
 	case REQUEST_NETWORK_ALLOW:
 	case REQUEST_NETWORK_DISALLOW:
 	case REQUEST_NETWORK_REMOVE:
+	case REQUEST_NETWORK_PRUNE:
+	case REQUEST_NS_PRUNE:
 	case REQUEST_NS_CREATE:
+	case REQUEST_NS_ATTACH:
 	case REQUEST_NS_REMOVE:
 	case REQUEST_CONNECT:
 	case REQUEST_DISCONNECT:
 	case REQUEST_PUBLISH:
 	case REQUEST_UNPUBLISH:
-		if (answer->existed)
+		if (answer->existed || (is_prune(request) && !answer->removed))
 			return;
 		describe_change(engine, request, answer, text);
 		engine_announce(engine, &change, "%s", text);
 		return;
 	case REQUEST_NS_RELEASE:
-		engine_announce_released(engine, request->namespace);
+		engine_announce_released(engine, request->namespace, request->release);
 		return;
 	case REQUEST_HOST:
 	case REQUEST_REAP:
@@ -150,12 +158,20 @@ void engine_announce_change(
 	}
 }
 
-void engine_announce_released(struct engine *engine, const char *namespace)
+void engine_announce_released(
+        struct engine *engine, const char *namespace, enum release_reason reason)
 {
+	static const char *const why[] = {
+	        [RELEASE_REMOVED] = "is gone, as someone removed it",
+	        [RELEASE_REPLACED] = "is let go of, as what it was found by leads to another one "
+	                             "now, or nowhere (its container has ended or was started "
+	                             "again)",
+	        [RELEASE_ENDED] = "is let go of, as no process is left in it (its container has "
+	                          "ended)",
+	};
 	const struct announcement released = {.kind = ANNOUNCE_RELEASED, .namespace = namespace};
 
 	engine_announce(engine, &released,
-	        "namespace %s is gone, as someone removed it: its endpoints are freed, its "
-	        "published ports wait for a new one",
-	        namespace);
+	        "namespace %s %s: its endpoints are freed, its published ports wait for a new one",
+	        namespace, why[reason]);
 }

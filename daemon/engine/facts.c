@@ -5,6 +5,7 @@
 #include "daemon/engine/internal.h"
 
 #include "daemon/kernel/look.h"
+#include "daemon/kernel/netns_source.h"
 #include "daemon/kernel/sysctl.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -92,7 +93,7 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	facts->ns_nsid = there.nsid;
 	if (!facts->ns_exists)
 		return 0;
-	if (request->kind == REQUEST_NS_REMOVE && request->force)
+	if (request->kind == REQUEST_NS_REMOVE && (request->force || request->detach))
 		return 0;
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
@@ -102,6 +103,29 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	facts->ns_default_route = has_foreign_default(engine, request->namespace, AF_INET);
 	facts->ns_default_route6 = has_foreign_default(engine, request->namespace, AF_INET6);
 	return link_names(engine, request->namespace, &facts->ns_links, &facts->ns_link_count, err);
+}
+
+/* Those that netd created, that nothing is connected to, and that no process is in. */
+static int gather_idle(struct engine *engine, struct facts *facts, struct error *err)
+{
+	unsigned most = model_count(engine->model, TABLE_NAMESPACES), count = 0;
+	_cleanup_(freep) const char **names = calloc(most + 1, sizeof(*names));
+	_cleanup_(freep) unsigned *inside = calloc(most + 1, sizeof(*inside));
+	const struct namespace *ns;
+	char key[KEY_SIZE] = "";
+	int r;
+
+	facts->idle = calloc(most + 1, sizeof(*facts->idle));
+	if (!names || !inside || !facts->idle)
+		return error_memory(err);
+	while ((ns = model_next(engine->model, TABLE_NAMESPACES, key)))
+		if (ns->origin == ORIGIN_CREATED && ns->endpoint_count == 0)
+			names[count++] = ns->name;
+	r = count ? look_inhabitants(names, inside, count, err) : 0;
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		if (inside[i] == 0)
+			memcpy(facts->idle[facts->idle_count++], names[i], NAME_SIZE);
+	return r;
 }
 
 static int gather_listeners(struct engine *engine, const struct request *request,
@@ -134,6 +158,8 @@ static int gather_listeners(struct engine *engine, const struct request *request
 int facts_gather(
         struct engine *engine, const struct request *request, struct facts *ret, struct error *err)
 {
+	int r;
+
 	memcpy(ret->boot_id, engine->boot_id, sizeof(ret->boot_id));
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
@@ -141,6 +167,11 @@ int facts_gather(
 	case REQUEST_NETWORK_ALLOW:
 	case REQUEST_NETWORK_DISALLOW:
 		return gather_network(engine, ret, err);
+	case REQUEST_NS_ATTACH:
+		r = netns_source_cookie(request->source, &ret->source_cookie, err);
+		return r < 0 ? r : gather_namespace(engine, request, ret, err);
+	case REQUEST_NS_PRUNE:
+		return gather_idle(engine, ret, err);
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_REMOVE:
 	case REQUEST_CONNECT:
@@ -148,6 +179,7 @@ int facts_gather(
 	case REQUEST_PUBLISH:
 		return gather_listeners(engine, request, ret, err);
 	case REQUEST_NETWORK_REMOVE:
+	case REQUEST_NETWORK_PRUNE:
 	case REQUEST_DISCONNECT:
 	case REQUEST_UNPUBLISH:
 	case REQUEST_NS_RELEASE:

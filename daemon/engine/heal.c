@@ -139,6 +139,7 @@ static struct ailing *owner(const struct healing *healing, const struct resource
 			return owner_of_link(healing, resource->name);
 		break;
 	case RESOURCE_END:
+	case RESOURCE_RULE:
 		break;
 	case RESOURCE_NETNS_DIR:
 	case RESOURCE_NETNS:
@@ -232,7 +233,8 @@ static int look(struct healing *healing, struct error *err)
 		else
 			look.kinds |= KERNEL_LOOK(RESOURCE_LINK) | KERNEL_LOOK(RESOURCE_END) |
 			              KERNEL_LOOK(RESOURCE_PORT) | KERNEL_LOOK(RESOURCE_SYSCTL) |
-			              KERNEL_LOOK(RESOURCE_ADDRESS) | KERNEL_LOOK(RESOURCE_ROUTE);
+			              KERNEL_LOOK(RESOURCE_ADDRESS) | KERNEL_LOOK(RESOURCE_ROUTE) |
+			              KERNEL_LOOK(RESOURCE_RULE);
 		if (ailing->kind == AILING_NAMESPACE && ailing->sides & SIDE_INSIDE)
 			healing->namespaces[healing->namespace_count++] = ailing->name;
 	}

@@ -120,7 +120,8 @@ void engine_announce(struct engine *engine, const struct announcement *about, co
 /* A request that was committed, unless it changed nothing. */
 void engine_announce_change(
         struct engine *engine, const struct request *request, const struct answer *answer);
-void engine_announce_released(struct engine *engine, const char *namespace);
+void engine_announce_released(
+        struct engine *engine, const char *namespace, enum release_reason reason);
 
 /* --- batch.c --- */
 void engine_turn(struct engine *engine);
@@ -275,6 +276,11 @@ bool engine_walks(const struct engine *engine);
 bool engine_walk(struct engine *engine, struct pendings *answers);
 /* Waits until it is over. */
 void engine_walk_end(struct engine *engine);
+
+/* --- foreign.c --- */
+
+/* Lets go of namespaces that others made, and that have ended without a sign. */
+void foreign_look(struct engine *engine);
 
 /* --- watch.c --- */
 

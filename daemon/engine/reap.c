@@ -117,6 +117,10 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_NS_REMOVE:
 		return tombstone->kind == TOMBSTONE_FLOWS ||
 		       strcmp(request->namespace, tombstone->name) == 0;
+	case REQUEST_NETWORK_PRUNE:
+		return tombstone->kind == TOMBSTONE_LINK;
+	case REQUEST_NS_PRUNE:
+		return tombstone->kind == TOMBSTONE_NETNS;
 	case REQUEST_NETWORK_REMOVE:
 		return tombstone->kind != TOMBSTONE_NETNS;
 	case REQUEST_DISCONNECT:
@@ -128,6 +132,7 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_NETWORK_ALLOW:
 	case REQUEST_NETWORK_DISALLOW:
 	case REQUEST_NS_CREATE:
+	case REQUEST_NS_ATTACH:
 	case REQUEST_CONNECT:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:

@@ -118,8 +118,8 @@ static int settle_namespace(struct engine *engine, struct model *fork,
 
 	if (same_boot && there->exists && there->cookie == ns->cookie)
 		return 0;
-	if ((same_boot && !engine->take_over) || ns->origin == ORIGIN_ADOPTED) {
-		engine_announce_released(engine, ns->name);
+	if ((same_boot && !engine->take_over) || ns->origin != ORIGIN_CREATED) {
+		engine_announce_released(engine, ns->name, RELEASE_REMOVED);
 		return release(engine, fork, ns, err);
 	}
 	return bring_back(engine, fork, ns, there, err);
@@ -160,7 +160,7 @@ int engine_release_missing(
 			continue;
 		r = release(engine, fork, ns, err);
 		if (r == 0 && announce)
-			engine_announce_released(engine, there[i].name);
+			engine_announce_released(engine, there[i].name, RELEASE_REMOVED);
 	}
 	return r;
 }
@@ -204,7 +204,8 @@ static bool is_foreign(const struct resource *resource, bool take_over)
 	if (resource->kind == RESOURCE_NETNS)
 		return resource->netns.adopted;
 	if (resource->kind == RESOURCE_ROUTE) /* there is one default route, and it is netd's */
-		return resource->route.destination.prefix > 0;
+		return resource->route.destination.prefix > 0 && !resource->route.table &&
+		       !resource->route.marked;
 	return resource->kind == RESOURCE_ADDRESS && !take_over;
 }
 

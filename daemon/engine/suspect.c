@@ -151,6 +151,8 @@ void suspect_host(struct drift *drift, const struct model *model, const struct h
 	case EVENT_FORWARDING:
 		suspect_forwarding(drift, model, happening);
 		break;
+	case EVENT_RULE:
+		break;
 	case EVENT_RULES:
 		drift_rules(drift, happening->pid, happening->program);
 		break;
@@ -197,6 +199,32 @@ static bool has_address(const struct namespace *ns, const struct cidr *cidr)
 	return false;
 }
 
+/* Something of a routing table of netd's, or a rule that leads to it, went. */
+static bool table_is_wrong(const struct namespace *ns, const struct happening *happening)
+{
+	int family = happening->cidr.ip.family;
+
+	for (unsigned i = 0; happening->gone && i < ns->endpoint_count; i++) {
+		const struct endpoint *endpoint = &ns->endpoints[i];
+
+		if (happening->table == ROUTE_TABLES_FIRST + endpoint_table(endpoint))
+			return endpoint_has_table(ns, endpoint, family);
+	}
+	return false;
+}
+
+static bool is_route_of(const struct network *network, const struct cidr *cidr)
+{
+	const char *rest = network->routes;
+	struct cidr to;
+	struct ip via;
+
+	while (network_next_route(&rest, &to, &via))
+		if (cidr_equal(&to, cidr))
+			return true;
+	return false;
+}
+
 /* A default route that is none of netd's is one too many; a subnet's that went is one too few. */
 static bool route_is_wrong(
         const struct model *model, const struct namespace *ns, const struct happening *route)
@@ -204,6 +232,8 @@ static bool route_is_wrong(
 	int family = route->cidr.ip.family;
 	const struct endpoint *way_out = namespace_default_endpoint(model, ns, family);
 
+	if (route->table)
+		return table_is_wrong(ns, route);
 	if (route->cidr.prefix == 0 && !route->gone)
 		return way_out &&
 		       !ip_equal(&route->gateway,
@@ -211,9 +241,12 @@ static bool route_is_wrong(
 		                        ->gateway);
 	if (route->cidr.prefix == 0)
 		return way_out != NULL;
-	for (unsigned i = 0; route->gone && i < ns->endpoint_count; i++)
-		if (is_of_network(model_network(model, ns->endpoints[i].network), route))
+	for (unsigned i = 0; route->gone && i < ns->endpoint_count; i++) {
+		const struct network *network = model_network(model, ns->endpoints[i].network);
+
+		if (is_of_network(network, route) || is_route_of(network, &route->cidr))
 			return true;
+	}
 	return false;
 }
 
@@ -236,6 +269,9 @@ void suspect_inside(struct drift *drift, const struct model *model, const char *
 	case EVENT_ROUTE:
 		wrong = route_is_wrong(model, ns, happening) ||
 		        (happening->gone && has_link_local(ns, happening));
+		break;
+	case EVENT_RULE:
+		wrong = table_is_wrong(ns, happening);
 		break;
 	case EVENT_FORWARDING:
 	case EVENT_RULES:

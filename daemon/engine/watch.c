@@ -28,6 +28,7 @@ struct watch {
 	struct monitor *monitor;
 	struct hearing *hearing; /* of namespaces */
 	int inotify, netns_wd;
+	unsigned looks;      /* until others' namespaces are looked at again */
 	unsigned unreleased; /* looks until the namespaces are looked at again, of which one could
 	                        not be let go of, or not be looked at; 0: there is none */
 	char own[IFNAMSIZ];  /* a link of netd's that this burst of events tells of */
@@ -192,6 +193,10 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 		look_at_namespaces(watch);
 	if (watch->unreleased && --watch->unreleased == 0)
 		look_at_namespaces(watch);
+	if (watch->looks-- == 0) {
+		watch->looks = ROUND - 1;
+		foreign_look(watch->engine);
+	}
 	look_at_switches(watch);
 	hearing_look(watch->hearing);
 }

@@ -75,11 +75,34 @@ static int reopen(int path_fd)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+int netns_reopen(int path_fd, const char *what, const char *path, int *ret, struct error *err)
+{
+	_cleanup_(closep) int fd = -1;
+	int r = is_namespace(path_fd);
+
+	if (r < 0)
+		return error_set(err, ERROR_KERNEL, -r, "%s: look at %s", what, path);
+	if (r == 0)
+		return error_set(err, ERROR_KERNEL, EINVAL,
+		        "%s: %s is a file without a namespace behind it (remove it: rm %s)", what,
+		        path, path);
+	fd = reopen(path_fd);
+	if (fd < 0)
+		return error_set(err, ERROR_KERNEL, errno, "%s: open %s", what, path);
+	r = is_network(fd);
+	if (r < 0)
+		return error_set(err, ERROR_KERNEL, -r, "%s: look at %s", what, path);
+	if (r == 0)
+		return error_set(err, ERROR_KERNEL, EINVAL,
+		        "%s: %s is a namespace, but not a network namespace", what, path);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
 int netns_open(const char *ns, int *ret, struct error *err)
 {
-	_cleanup_(closep) int path_fd = -1, fd = -1;
-	char path[sizeof(NETNS_DIR) + NAME_SIZE];
-	int r;
+	_cleanup_(closep) int path_fd = -1;
+	char path[sizeof(NETNS_DIR) + NAME_SIZE], what[NAME_SIZE + 16];
 
 	if (!ns || !ns[0])
 		return open_own(ret, err);
@@ -96,25 +119,8 @@ int netns_open(const char *ns, int *ret, struct error *err)
 	if (path_fd < 0)
 		return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_KERNEL, errno,
 		        "namespace %s: open %s", ns, path);
-	r = is_namespace(path_fd);
-	if (r < 0)
-		return error_set(err, ERROR_KERNEL, -r, "namespace %s: look at %s", ns, path);
-	if (r == 0)
-		return error_set(err, ERROR_KERNEL, EINVAL,
-		        "namespace %s: %s is a file without a namespace behind it (remove it: rm "
-		        "%s)",
-		        ns, path, path);
-	fd = reopen(path_fd);
-	if (fd < 0)
-		return error_set(err, ERROR_KERNEL, errno, "namespace %s: open %s", ns, path);
-	r = is_network(fd);
-	if (r < 0)
-		return error_set(err, ERROR_KERNEL, -r, "namespace %s: look at %s", ns, path);
-	if (r == 0)
-		return error_set(err, ERROR_KERNEL, EINVAL,
-		        "namespace %s: %s is a namespace, but not a network namespace", ns, path);
-	*ret = TAKE_FD(fd);
-	return 0;
+	snprintf(what, sizeof(what), "namespace %s", ns);
+	return netns_reopen(path_fd, what, path, ret, err);
 }
 
 struct errand {
@@ -199,6 +205,14 @@ int netns_inside(
 	if (r < 0)
 		return r;
 	errand.fd = fd;
+	return run_errand_in_thread(&errand);
+}
+
+int netns_inside_fd(int fd, const char *ns, int (*work)(void *arg, struct error *err), void *arg,
+        struct error *err)
+{
+	struct errand errand = {.ns = ns, .fd = fd, .work = work, .arg = arg, .err = err};
+
 	return run_errand_in_thread(&errand);
 }
 

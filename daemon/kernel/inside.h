@@ -17,10 +17,18 @@
  * to close. */
 int netns_open(const char *ns, int *ret, struct error *err);
 
+/* Opens what an O_PATH descriptor stands for, once the kernel has said that it is a network
+ * namespace; else -EINVAL and ERROR_KERNEL. Errors call it `what`, and name `path`. */
+int netns_reopen(int path_fd, const char *what, const char *path, int *ret, struct error *err);
+
 /* Runs `work` in a thread that has entered `ns` ("": straight away, in this one). What it returns
  * is returned. */
 int netns_inside(
         const char *ns, int (*work)(void *arg, struct error *err), void *arg, struct error *err);
+
+/* The same, in the one that `fd` is; `ns` is what an error calls it. */
+int netns_inside_fd(int fd, const char *ns, int (*work)(void *arg, struct error *err), void *arg,
+        struct error *err);
 
 /* The same, in a namespace that is made for it, and ends with it unless `work` gives it a place to
  * stay. */

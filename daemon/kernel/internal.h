@@ -47,6 +47,7 @@ extern const struct kind kind_port;      /* port.c */
 extern const struct kind kind_sysctl;    /* sysctl.c */
 extern const struct kind kind_address;   /* address.c */
 extern const struct kind kind_route;     /* route.c */
+extern const struct kind kind_rule;      /* rule.c */
 extern const struct kind kind_file;      /* file.c */
 extern const struct kind kind_hold;      /* hold.c */
 extern const struct kind kind_flows;     /* flows.c */

@@ -29,6 +29,7 @@ static const struct kind *const kinds[RESOURCE_KINDS] = {
         [RESOURCE_SYSCTL] = &kind_sysctl,
         [RESOURCE_ADDRESS] = &kind_address,
         [RESOURCE_ROUTE] = &kind_route,
+        [RESOURCE_RULE] = &kind_rule,
         [RESOURCE_FILE] = &kind_file,
         [RESOURCE_HOLD] = &kind_hold,
         [RESOURCE_FLOWS] = &kind_flows,

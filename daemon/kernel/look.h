@@ -79,6 +79,22 @@ int look_netns_all(
  * to `inodes[i]`. */
 int look_processes(const ino_t *inodes, unsigned *counts, unsigned count, struct error *err);
 
+struct look_process {
+	pid_t pid;
+	char program[32]; /* printable */
+};
+
+/* (look/holders.c) All processes in this namespace. *ret is the caller's to free. */
+int look_process_list(ino_t inode, struct look_process **ret, unsigned *count, struct error *err);
+
+/* Whether the namespace of this name in /run/netns is also where it was found: 1 it is; 0 another
+ * one is there, or none; a negative errno where that cannot be said. */
+int look_source(const char *name, const char *source);
+bool look_is_symlink(const char *name);
+/* Processes in each of the namespaces of these names, one walk of /proc for all. What has no such
+ * name counts as inhabited: its end is announced otherwise. */
+int look_inhabitants(const char *const *names, unsigned *counts, unsigned count, struct error *err);
+
 /* (look/holders.c) The same for one namespace, with a text that names some: "1234 (sleep), 99 (sh)
  * and 3 more". */
 int look_inside(ino_t inode, unsigned *count, char *text, size_t size, struct error *err);

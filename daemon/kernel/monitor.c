@@ -21,6 +21,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/netconf.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -113,14 +114,37 @@ static bool read_address(const struct nlmsghdr *header, struct happening *ret)
 	        address->ifa_family, &ret->cidr.ip);
 }
 
+/* False: it is neither the main one nor netd's. */
+static bool read_table(const struct nlattr *attribute, uint32_t otherwise, struct happening *ret)
+{
+	uint32_t table = rtnl_number(attribute, otherwise);
+
+	ret->table = table == RT_TABLE_MAIN ? 0 : table;
+	return table == RT_TABLE_MAIN ||
+	       (table >= ROUTE_TABLES_FIRST && table <= ROUTE_TABLES_LAST);
+}
+
+static bool read_rule(const struct nlmsghdr *header, struct happening *ret)
+{
+	const struct nlattr *attributes[ATTRIBUTES];
+	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(header);
+
+	if (!sort(header, sizeof(*rule), attributes) ||
+	        !read_table(attributes[FRA_TABLE], rule->table, ret) || !ret->table)
+		return false;
+	ret->kind = EVENT_RULE;
+	ret->gone = true;
+	ret->cidr.prefix = rule->src_len;
+	return rtnl_ip(attributes[FRA_SRC], rule->family, &ret->cidr.ip);
+}
+
 static bool read_route(const struct nlmsghdr *header, struct happening *ret)
 {
 	const struct nlattr *attributes[ATTRIBUTES];
 	const struct rtmsg *route = mnl_nlmsg_get_payload(header);
 
-	if (!sort(header, sizeof(*route), attributes) ||
-	        rtnl_number(attributes[RTA_TABLE], route->rtm_table) != RT_TABLE_MAIN ||
-	        (route->rtm_flags & RTM_F_CLONED))
+	if (!sort(header, sizeof(*route), attributes) || (route->rtm_flags & RTM_F_CLONED) ||
+	        !read_table(attributes[RTA_TABLE], route->rtm_table, ret))
 		return false;
 	ret->kind = EVENT_ROUTE;
 	ret->gone = header->nlmsg_type == RTM_DELROUTE;
@@ -173,6 +197,9 @@ static int take_rtnl(const struct nlmsghdr *header, void *arg)
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		known = read_route(header, &happening);
+		break;
+	case RTM_DELRULE:
+		known = read_rule(header, &happening);
 		break;
 	case RTM_NEWNETCONF:
 		known = read_forwarding(header, &happening);
@@ -240,7 +267,7 @@ static const struct listening {
                         RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_NETCONF}},
         [MONITOR_INSIDE] = {"the events of namespaces", NETLINK_ROUTE,
                 {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
-                        RTNLGRP_IPV6_ROUTE}},
+                        RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE}},
         [MONITOR_RULES] = {"nf_tables' events", NETLINK_NETFILTER, {NFNLGRP_NFTABLES}},
 };
 

@@ -22,7 +22,8 @@ enum monitor_source {
 enum event_kind {
 	EVENT_LINK,
 	EVENT_ADDRESS,
-	EVENT_ROUTE,      /* of the main table */
+	EVENT_ROUTE, /* of the main table, or of netd's own */
+	EVENT_RULE,  /* a routing rule of netd's went: `cidr` is the source, `table` where it led */
 	EVENT_FORWARDING, /* of the family of `cidr`; index 0: of the whole host */
 	EVENT_RULES,      /* someone else committed a change to one of netd's tables */
 };
@@ -44,6 +45,7 @@ struct happening {
 	/* address; a route's destination */
 	struct cidr cidr;
 	struct ip gateway;
+	uint32_t table; /* of netd's; 0: the main one */
 	/* rules: who did it. 0 and "" where the kernel does not say */
 	unsigned pid;
 	char program[16];

@@ -17,6 +17,7 @@
 #include "daemon/kernel/netns.h"
 #include "daemon/kernel/netns_dir.h"
 #include "daemon/kernel/netns_record.h"
+#include "daemon/kernel/netns_source.h"
 #include "daemon/kernel/rtnl.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
@@ -93,7 +94,7 @@ bool netns_is_stale(const char *name)
 
 struct birth {
 	struct kernel *kernel;
-	const char *name;
+	const struct resource *netns;
 	int directory;
 };
 
@@ -157,24 +158,39 @@ static int write_record(struct kernel *kernel, const char *name, uint64_t cookie
 	return netns_record_write(kernel->runtime_dir, &record, err);
 }
 
-/* In the new namespace: the record comes before the file, and the file before the mount, so that
- * whatever a kill leaves is known to be netd's. */
+/* In the new namespace, or the one that is to get the name: the record comes before the file, and
+ * the file before the mount, so that whatever a kill leaves is known to be netd's. */
 static int give_birth(void *arg, struct error *err)
 {
 	const struct birth *birth = arg;
+	const char *name = birth->netns->name, *source = birth->netns->netns.source;
 	uint64_t cookie = 0;
 	int r = netns_cookie("", &cookie, err);
 
+	if (r == 0 && source[0] && cookie != birth->netns->netns.cookie)
+		return error_set(err, ERROR_REFUSED, ESTALE, "%s%s leads to another namespace now",
+		        netns_source_is_process(source) ? "process " : "", source);
 	if (r == 0)
-		r = write_record(birth->kernel, birth->name, cookie, err);
-	return r < 0 ? r : mount_here(birth->directory, birth->name, err);
+		r = write_record(birth->kernel, name, cookie, err);
+	return r < 0 ? r : mount_here(birth->directory, name, err);
+}
+
+/* What someone else made gets a name, too. */
+static int attach(struct birth *birth, struct error *err)
+{
+	const char *source = birth->netns->netns.source;
+	_cleanup_(closep) int fd = -1;
+	int r = netns_source_open(source, &fd, err);
+
+	return r < 0 ? r : netns_inside_fd(fd, source, give_birth, birth, err);
 }
 
 static int create(struct kernel *kernel, struct step *step, struct error *err)
 {
 	const char *name = step->new->name;
 	_cleanup_(closep) int directory = -1;
-	struct birth birth = {.kernel = kernel, .name = name};
+	const char *verb = step->new->netns.source[0] ? "attach" : "create";
+	struct birth birth = {.kernel = kernel, .netns = step->new};
 	struct error ignored;
 	int r = netns_dir_make(kernel, err);
 
@@ -183,14 +199,15 @@ static int create(struct kernel *kernel, struct step *step, struct error *err)
 	if (r == 0)
 		r = clear_name(directory, name, err);
 	if (r < 0)
-		return error_context(err, "create namespace %s", name);
+		return error_context(err, "%s namespace %s", verb, name);
 	birth.directory = directory;
-	r = netns_inside_new(give_birth, &birth, err);
+	r = step->new->netns.source[0] ? attach(&birth, err)
+	                               : netns_inside_new(give_birth, &birth, err);
 	if (r < 0) {
 		bool left = unlinkat(directory, name, 0) < 0 && errno != ENOENT;
 
 		step->unsure = netns_record_remove(kernel->runtime_dir, name, &ignored) < 0 || left;
-		return error_context(err, "create namespace %s", name);
+		return error_context(err, "%s namespace %s", verb, name);
 	}
 	kernel->changes++;
 	return 0;
@@ -383,10 +400,29 @@ static void tell_removal(const struct resource *netns, FILE *out)
 	}
 }
 
+static void tell_attachment(const struct resource *netns, FILE *out)
+{
+	const char *source = netns->netns.source;
+	char path[NETNS_PATH_SIZE];
+
+	path_of(netns->name, path);
+	fputs(netns_source_is_process(source) ? "ip netns attach " : "touch ", out);
+	tell_word(out, netns_source_is_process(source) ? netns->name : path);
+	fputs(netns_source_is_process(source) ? " " : "\nmount --bind ", out);
+	tell_word(out, source);
+	if (!netns_source_is_process(source)) {
+		fputc(' ', out);
+		tell_word(out, path);
+	}
+	fputc('\n', out);
+}
+
 static void tell(const struct step *step, FILE *out)
 {
 	if (!step->new) {
 		tell_removal(step->old, out);
+	} else if (!step->old && step->new->netns.source[0]) {
+		tell_attachment(step->new, out);
 	} else if (!step->old && !step->new->netns.adopted) {
 		fputs("ip netns add ", out);
 		tell_word(out, step->new->name);

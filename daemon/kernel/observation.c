@@ -20,7 +20,7 @@
 #define KINDS_OF_LINKS                                                                             \
 	(KERNEL_LOOK(RESOURCE_LINK) | KERNEL_LOOK(RESOURCE_END) | KERNEL_LOOK(RESOURCE_PORT) |     \
 	        KERNEL_LOOK(RESOURCE_SYSCTL) | KERNEL_LOOK(RESOURCE_ADDRESS) |                     \
-	        KERNEL_LOOK(RESOURCE_ROUTE))
+	        KERNEL_LOOK(RESOURCE_ROUTE) | KERNEL_LOOK(RESOURCE_RULE))
 
 int observation_init(struct observation *observation, struct kernel *kernel,
         const struct kernel_look *look, struct error *err)
@@ -39,6 +39,7 @@ void observation_done(struct observation *observation)
 		links_done(&observation->insides[i].links);
 		addresses_done(&observation->insides[i].addresses);
 		routes_done(&observation->insides[i].routes);
+		rules_done(&observation->insides[i].rules);
 	}
 	free(observation->insides);
 	free(observation->nsids);
@@ -84,6 +85,9 @@ static int read_links(
 		r = addresses_read(rtnl, ns, &inside->addresses, err);
 	if (r == 0 && leads && wants(observation, KERNEL_LOOK(RESOURCE_ROUTE)))
 		r = routes_list(rtnl, ns, &inside->routes, err);
+	/* They are there also where no pair is any more. */
+	if (r == 0 && wants(observation, KERNEL_LOOK(RESOURCE_RULE)))
+		r = rules_read(rtnl, ns, &inside->rules, err);
 	return r;
 }
 

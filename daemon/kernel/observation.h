@@ -8,6 +8,7 @@
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/links.h"
 #include "daemon/kernel/routes.h"
+#include "daemon/kernel/rules.h"
 #include "daemon/kernel/sysctl.h"
 
 /* What was read inside one namespace: as much as the look's kinds need. All is empty where there is
@@ -17,6 +18,7 @@ struct inside {
 	struct links links;
 	struct addresses addresses;           /* where a pair of netd's leads into it */
 	struct routes routes;                 /* likewise */
+	struct rules rules;                   /* those of netd's */
 	char disable_ipv6[SYSCTL_VALUE_SIZE]; /* of interfaces to come; "": no such sysctl */
 };
 

@@ -1,13 +1,16 @@
 /*
  * RESOURCE_ROUTE: routes inside namespaces that lead through a gateway on a network of netd's, the
- * default route first of all; and the routes to the subnets of netd's own addresses, in the host
- * and inside.
+ * default route first of all; the routes to the subnets of netd's own addresses, in the host and
+ * inside; and inside the tables of netd's, in which the way back of each endpoint is.
  *
  * These last ones (no gateway, protocol "kernel") the kernel makes itself with the address, and
  * takes them away with it. So making one that is there is no change, and removing one is nothing;
  * but someone may have removed it, and then no one else makes it again. A route is known by its
  * destination and its interface, so one with another gateway is replaced in place: there is no
  * moment without it.
+ *
+ * Routes of a network and those in netd's tables bear netd's number as their protocol: so they can
+ * be told from a tenant's, and be removed where no one wants them any more.
  */
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/observation.h"
@@ -21,7 +24,7 @@
 
 static bool is_connected(const struct resource *route)
 {
-	return !route->route.gateway.family;
+	return !route->route.gateway.family && !route->route.table;
 }
 
 /* The metric of the routes that the kernel makes for IPv6 addresses: IP6_RT_PRIO_ADDRCONF. */
@@ -32,13 +35,22 @@ static bool is_ip6(const struct resource *route)
 	return route->route.destination.ip.family == AF_INET6;
 }
 
+/* The default route is known by being the only one. */
+static bool is_marked(const struct resource *route)
+{
+	return !is_connected(route) && (route->route.table || route->route.destination.prefix > 0);
+}
+
 /* The kernel's own flags for it: with these it is the same route as the one that came with the
  * address. In IPv6 there are no scopes. */
 static void describe(const struct resource *route, struct rtmsg *header)
 {
 	header->rtm_scope =
-	        is_connected(route) && !is_ip6(route) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-	header->rtm_protocol = is_connected(route) ? RTPROT_KERNEL : RTPROT_BOOT;
+	        !route->route.gateway.family && !is_ip6(route) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	header->rtm_protocol = is_connected(route) ? RTPROT_KERNEL
+	                       : is_marked(route)  ? ROUTE_PROTOCOL
+	                                           : RTPROT_BOOT;
+	header->rtm_table = route->route.table ? RT_TABLE_UNSPEC : RT_TABLE_MAIN;
 }
 
 static int queue(struct kernel *kernel, int type, int flags, const struct resource *route,
@@ -46,10 +58,8 @@ static int queue(struct kernel *kernel, int type, int flags, const struct resour
 {
 	const struct cidr *to = &route->route.destination;
 	const struct ip *gateway = &route->route.gateway, *source = &route->route.source;
-	struct rtmsg header = {.rtm_family = to->ip.family,
-	        .rtm_dst_len = to->prefix,
-	        .rtm_table = RT_TABLE_MAIN,
-	        .rtm_type = RTN_UNICAST};
+	struct rtmsg header = {
+	        .rtm_family = to->ip.family, .rtm_dst_len = to->prefix, .rtm_type = RTN_UNICAST};
 	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
 	/* Where a tenant's interface has the same subnet, theirs comes first, and replacing one
 	 * that comes second is refused as a double of itself. */
@@ -67,6 +77,7 @@ static int queue(struct kernel *kernel, int type, int flags, const struct resour
 	        (source->family && nla_put(msg, RTA_PREFSRC, size, source->bytes) < 0) ||
 	        (is_ip6(route) && is_connected(route) &&
 	                nla_put_u32(msg, RTA_PRIORITY, METRIC_CONNECTED6) < 0) ||
+	        (route->route.table && nla_put_u32(msg, RTA_TABLE, route->route.table) < 0) ||
 	        nla_put_u32(msg, RTA_OIF, (uint32_t)index) < 0)
 		return error_memory(err);
 	return rtnl_queue(kernel->rtnl, route->ns, TAKE_PTR(msg), what, tolerate, step, err);
@@ -116,14 +127,24 @@ static int apply(struct kernel *kernel, struct step *step, struct error *err)
 
 /* --- observing --- */
 
+/* Of what the kernel or a router made, and of what leads through no gateway, only the routes that
+ * are netd's to keep. */
+static bool is_of_interest(const struct route_seen *route)
+{
+	if (route->by_router)
+		return false;
+	if (route->by_kernel)
+		return route_is_connected(route);
+	return route->gateway.family || route->table;
+}
+
 static int add_observed(const struct own_link *own, struct resources *ret, struct error *err)
 {
 	for (size_t i = 0; own->kind != OWN_OUTER && i < own->routes->count; i++) {
 		const struct route_seen *route = &own->routes->items[i];
 		struct resource *resource;
 
-		if (route->index != own->link->index || route->by_router ||
-		        (route->by_kernel ? !route_is_connected(route) : !route->gateway.family))
+		if (route->index != own->link->index || !is_of_interest(route))
 			continue;
 		resource = resources_add(ret, RESOURCE_ROUTE, own->ns, own->name);
 		if (!resource)
@@ -131,6 +152,8 @@ static int add_observed(const struct own_link *own, struct resources *ret, struc
 		resource->route.destination = route->destination;
 		resource->route.gateway = route->gateway;
 		resource->route.source = route->source;
+		resource->route.table = route->table;
+		resource->route.marked = route->by_netd;
 		memcpy(resource->route.ifname, own->link->name, IFNAMSIZ);
 	}
 	return 0;
@@ -147,7 +170,7 @@ static void tell_way(const struct resource *route, FILE *out)
 {
 	char text[IP_TEXT_SIZE];
 
-	if (!is_connected(route))
+	if (route->route.gateway.family)
 		fprintf(out, " via %s", ip_format(&route->route.gateway, text));
 	fputs(" dev ", out);
 	tell_word(out, route->route.ifname);
@@ -155,6 +178,12 @@ static void tell_way(const struct resource *route, FILE *out)
 		fputs(" proto kernel scope link", out);
 	if (route->route.source.family)
 		fprintf(out, " src %s", ip_format(&route->route.source, text));
+	if (route->route.table)
+		fprintf(out, "%s table %u",
+		        !route->route.gateway.family && !is_ip6(route) ? " scope link" : "",
+		        route->route.table);
+	if (is_marked(route))
+		fprintf(out, " proto %d", ROUTE_PROTOCOL);
 	fputc('\n', out);
 }
 

@@ -1,7 +1,7 @@
 /*
- * Reads the kernel's list of routes. Only the main table is asked for, and only unicast routes are
- * handed on: local, blackhole and unreachable ones lead nowhere, cached ones are copies. Of a
- * multipath route the first way counts.
+ * Reads the kernel's list of routes. In the host only the main table is asked for; inside a
+ * namespace also those of netd's own. Only unicast routes are handed on: local, blackhole and
+ * unreachable ones lead nowhere, cached ones are copies. Of a multipath route the first way counts.
  */
 #include "daemon/kernel/routes.h"
 
@@ -14,6 +14,7 @@
 
 struct reading {
 	uint8_t family;
+	bool own_tables; /* those, too */
 	int (*each)(const struct route_seen *route, void *arg);
 	void *arg;
 };
@@ -31,6 +32,11 @@ static void read_first_way(const struct nlattr *multipath, struct route_seen *ro
 	rtnl_ip(gateway, route->destination.ip.family, &route->gateway);
 }
 
+static bool is_own(uint32_t table)
+{
+	return table >= ROUTE_TABLES_FIRST && table <= ROUTE_TABLES_LAST;
+}
+
 static int take_route(const struct nlmsghdr *message, void *arg)
 {
 	const struct reading *reading = arg;
@@ -44,7 +50,8 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 	                (struct nlmsghdr *)message, sizeof(*header), attributes, RTA_MAX, NULL) < 0)
 		return 0;
 	table = rtnl_number(attributes[RTA_TABLE], header->rtm_table);
-	if (header->rtm_family != reading->family || table != RT_TABLE_MAIN ||
+	if (header->rtm_family != reading->family ||
+	        (table != RT_TABLE_MAIN && !(reading->own_tables && is_own(table))) ||
 	        header->rtm_type != RTN_UNICAST || (header->rtm_flags & RTM_F_CLONED) ||
 	        header->rtm_dst_len > 8 * ip_size(reading->family))
 		return 0;
@@ -55,6 +62,8 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 	rtnl_ip(attributes[RTA_PREFSRC], reading->family, &route.source);
 	route.index = (int)rtnl_number(attributes[RTA_OIF], 0);
 	route.metric = rtnl_number(attributes[RTA_PRIORITY], 0);
+	route.table = table == RT_TABLE_MAIN ? 0 : table;
+	route.by_netd = header->rtm_protocol == ROUTE_PROTOCOL;
 	route.by_kernel = header->rtm_protocol == RTPROT_KERNEL;
 	route.by_router = header->rtm_protocol == RTPROT_RA;
 	if (attributes[RTA_MULTIPATH])
@@ -63,18 +72,18 @@ static int take_route(const struct nlmsghdr *message, void *arg)
 }
 
 /* protocol: who made them; RTPROT_UNSPEC: anyone. The kernel leaves out all others. */
-static int read_routes(struct rtnl *rtnl, const char *ns, uint8_t family, uint8_t protocol,
-        int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err)
+static int read_routes(struct rtnl *rtnl, const char *ns, const struct reading *reading,
+        uint8_t protocol, struct error *err)
 {
-	struct rtmsg header = {
-	        .rtm_family = family, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = protocol};
-	struct reading reading = {.family = family, .each = each, .arg = arg};
+	struct rtmsg header = {.rtm_family = reading->family,
+	        .rtm_table = reading->own_tables ? RT_TABLE_UNSPEC : RT_TABLE_MAIN,
+	        .rtm_protocol = protocol};
 	struct nl_msg *msg = rtnl_message(RTM_GETROUTE, 0, &header, sizeof(header));
 	int r;
 
 	if (!msg)
 		return error_memory(err);
-	r = rtnl_dump(rtnl, ns, msg, take_route, &reading, err);
+	r = rtnl_dump(rtnl, ns, msg, take_route, (void *)reading, err);
 	/* A namespace in which no one has made a route has no main table, a kernel without IPv6 no
 	 * such family. */
 	if (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
@@ -85,7 +94,9 @@ static int read_routes(struct rtnl *rtnl, const char *ns, uint8_t family, uint8_
 int routes_read(struct rtnl *rtnl, const char *ns, uint8_t family,
         int (*each)(const struct route_seen *route, void *arg), void *arg, struct error *err)
 {
-	return read_routes(rtnl, ns, family, RTPROT_UNSPEC, each, arg, err);
+	const struct reading reading = {.family = family, .each = each, .arg = arg};
+
+	return read_routes(rtnl, ns, &reading, RTPROT_UNSPEC, err);
 }
 
 static int add_route(const struct route_seen *route, void *arg)
@@ -98,13 +109,17 @@ static int add_route(const struct route_seen *route, void *arg)
 	return 0;
 }
 
-int routes_connected(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err)
+static int read_both(struct rtnl *rtnl, const char *ns, bool own_tables, uint8_t protocol,
+        struct routes *ret, struct error *err)
 {
 	struct routes routes = {0};
-	int r = read_routes(rtnl, ns, AF_INET, RTPROT_KERNEL, add_route, &routes, err);
+	struct reading reading = {
+	        .family = AF_INET, .own_tables = own_tables, .each = add_route, .arg = &routes};
+	int r = read_routes(rtnl, ns, &reading, protocol, err);
 
+	reading.family = AF_INET6;
 	if (r == 0)
-		r = read_routes(rtnl, ns, AF_INET6, RTPROT_KERNEL, add_route, &routes, err);
+		r = read_routes(rtnl, ns, &reading, protocol, err);
 	if (r < 0) {
 		routes_done(&routes);
 		return r;
@@ -113,19 +128,14 @@ int routes_connected(struct rtnl *rtnl, const char *ns, struct routes *ret, stru
 	return 0;
 }
 
+int routes_connected(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err)
+{
+	return read_both(rtnl, ns, false, RTPROT_KERNEL, ret, err);
+}
+
 int routes_list(struct rtnl *rtnl, const char *ns, struct routes *ret, struct error *err)
 {
-	struct routes routes = {0};
-	int r = routes_read(rtnl, ns, AF_INET, add_route, &routes, err);
-
-	if (r == 0)
-		r = routes_read(rtnl, ns, AF_INET6, add_route, &routes, err);
-	if (r < 0) {
-		routes_done(&routes);
-		return r;
-	}
-	*ret = routes;
-	return 0;
+	return read_both(rtnl, ns, true, RTPROT_UNSPEC, ret, err);
 }
 
 void routes_done(struct routes *routes)

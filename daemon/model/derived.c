@@ -3,8 +3,10 @@
  * goes, where a publication leads. Everything here is a pure function of the tables.
  */
 #include "daemon/model/model.h"
+#include "daemon/model/setting.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +38,11 @@ void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const s
 	        host_ip->family == AF_INET6 ? 6U : 4U);
 
 	hex(ret + length, host_ip->bytes, ip_size(host_ip->family));
+}
+
+void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie)
+{
+	snprintf(ret, KEY_SIZE, "%s/%" PRIu64, boot_id, cookie);
 }
 
 /* A bijection on 64 bits whose results look random (the finalizer of splitmix64). */
@@ -96,35 +103,69 @@ const struct cidr *endpoint_address(const struct endpoint *endpoint, int family)
 	return NULL;
 }
 
-/* The first endpoint of a network with a way out for this family; 0: for any. */
+/* Of the endpoints with a way out for this family (0: for any) the one with the highest priority,
+ * and of several the first. */
 static const struct endpoint *outward_endpoint(
-        const struct model *model, const struct namespace *ns, int family)
+        const struct model *model, const struct namespace *ns, int family, bool route)
 {
-	for (unsigned i = 0; i < ns->endpoint_count; i++) {
-		const struct network *network = model_network(model, ns->endpoints[i].network);
+	const struct endpoint *best = NULL;
 
-		if (network && !network->internal && (!family || network_subnet(network, family)))
-			return &ns->endpoints[i];
+	for (unsigned i = 0; i < ns->endpoint_count; i++) {
+		const struct endpoint *endpoint = &ns->endpoints[i];
+		const struct network *network = model_network(model, endpoint->network);
+
+		if (!network || network->internal || (family && !network_subnet(network, family)) ||
+		        (route && endpoint->no_default_route))
+			continue;
+		if (!best || endpoint->gw_priority > best->gw_priority)
+			best = endpoint;
 	}
-	return NULL;
+	return best;
+}
+
+static bool has_own_route(const struct namespace *ns, int family)
+{
+	return family == AF_INET6 ? ns->own_route6 : ns->own_route;
 }
 
 const struct endpoint *namespace_default_endpoint(
         const struct model *model, const struct namespace *ns, int family)
 {
-	bool own = family == AF_INET6 ? ns->own_route6 : ns->own_route;
+	return has_own_route(ns, family) ? NULL : outward_endpoint(model, ns, family, true);
+}
 
-	return own ? NULL : outward_endpoint(model, ns, family);
+bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpoint, int family)
+{
+	unsigned ways = has_own_route(ns, family);
+
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		ways += endpoint_address(&ns->endpoints[i], family) != NULL;
+	return ways > 1 && endpoint_address(endpoint, family);
+}
+
+uint32_t endpoint_table(const struct endpoint *endpoint)
+{
+	return (uint32_t)strtoull(endpoint->id, NULL, 16) & 0x3fffffff;
+}
+
+bool network_next_route(const char **rest, struct cidr *ret, struct ip *via)
+{
+	char item[SETTING_ITEM_MAX];
+	struct error ignored; /* it was checked when it came in */
+
+	return setting_next_item(rest, item) && parse_route(item, "", ret, via, &ignored) == 0;
 }
 
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication)
 {
 	const struct namespace *ns = model_namespace(model, publication->namespace);
+	const struct endpoint *with_route;
 
 	if (!ns)
 		return NULL;
 	if (publication->network[0])
 		return namespace_endpoint(ns, publication->network);
-	return outward_endpoint(model, ns, 0);
+	with_route = outward_endpoint(model, ns, 0, true);
+	return with_route ? with_route : outward_endpoint(model, ns, 0, false);
 }

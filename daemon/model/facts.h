@@ -48,6 +48,12 @@ struct facts {
 	char (*ns_links)[IFNAMSIZ]; /* names of the interfaces inside */
 	unsigned ns_link_count;
 
+	char (*idle)[NAME_SIZE]; /* for ns prune: those without a process, as far as they could go
+	                          */
+	unsigned idle_count;
+
+	uint64_t source_cookie; /* of the namespace to attach, by what it is found by */
+
 	/* of the port a request names */
 	struct listener *listeners; /* on the host, of that protocol and port */
 	unsigned listener_count;

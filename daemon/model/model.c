@@ -8,6 +8,7 @@
  * claimed for the new one, so an index cannot drift from its objects.
  */
 #include "daemon/model/model.h"
+#include "daemon/model/object.h"
 #include "daemon/model/setting.h"
 #include "daemon/model/table.h"
 
@@ -22,54 +23,6 @@ struct model {
 	const struct model *parent;
 	struct table tables[TABLE_COUNT];
 	int count_change[TABLE_COUNT]; /* live entries more than the parent has */
-};
-
-static void free_plain(void *object)
-{
-	free(object);
-}
-
-static void free_network(void *object)
-{
-	if (object)
-		settings_free(&network_settings, object);
-	free(object);
-}
-
-static void free_publication(void *object)
-{
-	if (object)
-		settings_free(&publication_settings, object);
-	free(object);
-}
-
-static void free_namespace(void *object)
-{
-	struct namespace *ns = object;
-
-	if (!ns)
-		return;
-	for (unsigned i = 0; i < ns->endpoint_count; i++)
-		settings_free(&endpoint_settings, &ns->endpoints[i]);
-	settings_free(&namespace_settings, ns);
-	free(ns->endpoints);
-	free(ns);
-}
-
-static void (*const free_object[TABLE_COUNT])(void *) = {
-        [TABLE_HOST] = free_plain,
-        [TABLE_NETWORKS] = free_network,
-        [TABLE_NAMESPACES] = free_namespace,
-        [TABLE_PUBLICATIONS] = free_publication,
-        [TABLE_TOMBSTONES] = free_plain,
-        [TABLE_INTERFACES] = free_plain,
-        [TABLE_MEMBERS] = free_plain,
-        [TABLE_ADDRESSES] = free_plain,
-        [TABLE_BRIDGES] = free_plain,
-        [TABLE_PORTS] = free_plain,
-        [TABLE_NS_PORTS] = free_plain,
-        [TABLE_ALLOWED] = free_plain,
-        [TABLE_USAGE] = free_plain,
 };
 
 struct model *model_new(void)
@@ -96,7 +49,7 @@ struct model *model_free(struct model *model)
 	if (!model)
 		return NULL;
 	for (int i = 0; i < TABLE_COUNT; i++)
-		table_clear(&model->tables[i], free_object[i]);
+		table_clear(&model->tables[i], object_free[i]);
 	free(model);
 	return NULL;
 }
@@ -104,7 +57,7 @@ struct model *model_free(struct model *model)
 void model_merge(struct model *fork, struct model *parent)
 {
 	for (int i = 0; i < TABLE_COUNT; i++) {
-		table_move(&fork->tables[i], &parent->tables[i], free_object[i],
+		table_move(&fork->tables[i], &parent->tables[i], object_free[i],
 		        parent->parent != NULL);
 		parent->count_change[i] += fork->count_change[i];
 	}
@@ -127,11 +80,11 @@ static int put(struct model *model, enum model_table table, const char *key, voi
 {
 	bool before = model_object(model, table, key) != NULL;
 	bool keep = object || model->parent; /* only a fork has to say "removed here" */
-	int r = keep ? table_put(&model->tables[table], key, object, free_object[table])
-	             : table_drop(&model->tables[table], key, free_object[table]);
+	int r = keep ? table_put(&model->tables[table], key, object, object_free[table])
+	             : table_drop(&model->tables[table], key, object_free[table]);
 
 	if (r < 0) {
-		free_object[table](object);
+		object_free[table](object);
 		return r;
 	}
 	model->count_change[table] += (object != NULL) - before;
@@ -229,8 +182,15 @@ static int index_endpoint(struct model *model, const struct namespace *ns,
 
 static int index_namespace(struct model *model, const struct namespace *ns, bool withdraw)
 {
+	char key[KEY_SIZE];
 	int r = 0;
 
+	if (ns && ns->cookie) {
+		model_cookie_key(key, ns->boot_id, ns->cookie);
+		r = claim(model, TABLE_COOKIES, key, ns->name, withdraw);
+	}
+	if (r == 0 && ns && ns->origin != ORIGIN_CREATED)
+		r = claim(model, TABLE_FOREIGN, ns->name, ns->name, withdraw);
 	for (unsigned i = 0; ns && r == 0 && i < ns->endpoint_count; i++)
 		r = index_endpoint(model, ns, &ns->endpoints[i], withdraw);
 	return r;
@@ -288,6 +248,8 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 	case TABLE_NS_PORTS:
 	case TABLE_ALLOWED:
 	case TABLE_USAGE:
+	case TABLE_COOKIES:
+	case TABLE_FOREIGN:
 	case TABLE_COUNT:
 		return 0;
 	}
@@ -300,7 +262,7 @@ static int replace(struct model *model, enum model_table table, const char *key,
 	int r = reindex(model, table, model_object(model, table, key), true);
 
 	if (r < 0) {
-		free_object[table](object);
+		object_free[table](object);
 		return r;
 	}
 	r = put(model, table, key, object);
@@ -354,47 +316,6 @@ int model_put_interface(struct model *model, const struct interface *interface)
 	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface), NULL);
 }
 
-/* Whether this is the endpoint of that network; NULL is none's. */
-static bool is_on(const struct endpoint *endpoint, const char *network)
-{
-	return network && strcmp(endpoint->network, network) == 0;
-}
-
-/* A copy of the namespace, in which `endpoint` (NULL: nothing) stands for the one on `network`
- * (NULL, or a network that it is not on yet: behind the others). */
-static struct namespace *copy_namespace(
-        const struct namespace *ns, const char *network, const struct endpoint *endpoint)
-{
-	struct namespace *copy = malloc(sizeof(*copy));
-	bool placed = false;
-	int r;
-
-	if (!copy)
-		return NULL;
-	*copy = *ns;
-	copy->endpoint_count = 0;
-	copy->endpoints = calloc(ns->endpoint_count + 1, sizeof(*copy->endpoints));
-	r = settings_own(&namespace_settings, copy);
-	for (unsigned i = 0; copy->endpoints && r == 0 && i <= ns->endpoint_count; i++) {
-		const struct endpoint *from = i < ns->endpoint_count ? &ns->endpoints[i] : NULL;
-		bool replaced = from && is_on(from, network);
-
-		if (replaced || (!from && !placed))
-			from = endpoint;
-		placed = placed || replaced;
-		if (!from)
-			continue;
-		copy->endpoints[copy->endpoint_count] = *from;
-		r = settings_own(&endpoint_settings, &copy->endpoints[copy->endpoint_count]);
-		copy->endpoint_count += r == 0;
-	}
-	if (r < 0 || !copy->endpoints) {
-		free_namespace(copy);
-		return NULL;
-	}
-	return copy;
-}
-
 /* Takes the copy over. */
 static int put_namespace(struct model *model, struct namespace *copy)
 {
@@ -403,18 +324,18 @@ static int put_namespace(struct model *model, struct namespace *copy)
 
 int model_put_namespace(struct model *model, const struct namespace *ns)
 {
-	return put_namespace(model, copy_namespace(ns, NULL, NULL));
+	return put_namespace(model, namespace_copy(ns, NULL, NULL));
 }
 
 int model_put_endpoint(
         struct model *model, const struct namespace *ns, const struct endpoint *endpoint)
 {
-	return put_namespace(model, copy_namespace(ns, endpoint->network, endpoint));
+	return put_namespace(model, namespace_copy(ns, endpoint->network, endpoint));
 }
 
 int model_remove_endpoint(struct model *model, const struct namespace *ns, const char *network)
 {
-	return put_namespace(model, copy_namespace(ns, network, NULL));
+	return put_namespace(model, namespace_copy(ns, network, NULL));
 }
 
 int model_remove(struct model *model, enum model_table table, const char *key)

@@ -48,6 +48,8 @@ enum model_table {
 	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
 	TABLE_ALLOWED,   /* "n/NETWORK/network" and "s/NAMESPACE/network": who may reach it */
 	TABLE_USAGE,     /* network -> struct usage */
+	TABLE_COOKIES,   /* "boot id/cookie" -> namespace */
+	TABLE_FOREIGN,   /* namespaces that someone else made */
 	TABLE_COUNT,
 };
 
@@ -83,6 +85,7 @@ struct network {
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;
 	char *labels;
+	char *routes; /* "CIDR,VIA": where members send what is for CIDR */
 	bool isolated;
 	unsigned mode;         /* enum network_mode */
 	unsigned mode4, mode6; /* 0: as `mode`; else one more than enum network_mode */
@@ -114,9 +117,16 @@ struct endpoint {
 	uint8_t mac[MAC_SIZE];
 	struct cidr addresses[SUBNETS_MAX]; /* the address with its subnet's prefix length */
 	unsigned address_count;
+	/* Settings. */
+	int64_t gw_priority; /* the highest has the default route */
+	bool no_default_route;
 };
 
-enum namespace_origin { ORIGIN_CREATED, ORIGIN_ADOPTED };
+enum namespace_origin {
+	ORIGIN_CREATED,
+	ORIGIN_ADOPTED,  /* someone else made it, and its name */
+	ORIGIN_ATTACHED, /* someone else made it, and netd gave it the name */
+};
 
 struct namespace
 {
@@ -127,6 +137,7 @@ struct namespace
 	/* adopted, and had a default route of its own, of that family, at the first connect: it
 	 * stays */
 	bool own_route, own_route6;
+	char *source; /* attached: what it was found by, a process or a path; else NULL */
 	struct endpoint *endpoints; /* in the order they were connected */
 	unsigned endpoint_count;
 	char *labels; /* a setting */
@@ -247,14 +258,21 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
-/* The endpoint through which this namespace's default route of this family goes: the first one of a
- * network that is not internal and has it. NULL where there is none, or the namespace kept its own.
- */
+/* The endpoint through which this namespace's default route of this family goes: of those that may
+ * have it, on a network that is not internal and has that family, the one with the highest
+ * priority; of several, the first. NULL where there is none, or the namespace kept its own. */
 const struct endpoint *namespace_default_endpoint(
         const struct model *model, const struct namespace *ns, int family);
 /* The prefix out of which networks get their IPv6 subnets: a unique local one (RFC 4193), drawn
  * with the instance and as lasting. */
 struct cidr model_ula(const struct model *model);
+/* Whether the namespace has another way of this family beside this endpoint, so that answers to
+ * what came in by the endpoint need a routing table of their own; and the table's number, below
+ * 2^30. */
+bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpoint, int family);
+uint32_t endpoint_table(const struct endpoint *endpoint);
+/* The next of a network's routes; start with *rest = network->routes. False at the end. */
+bool network_next_route(const char **rest, struct cidr *ret, struct ip *via);
 /* Where a publication leads now; NULL while it is pending. */
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication);
@@ -278,4 +296,5 @@ bool allowed_next(const char **rest, struct allowed *ret);
 void model_allowed_key(char ret[KEY_SIZE], const struct allowed *allowed, const char *by);
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE]);
+void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie);
 void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const struct ip *host_ip);

@@ -12,6 +12,8 @@ void request_done(struct request *request)
 {
 	free(request->interfaces);
 	request->interfaces = NULL;
+	free(request->label_filter);
+	request->label_filter = NULL;
 	settings_free(&network_settings, &request->wanted_network);
 	settings_free(&namespace_settings, &request->wanted_namespace);
 	settings_free(&endpoint_settings, &request->wanted_endpoint);
@@ -22,6 +24,7 @@ void request_move(struct request *from, struct request *to)
 {
 	*to = *from;
 	from->interfaces = NULL;
+	from->label_filter = NULL;
 	settings_forget(&network_settings, &from->wanted_network);
 	settings_forget(&namespace_settings, &from->wanted_namespace);
 	settings_forget(&endpoint_settings, &from->wanted_endpoint);
@@ -83,11 +86,21 @@ void request_describe(const struct request *request, char *text, size_t size)
 	case REQUEST_NETWORK_REMOVE:
 		snprintf(text, size, "network rm %s", request->network);
 		break;
+	case REQUEST_NETWORK_PRUNE:
+		snprintf(text, size, "network prune");
+		break;
+	case REQUEST_NS_PRUNE:
+		snprintf(text, size, "ns prune");
+		break;
 	case REQUEST_NS_CREATE:
 		snprintf(text, size, "ns create %s", request->namespace);
 		break;
+	case REQUEST_NS_ATTACH:
+		snprintf(text, size, "ns attach %s %s", request->namespace, request->source);
+		break;
 	case REQUEST_NS_REMOVE:
-		snprintf(text, size, "ns rm %s", request->namespace);
+		snprintf(text, size, "ns %s %s", request->detach ? "detach" : "rm",
+		        request->namespace);
 		break;
 	case REQUEST_CONNECT:
 		snprintf(text, size, "connect %s %s", request->network, request->namespace);
@@ -152,6 +165,7 @@ void facts_done(struct facts *facts)
 	free(facts->used);
 	free(facts->links);
 	free(facts->ns_links);
+	free(facts->idle);
 	free(facts->listeners);
 	*facts = (struct facts){0};
 }
@@ -168,8 +182,14 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 		return rule_network_set(fork, request, facts, answer, err);
 	case REQUEST_NETWORK_REMOVE:
 		return rule_network_remove(fork, request, answer, err);
+	case REQUEST_NETWORK_PRUNE:
+		return rule_network_prune(fork, request, answer, err);
+	case REQUEST_NS_PRUNE:
+		return rule_ns_prune(fork, request, facts, answer, err);
 	case REQUEST_NS_CREATE:
 		return rule_ns_create(fork, request, facts, answer, err);
+	case REQUEST_NS_ATTACH:
+		return rule_ns_attach(fork, request, facts, answer, err);
 	case REQUEST_NS_REMOVE:
 		return rule_ns_remove(fork, request, facts, answer, err);
 	case REQUEST_NS_RELEASE:

@@ -12,8 +12,11 @@ enum request_kind {
 	REQUEST_NETWORK_ALLOW,
 	REQUEST_NETWORK_DISALLOW,
 	REQUEST_NETWORK_REMOVE,
+	REQUEST_NETWORK_PRUNE,
 	REQUEST_NS_CREATE,
+	REQUEST_NS_ATTACH,
 	REQUEST_NS_REMOVE,
+	REQUEST_NS_PRUNE,
 	REQUEST_CONNECT,
 	REQUEST_DISCONNECT,
 	REQUEST_PUBLISH,
@@ -23,6 +26,13 @@ enum request_kind {
 	REQUEST_HOST,       /* interfaces or resolvers of the host are as `host` says now */
 	REQUEST_REAP, /* what is gone from the kernel leaves the model, if nothing else takes it
 	                 along */
+};
+
+/* Why netd lets go of a namespace. */
+enum release_reason {
+	RELEASE_REMOVED,  /* its name is gone, or is another one's */
+	RELEASE_REPLACED, /* what it was found by leads elsewhere, or nowhere */
+	RELEASE_ENDED,    /* no process is left in it */
 };
 
 /* What may be left to netd. */
@@ -58,11 +68,21 @@ struct request {
 	char ifname[IFNAMSIZ];
 	bool existing; /* do not create a missing namespace */
 
+	/* ns attach */
+	char source[SOURCE_SIZE]; /* the number of a process, or a path */
+
+	/* ns remove */
+	bool detach; /* only the name that netd gave to what someone else made */
+
+	/* prune */
+	char *label_filter; /* owned: lines of KEY or KEY=VALUE; NULL: all */
+
 	/* publish, unpublish */
 	struct port_spec ports;
 	char publication[ID_SIZE]; /* unpublish by id; "": by ports */
 
 	/* within */
+	enum release_reason release;
 	struct host host;
 	struct interface *interfaces; /* owned */
 	unsigned interface_count;

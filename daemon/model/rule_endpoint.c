@@ -131,6 +131,10 @@ static int find_namespace(struct model *fork, const struct request *request,
 		        request->namespace);
 	if (known) {
 		*ret = *known;
+		if (known->origin == ORIGIN_ATTACHED && known->endpoint_count == 0) {
+			ret->own_route = facts->ns_default_route;
+			ret->own_route6 = facts->ns_default_route6;
+		}
 		return 0;
 	}
 	r = namespace_check_condemned(fork, request->namespace, err);
@@ -141,6 +145,10 @@ static int find_namespace(struct model *fork, const struct request *request,
 		        "namespace %s is the host's own; a host is not connected to its own bridge",
 		        request->namespace);
 	if (facts->ns_exists) {
+		r = namespace_check_alias(
+		        fork, facts->boot_id, facts->ns_cookie, request->namespace, err);
+		if (r < 0)
+			return r;
 		namespace_adopt(ret, request->namespace, facts);
 		return 0;
 	}
@@ -159,6 +167,23 @@ static int find_namespace(struct model *fork, const struct request *request,
 	return 0;
 }
 
+/* The id gives the endpoint's routing table its number, too: in one namespace no two have the same.
+ */
+static int choose_id(struct model *fork, const struct namespace *ns, struct endpoint *endpoint,
+        struct error *err)
+{
+	bool taken;
+
+	do {
+		if (model_new_id(fork, endpoint->id) < 0)
+			return error_memory(err);
+		taken = false;
+		for (unsigned i = 0; i < ns->endpoint_count; i++)
+			taken |= endpoint_table(&ns->endpoints[i]) == endpoint_table(endpoint);
+	} while (taken);
+	return 0;
+}
+
 static int fill_endpoint(struct model *fork, const struct request *request,
         const struct facts *facts, const struct network *network, const struct namespace *ns,
         struct endpoint *endpoint, struct error *err)
@@ -170,8 +195,8 @@ static int fill_endpoint(struct model *fork, const struct request *request,
 		r = choose_mac(fork, network, request, endpoint, err);
 	if (r == 0)
 		r = choose_ifname(ns, request, facts, endpoint, err);
-	if (r == 0 && model_new_id(fork, endpoint->id) < 0)
-		r = error_memory(err);
+	if (r == 0)
+		r = choose_id(fork, ns, endpoint, err);
 	snprintf(endpoint->host_ifname, sizeof(endpoint->host_ifname), "nv%s", endpoint->id);
 	return r;
 }

@@ -39,6 +39,40 @@ int namespace_check_condemned(const struct model *model, const char *name, struc
 	return 0;
 }
 
+int namespace_check_alias(const struct model *model, const char *boot_id, uint64_t cookie,
+        const char *name, struct error *err)
+{
+	const char *known;
+	char key[KEY_SIZE];
+
+	model_cookie_key(key, boot_id, cookie);
+	known = model_owner(model, TABLE_COOKIES, key);
+	if (!known || strcmp(known, name) == 0)
+		return 0;
+	return error_set(err, ERROR_REFUSED, 0,
+	        "namespace %s: netd knows the same namespace as %s; use that name", name, known);
+}
+
+static int check_count(const struct model *model, const char *name, struct error *err)
+{
+	if (model_count(model, TABLE_NAMESPACES) < MODEL_NAMESPACES_MAX)
+		return 0;
+	return error_set(err, ERROR_REFUSED, 0,
+	        "namespace %s: there are %u namespaces, the most netd keeps", name,
+	        MODEL_NAMESPACES_MAX);
+}
+
+/* A file that is in the way of the name. */
+static int check_link(const struct request *request, const struct facts *facts, struct error *err)
+{
+	if (!facts->ns_stale || !facts->ns_symlink)
+		return 0;
+	return error_set(err, ERROR_REFUSED, 0,
+	        "namespace %s: there is a symbolic link of this name that leads nowhere; remove it "
+	        "with 'netd-ctl ns rm %s'",
+	        request->namespace, request->namespace);
+}
+
 /* For --exist-ok one that netd does not know, yet, will do where nothing is to be set. */
 static int compare_existing(const struct model *model, const struct request *request,
         struct answer *answer, struct error *err)
@@ -55,6 +89,19 @@ static int compare_existing(const struct model *model, const struct request *req
 	        request->namespace);
 }
 
+/* With its name and settings. */
+static int put_new(
+        struct model *fork, const struct request *request, struct namespace *ns, struct error *err)
+{
+	int r = settings_copy(&namespace_settings, request->given, &request->wanted_namespace, ns);
+
+	memcpy(ns->name, request->namespace, NAME_SIZE);
+	if (r == 0)
+		r = model_put_namespace(fork, ns);
+	settings_free(&namespace_settings, ns);
+	return r < 0 ? error_memory(err) : 0;
+}
+
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err)
 {
@@ -67,21 +114,46 @@ int rule_ns_create(struct model *fork, const struct request *request, const stru
 		return r;
 	if (known || facts->ns_exists)
 		return compare_existing(fork, request, answer, err);
-	if (facts->ns_stale && facts->ns_symlink)
-		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s: there is a symbolic link of this name that leads nowhere; "
-		        "remove it with 'netd-ctl ns rm %s'",
-		        request->namespace, request->namespace);
-	if (model_count(fork, TABLE_NAMESPACES) >= MODEL_NAMESPACES_MAX)
-		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s: there are %u namespaces, the most netd keeps",
-		        request->namespace, MODEL_NAMESPACES_MAX);
-	memcpy(ns.name, request->namespace, NAME_SIZE);
-	r = settings_copy(&namespace_settings, request->given, &request->wanted_namespace, &ns);
+	r = check_link(request, facts, err);
 	if (r == 0)
-		r = model_put_namespace(fork, &ns);
-	settings_free(&namespace_settings, &ns);
-	return r < 0 ? error_memory(err) : 0;
+		r = check_count(fork, request->namespace, err);
+	if (r < 0)
+		return r;
+	return put_new(fork, request, &ns, err);
+}
+
+int rule_ns_attach(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err)
+{
+	const struct namespace *known = model_namespace(fork, request->namespace);
+	struct namespace ns = {.origin = ORIGIN_ATTACHED,
+	        .cookie = facts->source_cookie,
+	        .source = (char *)request->source};
+	int r = known ? 0 : namespace_check_condemned(fork, request->namespace, err);
+
+	memcpy(answer->namespace, request->namespace, NAME_SIZE);
+	if (r < 0)
+		return r;
+	if (known || facts->ns_exists) {
+		bool same = facts->ns_exists && facts->ns_cookie == facts->source_cookie;
+
+		if (same || !request->exist_ok)
+			return compare_existing(fork, request, answer, err);
+		return error_set(err, ERROR_EXISTS, 0,
+		        "namespace %s exists already, and is another one (netd-ctl ns inspect %s "
+		        "shows it)",
+		        request->namespace, request->namespace);
+	}
+	r = check_link(request, facts, err);
+	if (r == 0)
+		r = namespace_check_alias(
+		        fork, facts->boot_id, facts->source_cookie, request->namespace, err);
+	if (r == 0)
+		r = check_count(fork, request->namespace, err);
+	if (r < 0)
+		return r;
+	memcpy(ns.boot_id, facts->boot_id, sizeof(ns.boot_id));
+	return put_new(fork, request, &ns, err);
 }
 
 /* Condemns every endpoint of this namespace. */
@@ -130,14 +202,42 @@ static int condemn(struct model *fork, const char *name, enum namespace_origin o
 	return tombstone_add(fork, &tombstone, err);
 }
 
-/* What the kernel is to lose: the namespace, or the link to one. */
+/* What the kernel is to lose: the namespace, or only a name of it. */
 static int condemn_namespace(struct model *fork, const char *name, enum namespace_origin origin,
         uint64_t cookie, struct answer *answer, struct error *err)
 {
-	if (answer_removed(answer,
-	            origin == ORIGIN_CREATED ? "namespace %s" : "link to namespace %s", name) < 0)
+	static const char *const what[] = {
+	        [ORIGIN_CREATED] = "namespace",
+	        [ORIGIN_ADOPTED] = "link to namespace",
+	        [ORIGIN_ATTACHED] = "name of namespace",
+	};
+
+	if (answer_removed(answer, "%s %s", what[origin], name) < 0)
 		return error_memory(err);
 	return condemn(fork, name, origin, cookie, err);
+}
+
+static int refuse_removal(const struct request *request, enum namespace_origin origin,
+        const struct facts *facts, struct error *err)
+{
+	const char *name = request->namespace;
+
+	if (request->detach && origin == ORIGIN_CREATED)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "namespace %s was created by netd; 'netd-ctl ns rm %s' removes it", name,
+		        name);
+	if (origin == ORIGIN_ADOPTED && !facts->ns_symlink && !request->detach)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "namespace %s was not created by netd, so netd does not delete it; 'ip "
+		        "netns del %s' does, and netd then lets go of it",
+		        name, name);
+	if (origin != ORIGIN_CREATED || !facts->ns_processes || request->force)
+		return 0;
+	return error_set(err, ERROR_REFUSED, 0,
+	        "namespace %s: %u process%s in it: %s ('netd-ctl ns pids %s' lists them); end them "
+	        "first, or remove it all the same with -f",
+	        name, facts->ns_processes, facts->ns_processes == 1 ? " runs" : "es run",
+	        facts->ns_inside, name);
 }
 
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
@@ -149,44 +249,71 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 	struct allowed gone = {0};
 	int r;
 
-	if (!ns && !facts->ns_exists && !facts->ns_symlink)
+	if (!ns && (request->detach || !facts->ns_exists) && !facts->ns_symlink)
 		return error_set(err, ERROR_NOT_FOUND, 0,
-		        "namespace %s: there is no such namespace (netd-ctl ns ls lists them)",
+		        facts->ns_exists
+		                ? "namespace %s: netd has nothing to do with it"
+		                : "namespace %s: there is no such namespace (netd-ctl ns ls lists "
+		                  "them)",
 		        request->namespace);
-	if (origin == ORIGIN_ADOPTED && !facts->ns_symlink)
-		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s was not created by netd, so netd does not delete it; 'ip "
-		        "netns del %s' "
-		        "does, and netd then lets go of it",
-		        request->namespace, request->namespace);
-	if (origin == ORIGIN_CREATED && facts->ns_processes && !request->force)
-		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s: %u process%s in it: %s ('ip netns pids %s' lists them); end "
-		        "them first, or remove it all the same with -f",
-		        request->namespace, facts->ns_processes,
-		        facts->ns_processes == 1 ? " runs" : "es run", facts->ns_inside,
-		        request->namespace);
+	r = refuse_removal(request, origin, facts, err);
 	memcpy(gone.namespace, request->namespace, NAME_SIZE);
-	r = policy_forget(fork, &gone, answer, err);
+	if (r == 0)
+		r = policy_forget(fork, &gone, answer, err);
 	if (r == 0)
 		r = remove_publications(fork, request->namespace, answer, err);
 	if (r == 0)
 		r = remove_endpoints(fork, request->namespace, answer, err);
 	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)
 		r = error_memory(err);
-	return r < 0 ? r : condemn_namespace(fork, request->namespace, origin, cookie, answer, err);
+	/* Another's name, which is no link, stays. */
+	if (r < 0 || (origin == ORIGIN_ADOPTED && !facts->ns_symlink))
+		return r;
+	return condemn_namespace(fork, request->namespace, origin, cookie, answer, err);
 }
 
-/* Of one that netd made there is still the record. */
+static bool has_publications(const struct model *model, const char *name)
+{
+	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
+
+	snprintf(prefix, sizeof(prefix), "%s/", name);
+	return model_next_in(model, TABLE_NS_PORTS, prefix, key) != NULL;
+}
+
+int rule_ns_prune(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err)
+{
+	int r = 0;
+
+	/* What was idle may be in use by now, for an earlier request of the same batch. */
+	for (unsigned i = 0; r == 0 && i < facts->idle_count; i++) {
+		const struct namespace *ns = model_namespace(fork, facts->idle[i]);
+
+		if (!ns || ns->origin != ORIGIN_CREATED || ns->endpoint_count ||
+		        has_publications(fork, ns->name) ||
+		        !labels_match(ns->labels, request->label_filter))
+			continue;
+		r = condemn_namespace(
+		        fork, facts->idle[i], ORIGIN_CREATED, ns->cookie, answer, err);
+		if (r == 0 && model_remove(fork, TABLE_NAMESPACES, facts->idle[i]) < 0)
+			r = error_memory(err);
+	}
+	return r;
+}
+
+/* Of one that netd named there is still the record, and perhaps the name. Not after a reboot, when
+ * its cookie may be another one's. */
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err)
 {
 	const struct namespace *ns = model_namespace(fork, request->namespace);
-	bool created = ns && ns->origin == ORIGIN_CREATED;
+	enum namespace_origin origin = ns ? ns->origin : ORIGIN_ADOPTED;
+	bool current = ns && strcmp(ns->boot_id, model_host(fork)->boot_id) == 0;
 	uint64_t cookie = ns ? ns->cookie : 0;
 	int r = remove_endpoints(fork, request->namespace, NULL, err);
 
 	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)
 		r = error_memory(err);
-	return r == 0 && created ? condemn(fork, request->namespace, ORIGIN_CREATED, cookie, err)
-	                         : r;
+	return r == 0 && origin != ORIGIN_ADOPTED && current
+	               ? condemn(fork, request->namespace, origin, cookie, err)
+	               : r;
 }

@@ -125,8 +125,10 @@ static int fill_network(struct model *fork, const struct request *request,
 	settings_start(&network_settings, network);
 	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
 		return error_memory(err);
-	r = derive_mtu(network, facts, err);
-	return r == 0 ? policy_check(fork, NULL, network, err) : r;
+	r = network_check(fork, network, err);
+	if (r == 0)
+		r = policy_check(fork, NULL, network, err);
+	return r < 0 ? r : derive_mtu(network, facts, err);
 }
 
 int rule_network_create(struct model *fork, const struct request *request,
@@ -204,6 +206,8 @@ int rule_network_set(struct model *fork, const struct request *request, const st
 	r = change_settings(&network, request, err);
 	if (r == 0)
 		r = check_change(fork, before, &network, err);
+	if (r == 0)
+		r = network_check(fork, &network, err);
 	if (r == 0)
 		r = derive_mtu(&network, facts, err);
 	if (r == 0 && model_put_network(fork, &network) < 0)
@@ -286,5 +290,24 @@ int rule_network_remove(
 		r = tombstone_add(fork, &tombstone, err);
 	if (r == 0 && answer_removed(answer, "network %s", request->network) < 0)
 		r = error_memory(err);
+	return r;
+}
+
+int rule_network_prune(
+        struct model *fork, const struct request *request, struct answer *answer, struct error *err)
+{
+	struct request remove = {.kind = REQUEST_NETWORK_REMOVE};
+	const struct network *network;
+	char key[KEY_SIZE] = "";
+	int r = 0;
+
+	while (r == 0 && (network = model_next(fork, TABLE_NETWORKS, key))) {
+		if (strcmp(network->name, NETWORK_DEFAULT) == 0 ||
+		        model_usage(fork, network->name).endpoints ||
+		        !labels_match(network->labels, request->label_filter))
+			continue;
+		memcpy(remove.network, network->name, NAME_SIZE);
+		r = rule_network_remove(fork, &remove, answer, err);
+	}
 	return r;
 }

@@ -24,9 +24,18 @@ int rule_network_set(struct model *fork, const struct request *request, const st
         struct answer *answer, struct error *err);
 int rule_network_remove(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
+/* Removes all that have no endpoint, but the default one. */
+int rule_network_prune(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 int rule_ns_create(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
+int rule_ns_attach(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
+/* Removes all that netd created, in which no process is, and that have neither an endpoint nor a
+ * published port. */
+int rule_ns_prune(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err);
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
@@ -51,6 +60,8 @@ const char *compare_subnets(const struct network *network, const struct request 
 /* Whether no one may have this address of a subnet; and what it is then. */
 bool subnet_reserves(const struct subnet *subnet, const struct ip *ip);
 const char *subnet_reserved(const struct ip *ip);
+/* Whether a network's settings agree with one another and with what is there. */
+int network_check(const struct model *model, const struct network *network, struct error *err);
 /* Gives a new endpoint an address of each family that its network has. */
 int choose_addresses(const struct model *model, const struct network *network,
         const struct request *request, struct endpoint *endpoint, struct error *err);
@@ -59,6 +70,9 @@ int choose_addresses(const struct model *model, const struct network *network,
 
 /* After a network came or went: whether the host forwards IPv6. */
 int host_follow_networks(struct model *fork, struct error *err);
+/* Whether these labels have all of the filter: lines of KEY, with any value, or KEY=VALUE. Both may
+ * be NULL: none. */
+bool labels_match(const char *labels, const char *filter);
 
 /* Refuses, for --exist-ok, what is there with other settings than those that were wanted: what was
  * not given is wanted as its default. */
@@ -82,5 +96,8 @@ const char *publication_format(
         const struct model *model, const struct publication *publication, char *text, size_t size);
 /* What a namespace that is not created by netd claims in the model. */
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts);
+/* Refuses a namespace that the model knows by another name than this one. */
+int namespace_check_alias(const struct model *model, const char *boot_id, uint64_t cookie,
+        const char *name, struct error *err);
 /* Refuses a name whose last namespace is committed as gone, but not gone yet. */
 int namespace_check_condemned(const struct model *model, const char *name, struct error *err);

@@ -15,6 +15,8 @@
 #define MTU_MIN 68 /* RFC 791: what every module must forward */
 #define MTU_MAX 65535
 
+#define GW_PRIORITY_MAX 1000000
+
 static int check_label(const char *text, const char *field, struct error *err)
 {
 	const char *equal = strchr(text, '=');
@@ -57,6 +59,14 @@ static const char *const modes[] = {"nat", "routed", "open", NULL};
 static const char *const family_modes[] = {"same", "nat", "routed", "open", NULL};
 static const char *const accesses[] = {"yes", "no", "dns", NULL};
 
+static int check_route(const char *text, const char *field, struct error *err)
+{
+	struct cidr cidr;
+	struct ip via;
+
+	return parse_route(text, field, &cidr, &via, err);
+}
+
 /* clang-format off */
 #define PLACE(object, field) .offset = offsetof(struct object, field)
 #define FIXED(why) .fixed = why
@@ -64,7 +74,8 @@ static const char *const accesses[] = {"yes", "no", "dns", NULL};
 static const struct setting network_rows[] = {
 	{"mtu", SETTING_NUMBER, PLACE(network, mtu), .min = MTU_MIN, .max = MTU_MAX},
 	{"internal", SETTING_SWITCH, PLACE(network, internal)},
-	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label},
+	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label, .keyed = true},
+	{"routes", SETTING_LIST, PLACE(network, routes), .check = check_route},
 	{"isolated", SETTING_SWITCH, PLACE(network, isolated)},
 	{"mode", SETTING_WORD, PLACE(network, mode), .words = modes},
 	{"mode4", SETTING_WORD, PLACE(network, mode4), .words = family_modes},
@@ -75,9 +86,12 @@ static const struct setting network_rows[] = {
 	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_source},
 };
 static const struct setting namespace_rows[] = {
-	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label},
+	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
 };
-static const struct setting endpoint_rows[] = {};
+static const struct setting endpoint_rows[] = {
+	{"gw_priority", SETTING_NUMBER, PLACE(endpoint, gw_priority), .min = -GW_PRIORITY_MAX, .max = GW_PRIORITY_MAX},
+	{"no_default_route", SETTING_SWITCH, PLACE(endpoint, no_default_route)},
+};
 static const struct setting publication_rows[] = {};
 /* clang-format on */
 
@@ -188,12 +202,21 @@ static int read_word(
 	return error_field(err, setting->name, "%s must be one of: %s", setting->name, all);
 }
 
-static bool has_item(const char *list, const char *item)
+/* Whether the two are one item: by what stands before '=', where that is a key. */
+static bool is_same(const struct setting *setting, const char *a, const char *b)
+{
+	size_t length = strcspn(a, "=");
+
+	return setting->keyed ? strcspn(b, "=") == length && memcmp(a, b, length) == 0
+	                      : strcmp(a, b) == 0;
+}
+
+static bool has_item(const struct setting *setting, const char *list, const char *item)
 {
 	char line[SETTING_ITEM_MAX];
 
 	while (setting_next_item(&list, line))
-		if (strcmp(line, item) == 0)
+		if (is_same(setting, line, item))
 			return true;
 	return false;
 }
@@ -218,9 +241,9 @@ static int read_item(
 		        SETTING_ITEM_MAX - 1);
 	if (setting->check(text, setting->name, err) < 0)
 		return -EINVAL;
-	if (has_item(list, text))
-		return error_field(
-		        err, setting->name, "%s: '%s' is given twice", setting->name, text);
+	if (has_item(setting, list, text))
+		return error_field(err, setting->name, "%s: '%.*s' is given twice", setting->name,
+		        setting->keyed ? (int)strcspn(text, "=") : (int)strlen(text), text);
 	if (count_items(list) == SETTING_ITEMS)
 		return error_field(
 		        err, setting->name, "%s: at most %d items", setting->name, SETTING_ITEMS);

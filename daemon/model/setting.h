@@ -40,6 +40,7 @@ struct setting {
 	const char *const *words; /* of SETTING_WORD; ends with NULL */
 	/* Whether a list's item is one. */
 	int (*check)(const char *text, const char *field, struct error *err);
+	bool keyed;        /* a list's items are KEY=VALUE, each key once */
 	const char *fixed; /* why it cannot be changed later, as the end of a sentence; NULL: it
 	                      can */
 };

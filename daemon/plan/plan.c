@@ -45,11 +45,13 @@ static int rank(const struct resource *resource)
 		return 11;
 	case RESOURCE_ROUTE:
 		return 12;
+	case RESOURCE_RULE:
+		return 13;
 	case RESOURCE_FLOWS:
 	case RESOURCE_KINDS:
 		break;
 	}
-	return 13;
+	return 14;
 }
 
 static enum phase phase(const struct resource *resource, bool coming)
@@ -79,6 +81,7 @@ static bool is_final(const struct step *step)
 	case RESOURCE_SYSCTL:
 	case RESOURCE_ADDRESS:
 	case RESOURCE_ROUTE:
+	case RESOURCE_RULE:
 	case RESOURCE_FILE:
 	case RESOURCE_HOLD:
 	case RESOURCE_KINDS:
@@ -124,7 +127,7 @@ static bool goes_by_itself(const struct resource *old)
 {
 	return old->kind == RESOURCE_END ||
 	       (old->kind == RESOURCE_SYSCTL && !old->sysctl.journal) ||
-	       (old->kind == RESOURCE_ROUTE && !old->route.gateway.family);
+	       (old->kind == RESOURCE_ROUTE && !old->route.gateway.family && !old->route.table);
 }
 
 static int add_delete(struct plan *plan, const struct resource *old, struct error *err)

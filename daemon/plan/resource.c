@@ -39,7 +39,11 @@ static int compare_rest(const struct resource *a, const struct resource *b)
 	case RESOURCE_ADDRESS:
 		return compare_cidr(&a->address.cidr, &b->address.cidr);
 	case RESOURCE_ROUTE:
-		return compare_cidr(&a->route.destination, &b->route.destination);
+		order = compare_cidr(&a->route.destination, &b->route.destination);
+		return order ? order : compare_numbers(a->route.table, b->route.table);
+	case RESOURCE_RULE:
+		order = ip_compare(&a->rule.from, &b->rule.from);
+		return order ? order : compare_numbers(a->rule.table, b->rule.table);
 	case RESOURCE_HOLD:
 		order = compare_numbers(a->hold.protocol, b->hold.protocol);
 		if (order == 0)
@@ -138,6 +142,7 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 		return ip_equal(&a->route.gateway, &b->route.gateway);
 	case RESOURCE_NETNS_DIR:
 	case RESOURCE_ADDRESS:
+	case RESOURCE_RULE:
 	case RESOURCE_HOLD:
 	case RESOURCE_FLOWS:
 	case RESOURCE_KINDS:
@@ -173,6 +178,7 @@ bool resource_stands_on(const struct resource *resource, const struct resource *
 	case RESOURCE_ELEMENT:
 	case RESOURCE_NETNS_DIR:
 	case RESOURCE_NETNS:
+	case RESOURCE_RULE:
 	case RESOURCE_FILE:
 	case RESOURCE_HOLD:
 	case RESOURCE_FLOWS:
@@ -180,6 +186,17 @@ bool resource_stands_on(const struct resource *resource, const struct resource *
 		return false;
 	}
 	return false;
+}
+
+static void describe_route(const struct resource *resource, char *text, size_t size)
+{
+	char destination[CIDR_TEXT_SIZE], table[32] = "";
+
+	if (resource->route.table)
+		snprintf(table, sizeof(table), " of table %u", resource->route.table);
+	snprintf(text, size, "route %s%s%s%s",
+	        cidr_format(&resource->route.destination, destination), table,
+	        resource->ns[0] ? " in " : "", resource->ns);
 }
 
 const char *resource_describe(const struct resource *resource, char *text, size_t size)
@@ -220,8 +237,12 @@ const char *resource_describe(const struct resource *resource, char *text, size_
 		        resource->ns);
 		break;
 	case RESOURCE_ROUTE:
-		snprintf(text, size, "route %s%s%s",
-		        cidr_format(&resource->route.destination, address), in, resource->ns);
+		describe_route(resource, text, size);
+		break;
+	case RESOURCE_RULE:
+		snprintf(text, size, "rule from %s lookup %u%s%s",
+		        ip_format(&resource->rule.from, address), resource->rule.table, in,
+		        resource->ns);
 		break;
 	case RESOURCE_FILE:
 		snprintf(text, size, "file %s", resource->name);

@@ -14,6 +14,10 @@
 
 #define RESOURCE_NAME_SIZE 96
 
+/* Routing tables inside namespaces that are netd's: from this number on, half of all there are. */
+#define ROUTE_TABLES_FIRST 0x40000000u
+#define ROUTE_TABLES_LAST  0x7fffffffu
+
 enum resource_kind {
 	RESOURCE_SKELETON,  /* one of netd's two nf_tables tables: its chains, rules and empty sets
 	                     */
@@ -26,6 +30,7 @@ enum resource_kind {
 	RESOURCE_SYSCTL,
 	RESOURCE_ADDRESS,
 	RESOURCE_ROUTE,
+	RESOURCE_RULE, /* which routing table a source address has, inside a namespace */
 	RESOURCE_FILE,
 	RESOURCE_HOLD,  /* a bound socket that keeps others off a published port */
 	RESOURCE_FLOWS, /* conntrack entries that must go: it exists only to be deleted */
@@ -45,9 +50,9 @@ struct resource {
 	 * The key within kind and ns: skeleton "inet netd"; element: the set's name (and its key
 	 * bytes, below); netns: its name; link: interface name; end: the name of its outer end, or
 	 * "lo"; sysctl: path below /proc/sys; address, route: the interface it goes through (and
-	 * the address, the destination, below), where an interface inside a namespace is named by
-	 * its outer end, so that a renamed one is still the same; file: path; hold, flows: "" (and
-	 * the port, below).
+	 * the address, the destination, the table, below), where an interface inside a namespace
+	 * is named by its outer end, so that a renamed one is still the same; file: path; rule,
+	 * hold, flows: "" (and the address, the port, below).
 	 */
 	char name[RESOURCE_NAME_SIZE];
 	char *text; /* owned. link: its alias. file: its content. skeleton: its fingerprint. netns:
@@ -58,9 +63,12 @@ struct resource {
 			enum table_owner owner;
 		} skeleton;
 		struct {
-			bool adopted;    /* never deleted but by unlinking a symlink */
-			bool gone;       /* only its record, or a stale file, is left */
-			uint64_t cookie; /* 0: not known yet */
+			bool adopted;             /* never deleted but by unlinking a symlink */
+			bool gone;                /* only its record, or a stale file, is left */
+			uint64_t cookie;          /* 0: not known yet */
+			char source[SOURCE_SIZE]; /* someone else made it, and netd gives it the
+			                             name: what it is found by, a process or a
+			                             path; not compared. Else "" */
 		} netns;
 		struct {
 			enum link_type type;
@@ -101,8 +109,14 @@ struct resource {
 			struct cidr destination; /* 0.0.0.0/0: the default route */
 			struct ip gateway;       /* family 0: none; the subnet of an address */
 			struct ip source;        /* that address; not compared */
-			char ifname[IFNAMSIZ];   /* not compared */
+			uint32_t table;          /* of netd's; 0: the main one */
+			bool marked; /* observed: it says that it is netd's; not compared */
+			char ifname[IFNAMSIZ]; /* not compared */
 		} route;
+		struct {
+			struct ip from;
+			uint32_t table;
+		} rule;
 		struct {
 			uint8_t protocol;
 			struct ip ip;

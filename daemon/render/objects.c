@@ -5,6 +5,7 @@
 #include "daemon/render/render.h"
 
 #include "daemon/render/elements.h"
+#include "daemon/render/ways.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,19 +185,6 @@ static int add_end(struct resources *list, const char *ns, const char *name, con
 	return 0;
 }
 
-static int add_default_route(struct resources *list, const char *ns,
-        const struct endpoint *endpoint, const struct ip *gateway)
-{
-	struct resource *route = resources_add(list, RESOURCE_ROUTE, ns, endpoint->host_ifname);
-
-	if (!route)
-		return -1;
-	route->route.destination.ip.family = gateway->family;
-	route->route.gateway = *gateway;
-	memcpy(route->route.ifname, endpoint->ifname, IFNAMSIZ);
-	return 0;
-}
-
 /* The other end's IPv6. A namespace that netd made has it off where it is not switched on. */
 static int add_end_ip6(
         const struct namespace *ns, const struct endpoint *endpoint, struct resources *list)
@@ -212,20 +200,6 @@ static int add_end_ip6(
 	return r == 0 ? add_link_local(list, ns->name, endpoint->host_ifname, endpoint->ifname,
 	                        endpoint->mac)
 	              : r;
-}
-
-static int add_default_routes(const struct model *model, const struct namespace *ns,
-        const struct endpoint *endpoint, struct resources *list)
-{
-	static const int families[] = {AF_INET, AF_INET6};
-	const struct network *network = model_network(model, endpoint->network);
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < 2; i++)
-		if (namespace_default_endpoint(model, ns, families[i]) == endpoint)
-			r = add_default_route(list, ns->name, endpoint,
-			        &network_subnet(network, families[i])->gateway);
-	return r;
 }
 
 static int add_endpoint(const struct model *model, const struct namespace *ns,
@@ -247,7 +221,7 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		r = add_subnet(list, ns->name, endpoint->host_ifname, endpoint->ifname,
 		        &endpoint->addresses[i]);
 	if (r == 0)
-		r = add_default_routes(model, ns, endpoint, list);
+		r = add_ways_out(model, ns, endpoint, list);
 	return r == 0 ? add_endpoint_elements(list, network, endpoint) : r;
 }
 
@@ -304,8 +278,8 @@ static int add_resolver(
 	return fclose(text) == 0 ? 0 : -1;
 }
 
-static int add_created(
-        const struct model *model, const struct namespace *ns, struct resources *list)
+/* A name that netd gave. What is inside of one that someone else made is his. */
+static int add_named(const struct model *model, const struct namespace *ns, struct resources *list)
 {
 	struct resource *netns = resources_add(list, RESOURCE_NETNS, "", ns->name);
 
@@ -314,6 +288,10 @@ static int add_created(
 	if (!netns || !netns->text)
 		return -1;
 	netns->netns.cookie = ns->cookie;
+	if (ns->source)
+		snprintf(netns->netns.source, SOURCE_SIZE, "%s", ns->source);
+	if (ns->origin == ORIGIN_ATTACHED)
+		return 0;
 	if (add_end(list, ns->name, "lo", "lo", true, 0, NULL) < 0)
 		return -1;
 	return add_sysctl(list, ns->name, "ipv6", "default", "disable_ipv6", "1", false);
@@ -323,7 +301,7 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
         struct error *err)
 {
 	size_t first = ret->count;
-	int r = ns->origin == ORIGIN_CREATED ? add_created(model, ns, ret) : 0;
+	int r = ns->origin != ORIGIN_ADOPTED ? add_named(model, ns, ret) : 0;
 
 	if (r == 0)
 		r = add_resolver(model, ns, ret);

@@ -72,7 +72,7 @@ static bool has_route(const struct ways *ways, const struct cidr *destination)
 	for (size_t i = ways->first; i < ways->list->count; i++) {
 		const struct resource *resource = &ways->list->items[i];
 
-		if (resource->kind == RESOURCE_ROUTE &&
+		if (resource->kind == RESOURCE_ROUTE && resource->route.table == 0 &&
 		        cidr_equal(&resource->route.destination, destination))
 			return true;
 	}

@@ -51,6 +51,8 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_NS_PORTS:
 	case TABLE_ALLOWED:
 	case TABLE_USAGE:
+	case TABLE_COOKIES:
+	case TABLE_FOREIGN:
 	case TABLE_COUNT:
 		return 0;
 	}

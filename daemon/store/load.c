@@ -109,6 +109,18 @@ static void rows_boot(struct rows *rows, char ret[BOOT_ID_SIZE])
 		rows_damaged(rows, "it is no id of a boot");
 }
 
+/* What was attached was found by a process or a path, and nothing else was. */
+static void rows_source(struct rows *rows, enum namespace_origin origin, char ret[SOURCE_SIZE])
+{
+	struct error ignored;
+
+	rows_text(rows, ret, SOURCE_SIZE);
+	if ((origin == ORIGIN_ATTACHED) != (ret[0] != '\0') ||
+	        (strspn(ret, "0123456789") != strlen(ret) &&
+	                parse_source_path(ret, "", ret, &ignored) < 0))
+		rows_damaged(rows, "it is neither a process nor a path");
+}
+
 static uint64_t rows_number(struct rows *rows, uint64_t max)
 {
 	uint64_t number = (uint64_t)sqlite3_column_int64(rows->statement, rows->column++);
@@ -343,6 +355,7 @@ static int load_namespaces(struct store *store, struct model *model, struct erro
 	rows = rows_start(store, STATEMENT_LOAD_NAMESPACES, "namespaces", err);
 	while (rows_next(&rows)) {
 		struct namespace ns = {.endpoints = endpoints};
+		char source[SOURCE_SIZE] = "";
 		uint64_t own_routes;
 
 		rows_name(&rows, false, ns.name);
@@ -352,6 +365,8 @@ static int load_namespaces(struct store *store, struct model *model, struct erro
 		own_routes = rows_number(&rows, 3);
 		ns.own_route = own_routes & 1;
 		ns.own_route6 = own_routes & 2;
+		rows_source(&rows, ns.origin, source);
+		ns.source = source[0] ? source : NULL;
 		if (rows.result == 0)
 			rows.result = load_endpoints(store, model, &ns, err);
 		if (rows.result == 0)

@@ -209,6 +209,7 @@ static void save_namespace(struct writer *writer, const char *key, const void *o
 	number(writer, ns->cookie);
 	text(writer, ns->boot_id);
 	number(writer, (uint64_t)ns->own_route | (uint64_t)ns->own_route6 << 1);
+	text(writer, ns->source ? ns->source : "");
 	finish(writer);
 	for (unsigned i = 0; i < ns->endpoint_count; i++)
 		save_endpoint(writer, ns, i);

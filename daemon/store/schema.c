@@ -30,7 +30,8 @@ const char store_schema[] =
 
         "CREATE TABLE namespaces (name TEXT PRIMARY KEY, origin TEXT NOT NULL, cookie INTEGER NOT "
         "NULL,"
-        " boot_id TEXT NOT NULL, own_route INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+        " boot_id TEXT NOT NULL, own_route INTEGER NOT NULL, source TEXT NOT NULL DEFAULT '')"
+        " STRICT, WITHOUT ROWID;"
 
         "CREATE TABLE endpoints (namespace TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT "
         "NULL,"
@@ -59,7 +60,8 @@ const char *const store_migrations[] = {
         SETTINGS "INSERT INTO settings SELECT 'network', name, 'mtu', 0, mtu FROM networks;"
                  "INSERT INTO settings SELECT 'network', name, 'internal', 0, 'yes' FROM networks"
                  " WHERE internal = 1;"
-                 "ALTER TABLE networks DROP COLUMN internal;",
+                 "ALTER TABLE networks DROP COLUMN internal;"
+                 "ALTER TABLE namespaces ADD COLUMN source TEXT NOT NULL DEFAULT '';",
 };
 
 const char *const store_statements[STATEMENT_COUNT] = {
@@ -81,8 +83,8 @@ const char *const store_statements[STATEMENT_COUNT] = {
                 "INSERT INTO subnets (network, position, address, prefix, gateway)"
                 " VALUES (?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_NAMESPACE] = "INSERT OR REPLACE INTO namespaces"
-                                     " (name, origin, cookie, boot_id, own_route)"
-                                     " VALUES (?, ?, ?, ?, ?)",
+                                     " (name, origin, cookie, boot_id, own_route, source)"
+                                     " VALUES (?, ?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_ENDPOINT] = "INSERT INTO endpoints"
                                     " (namespace, position, id, network, ifname, host_ifname, mac)"
                                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -109,7 +111,7 @@ const char *const store_statements[STATEMENT_COUNT] = {
         [STATEMENT_LOAD_SUBNETS] = "SELECT address, prefix, gateway FROM subnets"
                                    " WHERE network = ? ORDER BY position",
         [STATEMENT_LOAD_NAMESPACES] =
-                "SELECT name, origin, cookie, boot_id, own_route FROM namespaces",
+                "SELECT name, origin, cookie, boot_id, own_route, source FROM namespaces",
         [STATEMENT_LOAD_ENDPOINTS] = "SELECT id, network, ifname, host_ifname, mac, position"
                                      " FROM endpoints WHERE namespace = ? ORDER BY position",
         [STATEMENT_LOAD_ADDRESSES] = "SELECT address, prefix FROM endpoint_addresses"
@@ -121,7 +123,7 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                       " protocol, ip, port, through, match FROM tombstones",
 };
 
-const struct words store_origins = {(const char *const[]){"created", "adopted"}, 2};
+const struct words store_origins = {(const char *const[]){"created", "adopted", "attached"}, 3};
 const struct words store_kinds = {(const char *const[]){"link", "netns", "flows"}, 3};
 const struct words store_flows_match = {(const char *const[]){"reply-source", "original-local"}, 2};
 

@@ -32,6 +32,7 @@ CALL(setns, KERNEL, "ENOMEM EPERM", "setns(2)")
 CALL(unshare, KERNEL, "ENOSPC ENOMEM EPERM", "unshare(2)")
 CALL(mount, KERNEL, "ENOMEM EPERM EBUSY", "mount(2)")
 CALL(umount2, KERNEL, "EBUSY EPERM ENOMEM", "umount2(2)")
+CALL(pidfd_open, KERNEL, "EMFILE ENOMEM", "pidfd_open(2)")
 CALL(pthread_create, KERNEL, "EAGAIN", "pthread_create(3)")
 
 /* --- files --- */

@@ -19,6 +19,7 @@ PLAIN(int, mount, -1,
                 const void *data),
         (source, target, type, flags, data))
 PLAIN(int, umount2, -1, (const char *target, int flags), (target, flags))
+PLAIN(int, pidfd_open, -1, (pid_t pid, unsigned flags), (pid, flags))
 PLAIN(int, pthread_create, (int)seam_control->errnum,
         (pthread_t * thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg),
         (thread, attributes, start, arg))

@@ -16,12 +16,19 @@ static struct kernel *kernel;
 static struct error err;
 static const char *const namespaces[] = {"web", "api"};
 
-static inline void setup(void)
+static inline void renew(void)
 {
 	host_renew();
+	/* Addresses are those that were put there, and no link-local ones beside them. */
+	shell("ip netns add web; quiet='echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode';"
+	      " sh -c \"$quiet\"; nsenter --net=/run/netns/web sh -c \"$quiet\"");
+}
+
+static inline void setup(void)
+{
+	renew();
 	kernel = kind_kernel();
 	ck_assert(rtnl_open(&kernel->rtnl, &kernel->changes, &err) == 0);
-	shell("ip netns add web");
 }
 
 static inline void teardown(void)

@@ -5,6 +5,7 @@
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/look.h"
 #include "daemon/kernel/netns_record.h"
+#include "daemon/kernel/netns_source.h"
 #include "daemon/kernel/rtnl.h"
 #include "tests/lib/host.h"
 #include "tests/lib/kind.h"
@@ -369,9 +370,98 @@ START_TEST(observes_records_of_others_only_when_all_are_asked_for)
 }
 END_TEST
 
+static struct resource attached(const char *name, const char *source, uint64_t which)
+{
+	struct resource resource = netns(name);
+
+	strcpy(resource.netns.source, source);
+	resource.netns.cookie = which;
+	return resource;
+}
+
+static uint64_t source_cookie(const char *source)
+{
+	uint64_t which = 0;
+
+	ck_assert_msg(netns_source_cookie(source, &which, &err) == 0, "%s", err.text);
+	return which;
+}
+
+START_TEST(what_someone_else_made_gets_a_name_and_keeps_its_life)
+{
+	struct resource box, again;
+
+	shell("touch /run/key; unshare --net=/run/key true");
+	box = attached("box", "/run/key", source_cookie("/run/key"));
+	ck_assert_int_eq(kind_apply(&kind_netns, kernel, NULL, &box, &err), 0);
+	ck_assert_uint_eq(cookie("box"), box.netns.cookie);
+	ck_assert(has_record("box"));
+	ck_assert_int_eq(look_source("box", "/run/key"), 1);
+	again = attached("again", "/run/key", box.netns.cookie + 1);
+	ck_assert_int_lt(kind_apply(&kind_netns, kernel, NULL, &again, &err), 0);
+	ck_assert_msg(strstr(err.text, "another namespace now"), "%s", err.text);
+	ck_assert(!has_record("again"));
+	ck_assert_str_eq(shell_line("ls /run/netns"), "box");
+	delete (&box);
+	ck_assert(!has_record("box"));
+	ck_assert_str_eq(shell_line("ls /run/netns"), "");
+	ck_assert_uint_eq(source_cookie("/run/key"), box.netns.cookie);
+}
+END_TEST
+
+START_TEST(what_a_namespace_was_found_by_is_compared)
+{
+	char own[16];
+
+	snprintf(own, sizeof(own), "%d", (int)getpid());
+	shell("touch /run/key; unshare --net=/run/key true; ip netns add box");
+	ck_assert_int_eq(look_source("box", "/run/key"), 0);
+	ck_assert_int_eq(look_source("box", "/run/none"), 0);
+	ck_assert_int_eq(look_source("box", own), 0);
+	ck_assert_int_eq(look_source("none", "/run/key"), -ENOENT);
+	shell("mount --bind /run/netns/box /run/key");
+	ck_assert_int_eq(look_source("box", "/run/key"), 1);
+}
+END_TEST
+
+START_TEST(only_others_namespaces_are_opened)
+{
+	char own[16];
+	const struct {
+		const char *source, *field;
+		enum error_code code;
+	} bad[] = {
+	        {"/run/none", "path", ERROR_NOT_FOUND},
+	        {"/run/file/x", "path", ERROR_NOT_FOUND},
+	        {"/run/fifo", "path", ERROR_REFUSED},
+	        {"/run/file", "path", ERROR_REFUSED},
+	        {"/run/link", "path", ERROR_REFUSED},
+	        {"/run/ours", "path", ERROR_REFUSED},
+	        {"/run/mounts", "path", ERROR_REFUSED},
+	        {"/proc/self/ns/net", "path", ERROR_REFUSED},
+	        {"4000000", "pid", ERROR_NOT_FOUND},
+	        {own, "pid", ERROR_REFUSED},
+	};
+	int fd = -1;
+
+	snprintf(own, sizeof(own), "%d", (int)getpid());
+	shell("mkfifo /run/fifo; touch /run/file /run/ours /run/mounts /run/key; unshare "
+	      "--net=/run/key true; ln -s /run/key /run/link; mount --bind /proc/self/ns/net "
+	      "/run/ours; mount --bind /proc/self/ns/uts /run/mounts");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_msg(netns_source_open(bad[i].source, &fd, &err) < 0, "%s", bad[i].source);
+		ck_assert_msg(err.code == bad[i].code && strcmp(err.field, bad[i].field) == 0,
+		        "%s: %s", bad[i].source, err.text);
+	}
+	ck_assert_int_eq(fd, -1);
+	ck_assert_int_eq(netns_source_open("/run/key", &fd, &err), 0);
+	close(fd);
+}
+END_TEST
+
 START_TEST(told_commands_do_the_same)
 {
-	struct resource web = netns("web"), link = netns("link");
+	struct resource web = netns("web"), link = netns("link"), box;
 	char *told = kind_tell(&kind_netns, NULL, &web);
 
 	ck_assert_str_eq(told, "ip netns add web\n");
@@ -383,6 +473,14 @@ START_TEST(told_commands_do_the_same)
 	shell("mkdir -p /run/netns; ln -s /run/netns/web /run/netns/link");
 	told = kind_tell(&kind_netns, &link, NULL);
 	ck_assert_str_eq(told, "rm /run/netns/link\n");
+	free(told);
+	box = attached("box", "/run/a key", 7);
+	told = kind_tell(&kind_netns, NULL, &box);
+	ck_assert_str_eq(told, "touch /run/netns/box\nmount --bind '/run/a key' /run/netns/box\n");
+	free(told);
+	box = attached("box", "12", 7);
+	told = kind_tell(&kind_netns, NULL, &box);
+	ck_assert_str_eq(told, "ip netns attach box 12\n");
 	free(told);
 }
 END_TEST
@@ -399,8 +497,10 @@ int main(void)
 	        work_inside_leaves_this_thread_where_it_was, names_who_has_the_lock,
 	        a_held_lock_is_no_obstacle_once_the_directory_is_shared,
 	        takes_over_what_bears_anothers_record, a_record_alone_is_gone_and_made_again,
-	        observes_records_of_others_only_when_all_are_asked_for, told_commands_do_the_same,
-	        NULL};
+	        observes_records_of_others_only_when_all_are_asked_for,
+	        what_someone_else_made_gets_a_name_and_keeps_its_life,
+	        what_a_namespace_was_found_by_is_compared, only_others_namespaces_are_opened,
+	        told_commands_do_the_same, NULL};
 
 	host_enter();
 	return run_tests("netns", setup, teardown, tests);

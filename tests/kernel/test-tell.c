@@ -59,8 +59,7 @@ START_TEST(told_commands_make_the_same)
 	fclose(out);
 	rtnl_forget(kernel->rtnl, NULL);
 	ours = snapshot();
-	host_renew();
-	shell("ip netns add web");
+	renew();
 	shell("set -e; %s", told);
 	theirs = snapshot();
 	if (strcmp(ours, theirs) != 0)

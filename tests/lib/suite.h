@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#define SUITE_PATIENCE 50 /* seconds for a test, on a machine that has other work */
+
 /* Runs the cases of a list that ends with NULL, and returns main()'s value. */
 static inline int suite_run(TCase *const *cases)
 {
@@ -11,8 +13,10 @@ static inline int suite_run(TCase *const *cases)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	for (; *cases; cases++)
+	for (; *cases; cases++) {
+		tcase_set_timeout(*cases, SUITE_PATIENCE);
 		suite_add_tcase(suite, *cases);
+	}
 	srunner_set_tap(runner, "-");
 	srunner_run_all(runner, CK_SILENT);
 	failed = srunner_ntests_failed(runner);

@@ -166,6 +166,8 @@ static inline int pretend(struct engine *engine, const struct request *request,
 	case REQUEST_PUBLISH:
 		return pretend_publish(engine, request, answer, err);
 	case REQUEST_NETWORK_REMOVE:
+	case REQUEST_NETWORK_PRUNE:
+	case REQUEST_NS_PRUNE:
 	case REQUEST_DISCONNECT:
 	case REQUEST_NS_REMOVE:
 		answer->removed = strdup("endpoint web on my-net\nnetwork my-net\n");
@@ -174,6 +176,7 @@ static inline int pretend(struct engine *engine, const struct request *request,
 		answer->removed = strdup("publication");
 		return 0;
 	case REQUEST_NS_CREATE:
+	case REQUEST_NS_ATTACH:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:

@@ -44,7 +44,6 @@ static inline TCase *store_case(void)
 	TCase *tests = tcase_create("tests");
 
 	tcase_add_checked_fixture(tests, make_directory, remove_directory);
-	tcase_set_timeout(tests, 60);
 	return tests;
 }
 

@@ -216,7 +216,6 @@ int main(void)
 	TCase *tests = tcase_create("tests"), *impatient = tcase_create("impatient");
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, half_a_request_leaves_nothing_behind);
 	tcase_add_test(tests, a_client_that_leaves_does_not_undo_its_change);
 	tcase_add_test(tests, the_server_may_stop_while_a_change_is_under_way);
@@ -224,7 +223,6 @@ int main(void)
 	tcase_add_test(tests, three_hundred_connections_at_work_are_all_served);
 	tcase_add_test(tests, clients_that_never_read_cost_little);
 	tcase_add_checked_fixture(impatient, shorten_patience, stop_server);
-	tcase_set_timeout(impatient, 60);
 	tcase_add_test(impatient, silent_clients_are_dropped);
 	tcase_add_test(impatient, a_client_that_drips_is_dropped);
 	tcase_add_test(impatient, the_head_of_a_chunk_cannot_grow_for_ever);

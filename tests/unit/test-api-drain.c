@@ -137,13 +137,11 @@ int main(void)
 	TCase *tests = tcase_create("tests"), *impatient = tcase_create("impatient");
 
 	tcase_add_checked_fixture(tests, start_patient, stop_server);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, changes_that_are_under_way_are_answered);
 	tcase_add_test(tests, who_has_connected_may_still_ask);
 	tcase_add_test(tests, who_is_not_accepted_yet_is_answered);
 	tcase_add_test(tests, streams_end);
 	tcase_add_checked_fixture(impatient, start_impatient, stop_server);
-	tcase_set_timeout(impatient, 60);
 	tcase_add_test(impatient, nobody_who_is_silent_holds_it_up);
 	return SUITE_CASES(tests, impatient);
 }

@@ -349,7 +349,6 @@ int main(void)
 	TCase *tests = tcase_create("tests"), *impatient = tcase_create("impatient");
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, event_says_what_when_and_by_whom);
 	tcase_add_test(tests, readers_get_what_they_asked_for);
 	tcase_add_test(tests, who_comes_late_gets_the_last_of_it);
@@ -361,7 +360,6 @@ int main(void)
 	tcase_add_test(tests, who_does_not_read_is_dropped_and_the_others_miss_nothing);
 	tcase_add_test(tests, a_reader_that_talks_is_not_heard);
 	tcase_add_checked_fixture(impatient, start_impatient, stop_server);
-	tcase_set_timeout(impatient, 60);
 	tcase_add_test(impatient, a_quiet_stream_has_heartbeats_and_no_deadline);
 	return SUITE_CASES(tests, impatient);
 }

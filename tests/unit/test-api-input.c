@@ -233,7 +233,6 @@ int main(void)
 	TCase *tests = tcase_create("tests");
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, bad_input_is_a_problem_that_names_the_field);
 	tcase_add_test(tests, broken_http_is_a_problem);
 	tcase_add_test(tests, a_head_without_end_is_refused);

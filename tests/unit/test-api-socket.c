@@ -86,7 +86,6 @@ int main(void)
 	TCase *tests = tcase_create("tests");
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, the_socket_is_for_owner_and_group_only);
 	tcase_add_test(tests, a_living_daemon_keeps_its_socket);
 	tcase_add_test(tests, the_socket_of_a_dead_daemon_is_replaced);

@@ -152,7 +152,6 @@ int main(void)
 	TCase *tests = tcase_create("turns");
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_change_waits_for_few_lists_and_lists_are_served_in_turn);
 	tcase_add_test(tests, who_leaves_while_he_waits_is_forgotten);
 	tcase_add_test(tests, the_server_may_stop_while_they_wait);

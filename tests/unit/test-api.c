@@ -53,7 +53,8 @@ START_TEST(namespaces_are_those_of_the_kernel_joined_with_the_model)
 	        "endpoint/namespace", "gone");
 	asked("GET", "/v1/namespaces", "", 200, "namespaces/0",
 	        "{\"name\":\"alien\",\"path\":\"/run/netns/alien\",\"origin\":\"adopted\","
-	        "\"inode\":4026532000,\"cookie\":\"18446744073709551615\",\"nsid\":3,"
+	        "\"attached\":false,\"source\":null,\"inode\":4026532000,\"cookie\":"
+	        "\"18446744073709551615\",\"nsid\":3,"
 	        "\"processes\":2,\"endpoints\":[],\"labels\":[]}");
 	asked("GET", "/v1/namespaces", "", 200, "namespaces/1/inode", "null");
 	asked("GET", "/v1/namespaces", "", 200, "namespaces/2/origin", "created");
@@ -183,7 +184,6 @@ int main(void)
 	TCase *tests = tcase_create("tests");
 
 	tcase_add_checked_fixture(tests, start_server, stop_server);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, networks_read_as_documented);
 	tcase_add_test(tests, an_endpoint_shows_in_its_network_and_namespace);
 	tcase_add_test(tests, namespaces_are_those_of_the_kernel_joined_with_the_model);

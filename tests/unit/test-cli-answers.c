@@ -62,6 +62,73 @@ START_TEST(namespaces_and_ports_are_listed)
 }
 END_TEST
 
+START_TEST(a_list_shows_what_passes_all_filters)
+{
+	static const struct {
+		const char *filters, *wanted;
+	} lists[] = {
+	        {"--filter name=my* --filter driver=bridge --filter internal=no --filter "
+	         "namespace=web",
+	                "my-net\n"},
+	        {"--filter label=tier --filter label=tier=front", "x\n"},
+	        {"--filter label=tier", "x\n"},
+	        {"--filter name=?", "x\n"},
+	        {"--filter name=n", ""},
+	        {"--filter label=tie", ""},
+	        {"--filter label=tier=a", ""},
+	        {"--filter label=tier --filter name=my-net", ""},
+	        {"--filter driver=", ""},
+	        {"--filter namespace=w?b2", ""},
+	        {"--filter internal=yes", ""},
+	};
+	size_t count = sizeof(lists) / sizeof(lists[0]);
+	char line[128];
+
+	for (size_t i = 0; i < count; i++)
+		fake_answer(&fake, 200,
+		        "{\"networks\": [" NETWORK ", {\"name\": \"x\", \"labels\": "
+		        "[\"other=1\", \"tier=front\"]}]}");
+	for (size_t i = 0; i < count; i++) {
+		snprintf(line, sizeof(line), "network ls -q %s", lists[i].filters);
+		run(line);
+		ck_assert_str_eq(out, lists[i].wanted);
+	}
+}
+END_TEST
+
+START_TEST(processes_are_a_table_or_numbers)
+{
+	static const char answer[] = "{\"processes\": [{\"pid\": 7, \"program\": \"sl\\u001bp\"}, "
+	                             "{\"pid\": 12, \"program\": \"sh\"}]}";
+
+	fake_answer(&fake, 200, answer);
+	fake_answer(&fake, 200, answer);
+	run("ns pids web");
+	ck_assert_str_eq(out, "PID  PROGRAM\n7    sl?p\n12   sh\n");
+	run("ns pids -q web");
+	ck_assert_str_eq(out, "7\n12\n");
+	fake_stop(&fake);
+	check_request(0, "GET /v1/namespaces/web/processes");
+}
+END_TEST
+
+START_TEST(pruned_are_sentences_or_names)
+{
+	static const char answer[] = "{\"removed\": [\"network a\", \"network b\"], "
+	                             "\"warnings\": []}";
+
+	fake_answer(&fake, 200, answer);
+	fake_answer(&fake, 200, answer);
+	run("network prune --label k --label k=v");
+	ck_assert_str_eq(out, "removed network a\nremoved network b\n");
+	run("network prune -q");
+	ck_assert_str_eq(out, "a\nb\n");
+	fake_stop(&fake);
+	check_request(0, "POST /v1/networks/prune");
+	ck_assert_str_eq(request_body(0), "{\"labels\":[\"k\",\"k=v\"]}");
+}
+END_TEST
+
 START_TEST(inspect_shows_all_and_goes_on_after_an_error)
 {
 	for (int i = 0; i < 2; i++) {
@@ -238,6 +305,9 @@ int main(void)
 	tcase_add_test(tests, network_create_says_what_was_made);
 	tcase_add_test(tests, list_is_a_table_json_or_names_of_the_same);
 	tcase_add_test(tests, namespaces_and_ports_are_listed);
+	tcase_add_test(tests, a_list_shows_what_passes_all_filters);
+	tcase_add_test(tests, processes_are_a_table_or_numbers);
+	tcase_add_test(tests, pruned_are_sentences_or_names);
 	tcase_add_test(tests, inspect_shows_all_and_goes_on_after_an_error);
 	tcase_add_test(tests, connect_says_first_that_it_made_the_namespace);
 	tcase_add_test(tests, publish_answers_with_the_whole_line);

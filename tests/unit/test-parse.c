@@ -8,6 +8,26 @@
 
 static struct error err;
 
+START_TEST(a_path_is_absolute_and_says_one_thing)
+{
+	static const char *const bad[] = {"", "x", "./x", "/", "/x/", "//x", "/x//y", "/x/./y",
+	        "/x/../y", "/x\ny", "/\xc3\xa4"};
+	char path[SOURCE_SIZE] = "before", long_path[SOURCE_SIZE + 1];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(parse_source_path(bad[i], "path", path, &err) < 0, "%s", bad[i]);
+	memset(long_path, '/', 1);
+	memset(long_path + 1, 'a', SOURCE_SIZE - 1);
+	long_path[SOURCE_SIZE] = '\0';
+	ck_assert_int_lt(parse_source_path(long_path, "path", path, &err), 0);
+	ck_assert_str_eq(path, "before");
+	long_path[SOURCE_SIZE - 1] = '\0';
+	ck_assert_int_eq(parse_source_path(long_path, "path", path, &err), 0);
+	ck_assert_int_eq(parse_source_path("/run/a key/..x", "path", path, &err), 0);
+	ck_assert_str_eq(path, "/run/a key/..x");
+}
+END_TEST
+
 START_TEST(names_are_file_names_of_letters_digits_and_dots)
 {
 	static const char *const bad[] = {
@@ -172,9 +192,9 @@ END_TEST
 int main(void)
 {
 	return SUITE_RUN("parse", names_are_file_names_of_letters_digits_and_dots,
-	        names_that_others_gave_may_be_looked_at, subnets_have_a_prefix_and_no_host_bits,
-	        macs_belong_to_one_interface, port_specs_are_read_whole,
-	        port_keys_may_leave_out_what_is_clear, interface_names_are_the_kernels,
-	        prefixes_know_their_bounds, context_reads_as_a_path,
-	        sentences_are_one_line_of_printable_text);
+	        a_path_is_absolute_and_says_one_thing, names_that_others_gave_may_be_looked_at,
+	        subnets_have_a_prefix_and_no_host_bits, macs_belong_to_one_interface,
+	        port_specs_are_read_whole, port_keys_may_leave_out_what_is_clear,
+	        interface_names_are_the_kernels, prefixes_know_their_bounds,
+	        context_reads_as_a_path, sentences_are_one_line_of_printable_text);
 }

@@ -57,6 +57,32 @@ START_TEST(every_kind_of_object_comes_back)
 }
 END_TEST
 
+START_TEST(what_was_attached_is_known_by_what_it_was_found_by)
+{
+	struct store *store = open_store();
+	struct model *model = load(store), *fork = model_fork(model);
+	struct namespace ns = {.name = "box",
+	        .origin = ORIGIN_ATTACHED,
+	        .cookie = 7,
+	        .source = (char *)"/run/a key"};
+	struct error err;
+
+	ck_assert_int_eq(model_put_namespace(fork, &ns), 0);
+	strcpy(ns.name, "other");
+	ns.source = (char *)"12";
+	ck_assert_int_eq(model_put_namespace(fork, &ns), 0);
+	ck_assert_int_eq(store_commit(store, fork, &err), 0);
+	model_free(fork);
+	model_free(model);
+	model = load(store);
+	ck_assert_int_eq(model_namespace(model, "box")->origin, ORIGIN_ATTACHED);
+	ck_assert_str_eq(model_namespace(model, "box")->source, "/run/a key");
+	ck_assert_str_eq(model_namespace(model, "other")->source, "12");
+	model_free(model);
+	store_close(store);
+}
+END_TEST
+
 START_TEST(a_fork_is_saved_as_what_it_touched)
 {
 	struct store *store;
@@ -126,6 +152,9 @@ START_TEST(values_that_cannot_be_are_refused)
 	        "UPDATE subnets SET gateway = '10.8.0.1'",
 	        "UPDATE namespaces SET name = '../web' WHERE name = 'web'",
 	        "UPDATE namespaces SET boot_id = 'a boot'",
+	        "UPDATE namespaces SET source = '12' WHERE name = 'web'",
+	        "UPDATE namespaces SET origin = 'attached' WHERE name = 'alone'",
+	        "UPDATE namespaces SET origin = 'attached', source = '/../x' WHERE name = 'alone'",
 	        "UPDATE endpoints SET network = 'third'",
 	        "UPDATE endpoints SET ifname = 'eth/0'",
 	        "UPDATE endpoints SET host_ifname = ''",
@@ -187,6 +216,7 @@ int main(void)
 	tcase_add_test(tests, a_new_database_has_an_instance_and_nothing_else);
 	tcase_add_test(tests, a_missing_state_directory_is_made_private);
 	tcase_add_test(tests, every_kind_of_object_comes_back);
+	tcase_add_test(tests, what_was_attached_is_known_by_what_it_was_found_by);
 	tcase_add_test(tests, a_fork_is_saved_as_what_it_touched);
 	tcase_add_test(tests, values_that_cannot_be_are_refused);
 	tcase_add_test(tests, a_second_netd_is_refused);

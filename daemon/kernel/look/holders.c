@@ -32,6 +32,10 @@ struct search {
 	unsigned mount_count;
 	char *text;
 	size_t size;
+	/* who is inside, where the list is asked for */
+	struct look_process *list;
+	unsigned listed;
+	bool listing, out_of_memory;
 };
 
 static void add(struct search *search, const char *format, ...)
@@ -113,6 +117,25 @@ static void look_at_files(struct search *search, int process, const char *pid, c
 		}
 }
 
+static void append(struct search *search, const char *pid, const char *name)
+{
+	struct look_process *process;
+
+	/* Room for the next power of two. */
+	if ((search->listed & (search->listed - 1)) == 0) {
+		size_t room = search->listed ? 2 * (size_t)search->listed : 1;
+
+		process = reallocarray(search->list, room, sizeof(*process));
+		search->out_of_memory |= !process;
+		if (!process)
+			return;
+		search->list = process;
+	}
+	process = &search->list[search->listed++];
+	process->pid = (pid_t)strtol(pid, NULL, 10);
+	snprintf(process->program, sizeof(process->program), "%s", name);
+}
+
 /* One that has just ended, or that may not be looked at, is not counted. */
 static void look_at(struct search *search, int proc, const char *pid)
 {
@@ -130,6 +153,8 @@ static void look_at(struct search *search, int proc, const char *pid)
 	if (process < 0)
 		return;
 	read_name(process, name);
+	if (inside && search->listing)
+		append(search, pid, name);
 	if (inside) {
 		search->processes++;
 		add(search, search->everything ? "process %s (%s) runs in it" : "%s (%s)", pid,
@@ -176,6 +201,33 @@ int look_inside(ino_t inode, unsigned *count, char *text, size_t size, struct er
 
 	*count = search.processes;
 	return r;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+	const struct look_process *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+int look_process_list(ino_t inode, struct look_process **ret, unsigned *count, struct error *err)
+{
+	char text[256];
+	struct search search = {
+	        .inode = inode, .text = text, .size = sizeof(text), .listing = true};
+	int r = walk(&search, err);
+
+	if (r == 0 && search.out_of_memory)
+		r = error_memory(err);
+	if (r < 0) {
+		free(search.list);
+		return r;
+	}
+	if (search.listed)
+		qsort(search.list, search.listed, sizeof(*search.list), by_pid);
+	*ret = search.list;
+	*count = search.listed;
+	return 0;
 }
 
 static int ignore(const struct nlmsghdr *header, void *arg)

@@ -254,3 +254,52 @@ int look_processes(const ino_t *inodes, unsigned *counts, unsigned count, struct
 			counts[i] += inodes[i] == status.st_ino;
 	}
 }
+
+/* --- by what a namespace was found --- */
+
+static int look_at_name(const char *name, struct stat *ret)
+{
+	char path[sizeof NETNS_DIR + NAME_SIZE];
+
+	snprintf(path, sizeof path, NETNS_DIR "/%s", name);
+	return stat(path, ret) < 0 ? -errno : 0;
+}
+
+bool look_is_symlink(const char *name)
+{
+	char path[sizeof NETNS_DIR + NAME_SIZE];
+	struct stat status;
+
+	snprintf(path, sizeof path, NETNS_DIR "/%s", name);
+	return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+int look_source(const char *name, const char *source)
+{
+	char path[sizeof "/proc//ns/net" + SOURCE_SIZE];
+	struct stat named, found;
+	int r = look_at_name(name, &named);
+
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof path, source[0] == '/' ? "%s" : "/proc/%s/ns/net", source);
+	if (stat(path, &found) < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ESRCH ? 0 : -errno;
+	return named.st_dev == found.st_dev && named.st_ino == found.st_ino;
+}
+
+int look_inhabitants(const char *const *names, unsigned *counts, unsigned count, struct error *err)
+{
+	_cleanup_(freep) ino_t *inodes = calloc(count + 1, sizeof *inodes);
+	struct stat status;
+	int r;
+
+	if (!inodes)
+		return error_memory(err);
+	for (unsigned i = 0; i < count; i++)
+		inodes[i] = look_at_name(names[i], &status) == 0 ? status.st_ino : 0;
+	r = look_processes(inodes, counts, count, err);
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		counts[i] += inodes[i] == 0;
+	return r;
+}
