@@ -3,7 +3,7 @@
     out 192.0.2.2, fd00:2::2 ---- host (also 192.0.2.7, fd00:2::7)
                                     |  each network N has 10.N.0.0/24 and fd00:N::/64, each namespace .2 or .3
       nd-isolated 4                 |  one, other      open and isolated: what comes in may, but not from each other
-      nd-routed   5                 |  shop            port 80 is published
+      nd-routed   5                 |  shop            port 80 is published everywhere, 81 on one address
       nd-shut     6                 |  shut            may not reach the host
       nd-dns      7                 |  asker           may reach the host's port 53
       nd-trusted  8                 |  trust           what comes in from `out` may reach it
@@ -64,6 +64,7 @@ class PolicyLab(Lab):
         for protocol in ("tcp", "udp"):
             host.ctl("publish", f"8080:80/{protocol}", "one")
             host.ctl("publish", f"8081:80/{protocol}", "shop")
+            host.ctl("publish", f"192.0.2.1:8082:81/{protocol}", "shop")
         host.stop_daemon()
 
     @staticmethod

@@ -66,7 +66,7 @@ def member_reaches_another_straight(lab, family):
 
 @way(INET, "nd_routed", r"ct status dnat", families=(4,))
 def published_port_of_a_routed_network(lab, _):
-    return lab.reaches(lab.out, lab.out.host_address, 8081)
+    return lab.reaches(lab.out, lab.out.host_address, 8082)
 
 
 @way(INET, "nd_routed", r"@nd_open{family}", families=(4,))
