@@ -37,6 +37,15 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
 /* Whether the host's interface of this name bears a mark of netd, of any instance. */
 bool look_link_ours(struct kernel *kernel, const char *ifname);
 
+/* What a bridge's port of this name has beyond the defaults, and its alias, which may be cut off.
+ * False: it is not there. */
+struct look_port {
+	char alias[256];
+	bool hairpin, isolated;
+};
+
+bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret);
+
 /* MTU of the interface of the IPv4 default route with the lowest metric, or else of the IPv6 one;
  * 1500 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
