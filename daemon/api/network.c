@@ -138,6 +138,8 @@ static int read_permissions(const struct call *call, struct request *request, st
 	if (r == 0)
 		r = field_list(list, "to", setting_find(&network_settings, "allow"),
 		        &request->wanted_network, err);
+	if (r < 0 && strcmp(err->field, "allow") == 0)
+		snprintf(err->field, sizeof(err->field), "to");
 	return r;
 }
 

@@ -352,26 +352,49 @@ static void warn_of_silence(
 	        count ? " but on its loopback address, which no one reaches from outside" : " yet");
 }
 
-static void warn_of_absent_address(
-        struct engine *engine, const struct ip *ip, struct answer *answer)
+/* True also where it could not be asked. */
+static bool has_address(struct engine *engine, const struct ip *ip)
 {
 	_cleanup_(freep) struct look_prefix *prefixes = NULL;
 	char text[IP_TEXT_SIZE];
 	unsigned count = 0;
 	struct error err;
 
-	if (ip_is_any(ip) || ip_is_loopback(ip))
-		return;
 	if (look_prefixes(engine->kernel, &prefixes, &count, &err) < 0) {
 		log_debug("look for the address %s: %s", ip_format(ip, text), err.text);
-		return;
+		return true;
 	}
 	for (unsigned i = 0; i < count; i++)
 		if (!prefixes[i].route && ip_equal(&prefixes[i].cidr.ip, ip))
-			return;
-	answer_warn(answer,
-	        "this host does not have the address %s yet; the port answers once it does",
-	        ip_format(ip, text));
+			return true;
+	return false;
+}
+
+static void warn_of_absent_address(
+        struct engine *engine, const struct ip *ip, struct answer *answer)
+{
+	char text[IP_TEXT_SIZE];
+
+	if (!ip_is_any(ip) && !ip_is_loopback(ip) && !has_address(engine, ip))
+		answer_warn(answer,
+		        "this host does not have the address %s yet; the port answers once it does",
+		        ip_format(ip, text));
+}
+
+static void warn_of_absent_sources(
+        struct engine *engine, const struct network *network, struct answer *answer)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	char text[IP_TEXT_SIZE];
+	struct ip ip;
+
+	for (int i = 0; i < 2; i++)
+		if (network_snat(network, families[i], &ip) && !has_address(engine, &ip))
+			answer_warn(answer,
+			        "this host does not have the address %s yet; what leaves network "
+			        "%s "
+			        "bears it all the same, and is answered once the host has it",
+			        ip_format(&ip, text), network->name);
 }
 
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
@@ -382,6 +405,9 @@ void facts_warn(struct engine *engine, const struct model *model, const struct r
 	const struct network *network =
 	        model_network(model, target ? target->network : answer->network);
 
+	if (network &&
+	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET))
+		warn_of_absent_sources(engine, network, answer);
 	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
 	        request->kind != REQUEST_PUBLISH)
 		return;
