@@ -107,12 +107,14 @@ static const struct option_spec *find(
 	return NULL;
 }
 
-/* Several values of a list are separated by commas. */
+/* Several values of a list are separated by commas, unless one has a comma in it. */
 static int put_list(const struct option_spec *spec, char *values, json_t *body, struct error *err)
 {
 	char *rest = values, *value;
 	int r = 0;
 
+	if (strchr(spec->value, ','))
+		return put(spec, values, body, err);
 	while (r == 0 && (value = strsep(&rest, ",")))
 		r = put(spec, value, body, err);
 	return r;
@@ -135,7 +137,9 @@ int call_assignment(
 		        (int)(length < 60 ? length : 60), word, options->words[0],
 		        options->words[1]);
 	field_of(spec, field);
-	if (json_object_get(body, field))
+	/* More items of a list may be words of their own. */
+	if (json_object_get(body, field) &&
+	        !(*value && json_is_array(json_object_get(body, field))))
 		return error_field(err, "", "%.*s is given twice", (int)length, word);
 	if (!*value)
 		return json_object_set_new(body, field, json_null()) < 0 ? error_memory(err) : 0;

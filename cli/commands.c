@@ -17,7 +17,7 @@
 #define NETWORK_SETTINGS                                                                           \
 	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ISOLATED, OPTION_MODE, OPTION_MODE4,     \
 	        OPTION_MODE6, OPTION_HOST_ACCESS, OPTION_TRUSTED_IFACE, OPTION_ALLOW, OPTION_SNAT, \
-	        OPTION_ROUTE
+	        OPTION_ROUTE, OPTION_PUBLISH_ADDRESS
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -90,12 +90,14 @@ static const struct command table[] = {
         {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
                 endpoint_disconnect},
         {{"publish"},
-                {{"[HOSTIP:]HOSTPORT:PORT[/tcp|udp]", "port"},
-                        {"NS", "namespace", ARGUMENT_NAME, .optional = true}},
-                NULL, {OPTION_NETWORK, CREATE}, "lead a port of the host to a namespace",
+                {{"[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", "port", .repeated = true},
+                        {"NS", "namespace", .optional = true}},
+                NULL, {OPTION_NETWORK, OPTION_IFACE, OPTION_FROM, OPTION_NS, CREATE},
+                "lead ports of the host to a namespace (PORT alone: any free one)",
                 publication_publish},
-        {{"unpublish"}, {{"[HOSTIP:]HOSTPORT[/tcp|udp]", "port"}}, NULL, {CHANGE},
-                "end a published port", publication_unpublish},
+        {{"unpublish"},
+                {{"[HOSTIP:]HOSTPORT[-END][:PORT[-END]][/tcp|udp|sctp]", "port", .repeated = true}},
+                NULL, {CHANGE}, "end published ports", publication_unpublish},
         {{"ports"}, {{0}}, NULL, {OPTION_FILTER}, "list the published ports", noun_ls,
                 &publication_noun},
         {{"exec"}, {NETNS}, "CMD...", {0},

@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/parse.h"
 
+#include <ctype.h>
 #include <string.h>
 
 const struct option_spec option_specs[OPTION_COUNT] = {
@@ -68,6 +69,15 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                 BODY_SWITCH},
         [OPTION_NETWORK] = {"--network", 0, "NETWORK",
                 "the network it leads through (that of the default route)", BODY_TEXT},
+        [OPTION_IFACE] = {"--iface", 0, "IFNAME",
+                "only what comes in by this interface of the host", BODY_TEXT, "interface"},
+        [OPTION_FROM] = {"--from", 0, "CIDR|NETWORK",
+                "only from these sources; may be given several times", BODY_LIST},
+        [OPTION_NS] = {"--ns", 0, "NS", "the namespace, where its name reads like a port",
+                BODY_TEXT, "namespace"},
+        [OPTION_PUBLISH_ADDRESS] = {"--publish-address", 0, "IP",
+                "the host's address for publish where none is said (that of netd: every one)",
+                BODY_TEXT},
         [OPTION_FILTER] = {"--filter", 0, "KEY=VALUE",
                 "only those that have it; several times: all of them", BODY_LIST},
         [OPTION_PID] = {"--pid", 0, "PID", "the namespace that this process is in", BODY_NUMBER},
@@ -133,6 +143,12 @@ static int take_letters(const char *word, struct call *call, struct error *err)
 	return 0;
 }
 
+/* What begins with a dash is an option, or a number below zero. */
+static bool is_value(const struct option_spec *spec, const char *word)
+{
+	return word[0] != '-' || (spec->body == BODY_NUMBER && isdigit((unsigned char)word[1]));
+}
+
 /* Takes argv[*at], and the next one where it is the value. */
 static int take_option(char **argv, int *at, struct call *call, struct error *err)
 {
@@ -154,7 +170,7 @@ static int take_option(char **argv, int *at, struct call *call, struct error *er
 	}
 	if (equal)
 		value = equal + 1;
-	else if (argv[*at + 1] && argv[*at + 1][0] != '-')
+	else if (argv[*at + 1] && is_value(spec, argv[*at + 1]))
 		value = argv[++*at];
 	if (!value || !*value)
 		return error_field(

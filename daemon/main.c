@@ -222,6 +222,7 @@ static int run(const struct options *options, struct error *err)
 	struct engine_config config = {.state_dir = options->state_dir,
 	        .runtime_dir = options->runtime_dir,
 	        .own_tables = options->own_tables,
+	        .publish_address = options->publish_address,
 	        .take_over = options->take_over};
 	_cleanup_(closep) int lock = -1, runtime_lock = -1;
 	struct engine *engine = NULL;

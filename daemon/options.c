@@ -6,6 +6,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/client.h"
+#include "lib/parse.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -23,6 +24,7 @@ static const struct option long_options[] = {
         {"runtime-dir", required_argument, NULL, 'r'},
         {"log-level", required_argument, NULL, 'l'},
         {"own-tables", required_argument, NULL, 'o'},
+        {"publish-address", required_argument, NULL, 'p'},
         {"cleanup", no_argument, NULL, 'C'},
         {"purge", no_argument, NULL, 'P'},
         {"dry-run", no_argument, NULL, 'n'},
@@ -58,6 +60,11 @@ void options_help(void)
 	     "  --own-tables yes|no whether no one else can change netd's nf_tables tables, where "
 	     "the kernel can\n"
 	     "                      do that (default yes)\n"
+	     "  --publish-address IP|*\n"
+	     "                      the host's address that a port is published on where nobody "
+	     "says "
+	     "one\n"
+	     "                      (default *: every address, of both families)\n"
 	     "  --cleanup           remove all that netd ever made on this host, and restore what "
 	     "it changed\n"
 	     "    --purge           ... the database too\n"
@@ -88,6 +95,17 @@ static int set_switch(bool *target, const char *value, struct error *err)
 	return 0;
 }
 
+static int set_address(struct ip *target, const char *value, struct error *err)
+{
+	struct error ignored;
+
+	*target = (struct ip){0};
+	if (strcmp(value, "*") != 0 && parse_ip(value, "", target, &ignored) < 0)
+		return error_set(err, ERROR_INVALID, 0,
+		        "'%.46s' is neither an IP address nor * (every address)", value);
+	return 0;
+}
+
 /* A setting that the file may have, too. */
 static int set(struct options *options, const char *name, const char *value, struct error *err)
 {
@@ -99,10 +117,12 @@ static int set(struct options *options, const char *name, const char *value, str
 		return set_string(&options->runtime_dir, value, err);
 	if (strcmp(name, "own-tables") == 0)
 		return set_switch(&options->own_tables, value, err);
+	if (strcmp(name, "publish-address") == 0)
+		return set_address(&options->publish_address, value, err);
 	if (strcmp(name, "log-level") != 0)
 		return error_set(err, ERROR_INVALID, 0,
 		        "netd has no such setting; there are socket, state-dir, runtime-dir, "
-		        "log-level and own-tables");
+		        "log-level, own-tables and publish-address");
 	if (log_level_parse(value, &options->log_level) < 0)
 		return error_set(err, ERROR_INVALID, 0,
 		        "'%.40s' is no level; it is error, warning, info or debug", value);

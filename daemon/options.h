@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lib/error.h"
+#include "lib/ip.h"
 #include "lib/log.h"
 
 #include <stdbool.h>
@@ -11,6 +12,7 @@ enum mode { MODE_RUN, MODE_CLEANUP, MODE_SANDBOX, MODE_HELP, MODE_VERSION };
 struct options {
 	enum mode mode;
 	bool dry_run, purge, own_tables, take_over;
+	struct ip publish_address;                       /* family 0: every */
 	char *config, *socket, *state_dir, *runtime_dir; /* owned */
 	enum log_level log_level;
 	char **command; /* sandbox: borrowed from argv, ends with NULL */

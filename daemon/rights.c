@@ -20,6 +20,7 @@ static const struct {
         {CAP_NET_ADMIN, "CAP_NET_ADMIN", "make bridges, interfaces and nf_tables rules"},
         {CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "make and enter network namespaces"},
         {CAP_NET_BIND_SERVICE, NULL, NULL}, /* hold published ports below 1024 */
+        {CAP_NET_RAW, NULL, NULL},          /* tell neighbours of new MAC addresses */
         {CAP_NET_BROADCAST, NULL, NULL},    /* hear events of all namespaces */
         {CAP_CHOWN, NULL, NULL},            /* give the socket to its group */
         {CAP_SYS_PTRACE, NULL, NULL},       /* see which processes are in a namespace */

@@ -10,12 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What was given, fit to be printed: at most 60 bytes, without control characters. */
-struct quoted {
-	char text[72];
-};
-
-static struct quoted quote(const char *text)
+struct quoted quote(const char *text)
 {
 	struct quoted quoted = {{0}};
 	size_t n = 0;
@@ -215,119 +210,5 @@ int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct
 		        quote(text).text,
 		        (mac[0] & 1) ? " (it is a group's: the first byte is odd)" : "");
 	memcpy(ret, mac, sizeof(mac));
-	return 0;
-}
-
-int parse_protocol(const char *text, const char *field, uint8_t *ret, struct error *err)
-{
-	if (strcmp(text, "tcp") == 0)
-		*ret = IPPROTO_TCP;
-	else if (strcmp(text, "udp") == 0)
-		*ret = IPPROTO_UDP;
-	else
-		return error_field(err, field,
-		        "%s: %s is no protocol of a published port; it is tcp or udp", field,
-		        quote(text).text);
-	return 0;
-}
-
-const char *protocol_name(uint8_t protocol)
-{
-	return protocol == IPPROTO_UDP ? "udp" : "tcp";
-}
-
-/* Takes "/proto" off the end of a copy of a port's text. 0 in *protocol where there is none. */
-static int split_protocol(char *text, const char *field, uint8_t *protocol, struct error *err)
-{
-	char *slash = strchr(text, '/');
-
-	*protocol = 0;
-	if (!slash)
-		return 0;
-	*slash = '\0';
-	return parse_protocol(slash + 1, field, protocol, err);
-}
-
-static int copy_spec(const char *text, const char *field, char *ret, size_t size, struct error *err)
-{
-	if (strlen(text) >= size)
-		return error_field(err, field, "%s: %s is too long", field, quote(text).text);
-	strcpy(ret, text);
-	return 0;
-}
-
-static int parse_port(const char *text, const char *field, uint16_t *ret, struct error *err)
-{
-	unsigned long port;
-	int r = parse_number(text, field, 1, 65535, &port, err);
-
-	if (r < 0)
-		return r;
-	*ret = (uint16_t)port;
-	return 0;
-}
-
-int parse_port_spec(const char *text, const char *field, struct port_spec *ret, struct error *err)
-{
-	struct port_spec spec = {.host_ip = {.family = AF_INET}};
-	char copy[96], *last, *middle;
-	int r = copy_spec(text, field, copy, sizeof(copy), err);
-
-	if (r == 0)
-		r = split_protocol(copy, field, &spec.protocol, err);
-	if (r < 0)
-		return r;
-	if (spec.protocol == 0)
-		spec.protocol = IPPROTO_TCP;
-	last = strrchr(copy, ':');
-	if (!last)
-		return error_field(err, field,
-		        "%s: %s is no published port; write [HOSTIP:]HOSTPORT:PORT[/tcp|udp], like "
-		        "8080:80",
-		        field, quote(text).text);
-	*last++ = '\0';
-	middle = strrchr(copy, ':');
-	if (middle) {
-		*middle++ = '\0';
-		r = parse_ip(copy, field, &spec.host_ip, err);
-	} else {
-		middle = copy;
-	}
-	if (r == 0)
-		r = parse_port(middle, field, &spec.host_port, err);
-	if (r == 0)
-		r = parse_port(last, field, &spec.port, err);
-	if (r < 0)
-		return r;
-	*ret = spec;
-	return 0;
-}
-
-int parse_port_key(const char *text, const char *field, struct port_spec *ret, struct error *err)
-{
-	struct port_spec spec = {0};
-	char copy[96], *port;
-	int r = copy_spec(text, field, copy, sizeof(copy), err);
-
-	if (r == 0)
-		r = split_protocol(copy, field, &spec.protocol, err);
-	if (r < 0)
-		return r;
-	port = strrchr(copy, ':');
-	if (port) {
-		*port++ = '\0';
-		r = parse_ip(copy, field, &spec.host_ip, err);
-		if (r < 0)
-			return error_field(err, field,
-			        "%s: %s is not the host's side of a published port; write "
-			        "[HOSTIP:]HOSTPORT[/tcp|udp], like 8080",
-			        field, quote(text).text);
-	} else {
-		port = copy;
-	}
-	r = parse_port(port, field, &spec.host_port, err);
-	if (r < 0)
-		return r;
-	*ret = spec;
 	return 0;
 }

@@ -48,20 +48,9 @@ int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct
 int parse_number(const char *text, const char *field, unsigned long min, unsigned long max,
         unsigned long *ret, struct error *err);
 
-/* "tcp" or "udp" -> IPPROTO_TCP, IPPROTO_UDP. */
-int parse_protocol(const char *text, const char *field, uint8_t *ret, struct error *err);
-const char *protocol_name(uint8_t protocol);
-
-/* [HOSTIP:]HOSTPORT:PORT[/tcp|udp] */
-struct port_spec {
-	struct ip host_ip; /* 0.0.0.0 where none was given */
-	uint16_t host_port;
-	uint16_t port;
-	uint8_t protocol;
+/* What was given, fit to be printed: at most 60 bytes, without control characters. */
+struct quoted {
+	char text[72];
 };
 
-int parse_port_spec(const char *text, const char *field, struct port_spec *ret, struct error *err);
-
-/* [HOSTIP:]HOSTPORT[/tcp|udp], as `unpublish` takes it; family 0 in host_ip and protocol 0 where
- * not given. */
-int parse_port_key(const char *text, const char *field, struct port_spec *ret, struct error *err);
+struct quoted quote(const char *text);

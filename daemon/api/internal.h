@@ -26,7 +26,7 @@ struct call;
 struct route {
 	enum evhttp_cmd_type method;
 	const char *pattern;       /* a part in capitals takes any name */
-	const char *parameters[6]; /* what may stand behind '?' */
+	const char *parameters[8]; /* what may stand behind '?' */
 	/* A question: makes the whole answer. */
 	int (*read)(const struct call *call, json_t **ret, struct error *err);
 	bool is_long; /* it may be as long as all that there is */
@@ -152,7 +152,6 @@ json_t *settings_json(const struct settings *settings, const void *object, json_
 json_t *network_json(const struct model *model, const struct network *network);
 json_t *endpoint_json(const struct namespace *ns, const struct endpoint *endpoint);
 json_t *endpoints_json(const struct namespace *ns); /* all of one namespace; NULL: an empty list */
-json_t *publication_json(const struct model *model, const struct publication *publication);
 /* A text with one item per line, as a list. NULL: an empty one. */
 json_t *lines_json(const char *lines);
 /* Appends to a list that may be NULL already for want of memory; so it is afterwards if the item

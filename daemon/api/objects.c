@@ -142,26 +142,6 @@ json_t *network_json(const struct model *model, const struct network *network)
 	return object;
 }
 
-json_t *publication_json(const struct model *model, const struct publication *publication)
-{
-	const struct endpoint *target = publication_target(model, publication);
-	const char *network = target ? target->network : publication->network;
-	char host_ip[IP_TEXT_SIZE], ip[IP_TEXT_SIZE];
-	const char *address = NULL;
-	json_t *object;
-
-	for (unsigned i = 0; target && !address && i < target->address_count; i++)
-		if (target->addresses[i].ip.family == publication->host_ip.family)
-			address = ip_format(&target->addresses[i].ip, ip);
-	object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:s?, s:s, s:i, s:s?, s:s}", "id",
-	        publication->id, "protocol", protocol_name(publication->protocol), "host_ip",
-	        ip_format(&publication->host_ip, host_ip), "host_port", (int)publication->host_port,
-	        "host_port_end", (int)publication->host_port_end, "network",
-	        *network ? network : NULL, "namespace", publication->namespace, "port",
-	        (int)publication->port, "target", address, "state", target ? "active" : "pending");
-	return settings_json(&publication_settings, publication, object);
-}
-
 int answer_add(json_t *body, const char *name, json_t *value, struct error *err)
 {
 	return json_object_set_new(body, name, value) < 0 ? error_memory(err) : 0;

@@ -42,7 +42,7 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_GET, "/v1/publications", .read = publication_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/publications", {"dry_run"}, .parse = publication_publish, .answer = publication_answer},
 	{EVHTTP_REQ_DELETE, "/v1/publications/ID", {"dry_run"}, .parse = publication_unpublish},
-	{EVHTTP_REQ_DELETE, "/v1/publications", {"dry_run", "host_port", "protocol", "host_ip"}, .parse = publication_unpublish_port},
+	{EVHTTP_REQ_DELETE, "/v1/publications", {"dry_run", "host_port", "host_port_end", "protocol", "host_ip", "port", "port_end"}, .parse = publication_unpublish_port},
 };
 /* clang-format on */
 

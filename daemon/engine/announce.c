@@ -88,18 +88,31 @@ static void describe_removed(const struct request *request, const struct answer 
 		snprintf(text + length, ANNOUNCEMENT_SIZE - (size_t)length, ")");
 }
 
+static void describe_published(const struct engine *engine, const struct answer *answer, char *text)
+{
+	int length = snprintf(text, ANNOUNCEMENT_SIZE, "publish");
+
+	for (unsigned i = 0; i < answer->publication_count && length < ANNOUNCEMENT_SIZE; i++) {
+		const struct publication *publication =
+		        model_publication(engine->model, answer->publications[i]);
+		char what[512];
+
+		if (publication)
+			length += snprintf(text + length, ANNOUNCEMENT_SIZE - (size_t)length,
+			        "%s %s", i ? "," : "",
+			        publication_format(engine->model, publication, what, sizeof(what)));
+	}
+}
+
 static void describe_change(const struct engine *engine, const struct request *request,
         const struct answer *answer, char *text)
 {
-	const struct publication *publication =
-	        model_publication(engine->model, answer->publication);
-	char what[256];
+	char what[512];
 
 	if (answer->removed) {
 		describe_removed(request, answer, text);
-	} else if (publication) {
-		publication_format(engine->model, publication, what, sizeof(what));
-		snprintf(text, ANNOUNCEMENT_SIZE, "publish %s", what);
+	} else if (answer->publication_count) {
+		describe_published(engine, answer, text);
 	} else {
 		request_describe(request, what, sizeof(what));
 		snprintf(text, ANNOUNCEMENT_SIZE, "%s%s", what,

@@ -58,7 +58,7 @@ static int try(struct engine *engine, struct model *fork, struct pending *pendin
 	pending->answer = (struct answer){0};
 	if (!attempt)
 		return error_memory(err);
-	r = facts_gather(engine, &pending->request, &facts, err);
+	r = facts_gather(engine, attempt, &pending->request, &facts, err);
 	if (r == 0)
 		r = rules_apply(attempt, &pending->request, &facts, &pending->answer, err);
 	if (r == 0)

@@ -118,6 +118,7 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	TAILQ_INIT(&engine->parked);
 	engine->base = config->base;
 	engine->take_over = config->take_over;
+	engine->publish_address = config->publish_address;
 	engine->reap_pause = 1000;
 	engine->runtime_dir = strdup(config->runtime_dir);
 	engine->turn = event_new(config->base, -1, 0, on_turn, engine);

@@ -17,6 +17,7 @@ struct engine_config {
 	const char *runtime_dir;
 	bool own_tables; /* let no one else change netd's nf_tables tables */
 	struct event_base *base;
+	struct ip publish_address; /* where publish names none; family 0: every address */
 	bool take_over; /* this database is the right one, whatever other marks the host bears */
 };
 
@@ -85,6 +86,22 @@ const struct model *engine_model(const struct engine *engine);
 struct kernel *engine_kernel(struct engine *engine);
 /* Why no change is taken at present; NULL where changes are taken. */
 const struct error *engine_refused(const struct engine *engine);
+
+/* How published ports are at this moment, for those who list them. */
+struct ports_look;
+
+struct port_state {
+	char pending[160]; /* why it does not answer; "": it does */
+	bool counted;      /* else it is not known what went through it */
+	uint64_t packets, bytes;
+};
+
+/* `counters`: also what went through them, which the kernel has to be asked for. */
+int engine_look_at_ports(
+        struct engine *engine, bool counters, struct ports_look **ret, struct error *err);
+struct ports_look *ports_look_done(struct ports_look *look);
+void engine_port_state(
+        struct ports_look *look, const struct publication *publication, struct port_state *ret);
 
 /* `netd --cleanup`: removes all that any netd ever made on this host, without a database. With
  * `out`, writes the commands that would do it instead. Goes on after a failure; *err has the first.

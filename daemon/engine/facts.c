@@ -128,35 +128,8 @@ static int gather_idle(struct engine *engine, struct facts *facts, struct error 
 	return r;
 }
 
-static int gather_listeners(struct engine *engine, const struct request *request,
-        struct facts *facts, struct error *err)
-{
-	_cleanup_(freep) struct look_listener *listeners = NULL;
-	unsigned count = 0;
-	int r = look_listeners(engine->kernel, "", request->ports.protocol,
-	        request->ports.host_port, &listeners, &count, err);
-
-	if (r < 0)
-		return r;
-	facts->listeners = calloc(count + 1, sizeof(*facts->listeners));
-	if (!facts->listeners)
-		return error_memory(err);
-	for (unsigned i = 0; i < count; i++) {
-		struct listener *listener = &facts->listeners[i];
-
-		listener->protocol = listeners[i].protocol;
-		listener->ip = listeners[i].ip;
-		listener->port = listeners[i].port;
-		listener->v6only = listeners[i].v6only;
-		listener->inode = listeners[i].inode;
-		memcpy(listener->unit, listeners[i].unit, sizeof(listener->unit));
-	}
-	facts->listener_count = count;
-	return 0;
-}
-
-int facts_gather(
-        struct engine *engine, const struct request *request, struct facts *ret, struct error *err)
+int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
+        struct facts *ret, struct error *err)
 {
 	int r;
 
@@ -177,7 +150,7 @@ int facts_gather(
 	case REQUEST_CONNECT:
 		return gather_namespace(engine, request, ret, err);
 	case REQUEST_PUBLISH:
-		return gather_listeners(engine, request, ret, err);
+		return facts_gather_ports(engine, fork, request, ret, err);
 	case REQUEST_NETWORK_REMOVE:
 	case REQUEST_NETWORK_PRUNE:
 	case REQUEST_DISCONNECT:
@@ -290,15 +263,14 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 
 bool facts_bridge_netfilter(void)
 {
-	static const char *const switches[] = {"iptables", "ip6tables"};
-	char path[RESOURCE_NAME_SIZE], value[16] = "0";
+	static const char *const switches[] = {
+	        "net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"};
+	char value[16] = "0";
 	struct error absent; /* br_netfilter is not there: nothing of it is on */
 
-	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "net/bridge/bridge-nf-call-%s", switches[i]);
-		if (sysctl_read("", path, value, &absent) == 0 && value[0] != '0')
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		if (sysctl_read("", switches[i], value, &absent) == 0 && value[0] != '0')
 			return true;
-	}
 	return false;
 }
 
@@ -310,6 +282,8 @@ int facts_host(struct engine *engine, struct request *ret, struct error *err)
 	ret->host.force_forwarding = facts_force_forwarding();
 	r = gather_interfaces(engine, ret, err);
 	ret->host.bridge_netfilter = facts_bridge_netfilter();
+	if (r == 0)
+		r = look_default_mtu(engine->kernel, &ret->host.default_mtu, err);
 	if (r == 0)
 		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, RESOLVERS_MAX,
 		        &ret->host.upstream_count, err);
@@ -332,26 +306,6 @@ static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAM
 		answer_warn(answer, "%s", sentences[i]);
 }
 
-static void warn_of_silence(
-        struct engine *engine, const struct publication *publication, struct answer *answer)
-{
-	_cleanup_(freep) struct look_listener *listeners = NULL;
-	unsigned count = 0;
-	struct error err;
-
-	if (look_listeners(engine->kernel, publication->namespace, publication->protocol,
-	            publication->port, &listeners, &count, &err) < 0) {
-		log_debug("look for listeners in %s: %s", publication->namespace, err.text);
-		return;
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (!ip_is_loopback(&listeners[i].ip))
-			return;
-	answer_warn(answer, "nothing listens on port %u/%s in namespace %s%s", publication->port,
-	        protocol_name(publication->protocol), publication->namespace,
-	        count ? " but on its loopback address, which no one reaches from outside" : " yet");
-}
-
 /* True also where it could not be asked. */
 static bool has_address(struct engine *engine, const struct ip *ip)
 {
@@ -368,17 +322,6 @@ static bool has_address(struct engine *engine, const struct ip *ip)
 		if (!prefixes[i].route && ip_equal(&prefixes[i].cidr.ip, ip))
 			return true;
 	return false;
-}
-
-static void warn_of_absent_address(
-        struct engine *engine, const struct ip *ip, struct answer *answer)
-{
-	char text[IP_TEXT_SIZE];
-
-	if (!ip_is_any(ip) && !ip_is_loopback(ip) && !has_address(engine, ip))
-		answer_warn(answer,
-		        "this host does not have the address %s yet; the port answers once it does",
-		        ip_format(ip, text));
 }
 
 static void warn_of_absent_sources(
@@ -400,10 +343,7 @@ static void warn_of_absent_sources(
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer)
 {
-	const struct publication *publication = model_publication(model, answer->publication);
-	const struct endpoint *target = publication ? publication_target(model, publication) : NULL;
-	const struct network *network =
-	        model_network(model, target ? target->network : answer->network);
+	const struct network *network = model_network(model, answer->network);
 
 	if (network &&
 	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET))
@@ -413,10 +353,7 @@ void facts_warn(struct engine *engine, const struct model *model, const struct r
 		return;
 	if (network && !network->internal)
 		warn_of_firewalls(engine, &network->bridge, 1, answer);
-	if (publication)
-		warn_of_absent_address(engine, &publication->host_ip, answer);
-	if (target && model_namespace(engine->model, publication->namespace))
-		warn_of_silence(engine, publication, answer);
+	facts_warn_of_ports(engine, model, answer);
 }
 
 void facts_warn_of_holders(struct pending *pending)

@@ -42,6 +42,7 @@ struct gone {
 struct engine {
 	struct event_base *base;
 	char *runtime_dir;
+	struct ip publish_address; /* of the host, where nobody says one; family 0: every */
 	char boot_id[BOOT_ID_SIZE];
 	struct model *model;
 	struct store *store;
@@ -129,8 +130,10 @@ void engine_turn(struct engine *engine);
 void engine_answer(struct pendings *answers);
 
 /* --- facts.c --- */
-int facts_gather(
-        struct engine *engine, const struct request *request, struct facts *ret, struct error *err);
+
+/* `fork`: what the request is tried on. */
+int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
+        struct facts *ret, struct error *err);
 /* A REQUEST_HOST that says how the host is now: its interfaces and its resolvers. */
 int facts_host(struct engine *engine, struct request *ret, struct error *err);
 /* Whether this interface of the host forwards IPv4; true also where it is gone. */
@@ -139,7 +142,7 @@ bool facts_forwards(const char *interface);
 bool facts_forwards6(const struct host *host, const char *interface);
 /* Whether an interface can forward IPv6 without the whole host doing so: since Linux 6.17. */
 bool facts_force_forwarding(void);
-/* Whether bridged IPv4 passes the inet hooks. */
+/* Whether bridged IPv4, or IPv6, passes the inet hooks. */
 bool facts_bridge_netfilter(void);
 /* What the answer of a granted request should warn of. */
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
@@ -148,6 +151,14 @@ void facts_warn(struct engine *engine, const struct model *model, const struct r
 void facts_warn_of_holders(struct pending *pending);
 /* One log line for each foreign firewall that eats netd's traffic. */
 void facts_warn_at_start(struct engine *engine);
+
+/* --- ports.c --- */
+
+/* What a publish must know: who listens, and which ports are free. */
+int facts_gather_ports(struct engine *engine, const struct model *fork,
+        const struct request *request, struct facts *ret, struct error *err);
+/* Warns of what keeps a port that was published from answering. */
+void facts_warn_of_ports(struct engine *engine, const struct model *model, struct answer *answer);
 
 /* --- reconcile.c --- */
 

@@ -38,7 +38,7 @@ static int grant(
 {
 	struct answer answer = {0};
 	struct facts facts = {0};
-	int r = facts_gather(engine, request, &facts, err);
+	int r = facts_gather(engine, fork, request, &facts, err);
 
 	if (r == 0)
 		r = rules_apply(fork, request, &facts, &answer, err);

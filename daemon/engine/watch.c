@@ -183,11 +183,24 @@ static void look_at_switches(struct watch *watch)
 	}
 }
 
+/* Which way packets for the Internet take follows from rules and routes of all tables, and from
+ * interfaces: the kernel is asked for the result. */
+static bool way_out_differs(const struct watch *watch)
+{
+	const struct engine *engine = watch->engine;
+	struct error ignored; /* what cannot be read now is read again soon */
+	uint32_t mtu;
+
+	return look_default_mtu(engine->kernel, &mtu, &ignored) == 0 &&
+	       mtu != model_host(engine->model)->default_mtu;
+}
+
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 
-	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter)
+	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter ||
+	        way_out_differs(watch))
 		refresh_soon(watch);
 	if (watch->netns_wd < 0 && watch_netns_dir(watch) == 0)
 		look_at_namespaces(watch);
@@ -258,6 +271,19 @@ static void on_port(struct watch *watch, const struct happening *port)
 		drift_namespace(watch->engine->drift, mark.namespace, SIDE_OUTER);
 }
 
+/* Something of the IPv6 of an interface that had none. */
+static bool is_new_ip6(const struct watch *watch, const struct happening *happening)
+{
+	const struct interface *known;
+	char name[IFNAMSIZ];
+
+	if (happening->cidr.ip.family != AF_INET6 ||
+	        !if_indextoname((unsigned)happening->index, name))
+		return false;
+	known = model_object(watch->engine->model, TABLE_INTERFACES, name);
+	return known && !known->ip6;
+}
+
 static void on_host(const struct happening *happening, void *arg)
 {
 	struct watch *watch = arg;
@@ -269,7 +295,10 @@ static void on_host(const struct happening *happening, void *arg)
 	if (happening->kind == EVENT_PORT)
 		on_port(watch, happening);
 	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
-	if (happening->kind == EVENT_FORWARDING && happening->index == 0)
+	if (happening->kind == EVENT_FORWARDING &&
+	        (happening->index == 0 || is_new_ip6(watch, happening)))
+		refresh_soon(watch);
+	if (happening->kind == EVENT_ROUTE && happening->cidr.prefix <= 1)
 		refresh_soon(watch);
 	suspect_host(watch->engine->drift, watch->engine->model, happening);
 }

@@ -205,7 +205,7 @@ static void put_filter(struct nlmsghdr *request, const struct resource *resource
 
 		mnl_attr_put_u8(request, CTA_PROTO_NUM, resource->flows.protocol);
 		bits |= FILTER_PROTOCOL;
-		if (resource->flows.port) {
+		if (resource->flows.port && resource->flows.port_end <= resource->flows.port) {
 			mnl_attr_put_u16(request,
 			        original ? CTA_PROTO_DST_PORT : CTA_PROTO_SRC_PORT,
 			        htons(resource->flows.port));
@@ -307,6 +307,24 @@ static int flows_apply(struct kernel *kernel, struct step *step, struct error *e
 
 /* --- as a person would type it --- */
 
+/* conntrack(8) takes one port: a range is a loop. */
+static unsigned more_ports(const struct resource *resource)
+{
+	return resource->flows.port_end > resource->flows.port
+	               ? (unsigned)resource->flows.port_end - resource->flows.port
+	               : 0;
+}
+
+static void tell_port(const char *option, const struct resource *resource, uint16_t port, FILE *out)
+{
+	if (!port)
+		return;
+	if (more_ports(resource))
+		fprintf(out, " %s $((%u+i))", option, port);
+	else
+		fprintf(out, " %s %u", option, port);
+}
+
 static void tell_reply(const struct resource *resource, const char *family, FILE *out)
 {
 	char ip[IP_TEXT_SIZE];
@@ -315,10 +333,8 @@ static void tell_reply(const struct resource *resource, const char *family, FILE
 	        ip_format(&resource->flows.ip, ip));
 	if (resource->flows.protocol)
 		fprintf(out, " -p %s", protocol_name(resource->flows.protocol));
-	if (resource->flows.port)
-		fprintf(out, " --reply-port-src %u", resource->flows.port);
-	if (resource->flows.through)
-		fprintf(out, " --orig-port-dst %u", resource->flows.through);
+	tell_port("--reply-port-src", resource, resource->flows.port, out);
+	tell_port("--orig-port-dst", resource, resource->flows.through, out);
 }
 
 /* Not translated: what answers is what was asked. */
@@ -331,8 +347,9 @@ static void tell_original(const struct resource *resource, const char *family, F
 	if (any)
 		fprintf(out, "ip -%c -o address show | while read -r _ _ _ a _; do ",
 		        resource->flows.ip.family == AF_INET6 ? '6' : '4');
-	fprintf(out, "conntrack -D -f %s -p %s --orig-dst %s --reply-src %s --orig-port-dst %u",
-	        family, protocol_name(resource->flows.protocol), ip, ip, resource->flows.port);
+	fprintf(out, "conntrack -D -f %s -p %s --orig-dst %s --reply-src %s", family,
+	        protocol_name(resource->flows.protocol), ip, ip);
+	tell_port("--orig-port-dst", resource, resource->flows.port, out);
 	if (any)
 		fputs("; done", out);
 }
@@ -345,10 +362,14 @@ static void flows_tell(const struct step *step, FILE *out)
 	if (!resource || step->new)
 		return;
 	family = resource->flows.ip.family == AF_INET6 ? "ipv6" : "ipv4";
+	if (more_ports(resource))
+		fprintf(out, "for i in $(seq 0 %u); do ", more_ports(resource));
 	if (resource->flows.original_local)
 		tell_original(resource, family, out);
 	else
 		tell_reply(resource, family, out);
+	if (more_ports(resource))
+		fputs("; done", out);
 	/* It fails where there is no such flow. */
 	fputs(" || true\n", out);
 }

@@ -101,10 +101,19 @@ bool flow_read(const struct nlmsghdr *header, struct flow *ret)
 
 /* --- matching --- */
 
+/* What names more than one port, or every one. */
+static bool has_range(const struct resource *flows)
+{
+	return flows->flows.port_end > flows->flows.port ||
+	       flows->flows.through_end > flows->flows.through;
+}
+
 static int compare(const struct resource *a, const struct resource *b)
 {
-	int r = (int)a->flows.original_local - (int)b->flows.original_local;
+	int r = (int)has_range(a) - (int)has_range(b);
 
+	if (r == 0)
+		r = (int)a->flows.original_local - (int)b->flows.original_local;
 	if (r == 0)
 		r = ip_compare(&a->flows.ip, &b->flows.ip);
 	if (r == 0)
@@ -122,12 +131,15 @@ static int compare_items(const void *a, const void *b)
 int flows_index_init(struct flows_index *ret, const struct resource *const *flows, size_t count)
 {
 	const struct resource **items = calloc(count, sizeof *items);
+	size_t single = 0;
 
 	if (!items)
 		return -ENOMEM;
 	memcpy(items, flows, count * sizeof *items);
 	qsort(items, count, sizeof *items, compare_items);
-	*ret = (struct flows_index){items, count};
+	while (single < count && !has_range(items[single]))
+		single++;
+	*ret = (struct flows_index){items, count, single};
 	return 0;
 }
 
@@ -137,24 +149,78 @@ void flows_index_done(struct flows_index *index)
 	*index = (struct flows_index){0};
 }
 
+/* What a flow may be named by. */
+struct naming {
+	bool original_local;
+	struct ip ip;
+	uint8_t protocol;
+	uint16_t port, through;
+};
+
 /* Whether this very combination, or one that leaves some of the numbers open, is in the index. */
-static bool named(const struct flows_index *index, bool original_local, const struct ip *ip,
-        uint8_t protocol, uint16_t port, uint16_t through)
+static bool named_single(const struct flows_index *index, const struct naming *naming)
 {
 	struct resource key = {.kind = RESOURCE_FLOWS};
 	const struct resource *wanted = &key;
 
-	key.flows.original_local = original_local;
-	key.flows.ip = *ip;
+	key.flows.original_local = naming->original_local;
+	key.flows.ip = naming->ip;
 	for (int i = 0; i < 8; i++) {
-		key.flows.protocol = i & 1 ? 0 : protocol;
-		key.flows.port = i & 2 ? 0 : port;
-		key.flows.through = i & 4 ? 0 : through;
-		if (bsearch(&wanted, index->items, index->count, sizeof *index->items,
+		key.flows.protocol = i & 1 ? 0 : naming->protocol;
+		key.flows.port = i & 2 ? 0 : naming->port;
+		key.flows.through = i & 4 ? 0 : naming->through;
+		if (bsearch(&wanted, index->items, index->single, sizeof *index->items,
 		            compare_items))
 			return true;
 	}
 	return false;
+}
+
+static bool in_range(const struct resource *flows, const struct naming *naming)
+{
+	if (flows->flows.protocol && flows->flows.protocol != naming->protocol)
+		return false;
+	if (naming->port < flows->flows.port || naming->port > flows->flows.port_end)
+		return false;
+	return !flows->flows.through ||
+	       naming->through - flows->flows.through == naming->port - flows->flows.port;
+}
+
+/* Ranges are few; of those only the ones of this address are looked at. */
+static bool named_in_range(const struct flows_index *index, const struct naming *naming)
+{
+	size_t low = index->single, high = index->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct resource *item = index->items[middle];
+		int order = (int)item->flows.original_local - (int)naming->original_local;
+
+		if (order == 0)
+			order = ip_compare(&item->flows.ip, &naming->ip);
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < index->count; low++) {
+		const struct resource *item = index->items[low];
+
+		if (item->flows.original_local != naming->original_local ||
+		        !ip_equal(&item->flows.ip, &naming->ip))
+			return false;
+		if (in_range(item, naming))
+			return true;
+	}
+	return false;
+}
+
+static bool named(const struct flows_index *index, bool original_local, const struct ip *ip,
+        uint8_t protocol, uint16_t port, uint16_t through)
+{
+	const struct naming naming = {original_local, *ip, protocol, port, through};
+
+	return named_single(index, &naming) || named_in_range(index, &naming);
 }
 
 enum flows_verdict flows_index_match(const struct flows_index *index, const struct flow *flow)

@@ -24,8 +24,8 @@ bool flow_read(const struct nlmsghdr *header, struct flow *ret);
 
 /* Sorted, so that an entry is matched against ten thousand resources as fast as against ten. */
 struct flows_index {
-	const struct resource **items; /* borrowed */
-	size_t count;
+	const struct resource **items; /* borrowed; those with ranges of ports come last */
+	size_t count, single;
 };
 
 int flows_index_init(struct flows_index *ret, const struct resource *const *flows, size_t count);

@@ -27,9 +27,10 @@
 struct held {
 	RB_ENTRY(held) entry;
 	uint8_t protocol;
-	struct ip ip;
+	struct ip ip; /* family 0: every address of both families */
 	uint16_t port;
-	int fd;
+	int fd; /* -1: nobody can listen there, as the kernel does not have the protocol */
+	ino_t inode;
 };
 
 static int held_compare(const struct held *a, const struct held *b)
@@ -62,7 +63,7 @@ int holds_open(struct holds **ret, struct error *err)
 static void held_free(struct holds *holds, struct held *held)
 {
 	RB_REMOVE(held_tree, &holds->tree, held);
-	close(held->fd);
+	closep(&held->fd);
 	free(held);
 }
 
@@ -88,12 +89,16 @@ static int add(struct kernel *kernel, uint8_t protocol, const struct ip *ip, uin
         struct held **ret, struct error *err)
 {
 	struct held *held = malloc(sizeof *held);
+	struct stat status = {0};
 
 	if (!held) {
-		close(fd);
+		closep(&fd);
 		return error_memory(err);
 	}
-	*held = (struct held){.protocol = protocol, .ip = *ip, .port = port, .fd = fd};
+	if (fd >= 0)
+		fstat(fd, &status);
+	*held = (struct held){
+	        .protocol = protocol, .ip = *ip, .port = port, .fd = fd, .inode = status.st_ino};
 	RB_INSERT(held_tree, &kernel->holds->tree, held);
 	*ret = held;
 	return 0;
@@ -121,15 +126,16 @@ static int set_option(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof value);
 }
 
-/* A published address may come later than the publication: FREEBIND. */
-static int prepare(int fd, uint8_t protocol, uint8_t family)
+/* A published address may come later than the publication: FREEBIND. `both`: a socket of IPv6 is
+ * for IPv4, too. */
+static int prepare(int fd, uint8_t protocol, uint8_t family, bool both)
 {
 	static struct sock_filter drop_all[] = {{.code = BPF_RET | BPF_K, .k = 0}};
 	static const struct sock_fprog program = {.len = 1, .filter = drop_all};
 
 	if (family == AF_INET && set_option(fd, IPPROTO_IP, IP_FREEBIND, 1) < 0)
 		return -errno;
-	if (family == AF_INET6 && (set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) < 0 ||
+	if (family == AF_INET6 && (set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !both) < 0 ||
 	                                  set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1) < 0))
 		return -errno;
 	if (protocol == IPPROTO_UDP &&
@@ -156,17 +162,23 @@ static int bind_past_time_wait(int fd, const struct sockaddr *address, socklen_t
 	return r;
 }
 
-static int open_held(uint8_t protocol, const struct ip *ip, uint16_t port, int *ret)
+/* Asking for a socket would load a module that is not there; without it nobody can listen. */
+static bool has_protocol(uint8_t protocol)
+{
+	return protocol != IPPROTO_SCTP || access("/proc/net/sctp", F_OK) == 0;
+}
+
+static int open_family(uint8_t protocol, const struct ip *ip, bool both, uint16_t port, int *ret)
 {
 	struct sockaddr_storage address;
 	socklen_t size = to_sockaddr(ip, port, &address);
 	_cleanup_(closep) int fd = socket(ip->family,
-	        (protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, protocol);
+	        (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, protocol);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = prepare(fd, protocol, ip->family);
+	r = prepare(fd, protocol, ip->family, both);
 	if (r < 0)
 		return r;
 	r = bind(fd, (struct sockaddr *)&address, size) < 0 ? -errno : 0;
@@ -178,7 +190,34 @@ static int open_held(uint8_t protocol, const struct ip *ip, uint16_t port, int *
 	return 0;
 }
 
-/* Which port a descriptor holds; false where it is no bound, idle TCP or UDP socket. */
+/* *ret is -1 where the kernel does not have the protocol, or the family. */
+static int open_held(uint8_t protocol, const struct ip *ip, uint16_t port, int *ret)
+{
+	const struct ip any4 = {.family = AF_INET}, any6 = {.family = AF_INET6};
+	int r = -EAFNOSUPPORT;
+
+	*ret = -1;
+	if (!has_protocol(protocol))
+		return 0;
+	if (ip->family != AF_INET)
+		r = open_family(protocol, ip->family ? ip : &any6, !ip->family, port, ret);
+	if (r == -EAFNOSUPPORT && ip->family != AF_INET6)
+		r = open_family(protocol, ip->family ? ip : &any4, false, port, ret);
+	return r == -EAFNOSUPPORT || r == -EPROTONOSUPPORT ? 0 : r;
+}
+
+/* Whether a socket bound to :: is for IPv4, too. */
+static bool is_for_both(int fd, const struct ip *ip)
+{
+	socklen_t size = sizeof(int);
+	int only = 1;
+
+	return ip->family == AF_INET6 && ip_is_any(ip) &&
+	       getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &size) == 0 && !only;
+}
+
+/* Which port a descriptor holds; false where it is no bound, idle socket of a protocol that is
+ * held. */
 static bool read_socket(int fd, uint8_t *protocol, struct ip *ip, uint16_t *port)
 {
 	struct sockaddr_storage address;
@@ -190,7 +229,7 @@ static bool read_socket(int fd, uint8_t *protocol, struct ip *ip, uint16_t *port
 	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 ||
 	        getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &kind, &option_size) < 0 ||
 	        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &option_size) < 0 ||
-	        listening || (kind != IPPROTO_TCP && kind != IPPROTO_UDP))
+	        listening || (kind != IPPROTO_TCP && kind != IPPROTO_UDP && kind != IPPROTO_SCTP))
 		return false;
 	*ip = (struct ip){.family = (uint8_t)address.ss_family};
 	if (address.ss_family == AF_INET) {
@@ -202,6 +241,8 @@ static bool read_socket(int fd, uint8_t *protocol, struct ip *ip, uint16_t *port
 	} else {
 		return false;
 	}
+	if (is_for_both(fd, ip))
+		*ip = (struct ip){0};
 	*protocol = (uint8_t)kind;
 	return *port != 0;
 }
@@ -211,9 +252,10 @@ static bool read_socket(int fd, uint8_t *protocol, struct ip *ip, uint16_t *port
 /* A name there may not contain ':'. */
 static void store_name(const struct held *held, char ret[HOLD_NAME_SIZE])
 {
-	char text[IP_TEXT_SIZE];
+	char text[IP_TEXT_SIZE] = "*";
 
-	ip_format(&held->ip, text);
+	if (held->ip.family)
+		ip_format(&held->ip, text);
 	for (char *c = text; *c; c++)
 		if (*c == ':')
 			*c = '_';
@@ -230,6 +272,8 @@ static void store_push(const struct held *held)
 {
 	char name[HOLD_NAME_SIZE], message[HOLD_NAME_SIZE + 40];
 
+	if (held->fd < 0)
+		return;
 	store_name(held, name);
 	snprintf(message, sizeof message, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
 	sd_pid_notify_with_fds(0, 0, message, &held->fd, 1);
@@ -239,6 +283,8 @@ static void store_remove(const struct held *held)
 {
 	char name[HOLD_NAME_SIZE];
 
+	if (held->fd < 0)
+		return;
 	store_name(held, name);
 	sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
@@ -265,10 +311,19 @@ int holds_adopt(struct kernel *kernel, int fd, struct error *err)
 bool holds_inode(const struct kernel *kernel, uint8_t protocol, const struct ip *ip, uint16_t port,
         uint32_t inode)
 {
+	const struct ip every = {0};
 	const struct held *held = find(kernel, protocol, ip, port);
-	struct stat status;
 
-	return held && fstat(held->fd, &status) == 0 && (uint32_t)status.st_ino == inode;
+	if (!held && ip_is_any(ip))
+		held = find(kernel, protocol, &every, port);
+	return held && held->fd >= 0 && (uint32_t)held->inode == inode;
+}
+
+bool holds_can(uint8_t protocol, const struct ip *ip, uint16_t port)
+{
+	_cleanup_(closep) int fd = -1;
+
+	return open_held(protocol, ip, port, &fd) == 0;
 }
 
 /* --- the kind --- */
@@ -290,19 +345,44 @@ static const char *next_step(int errnum)
 	}
 }
 
+static void forget(struct kernel *kernel, struct held *held)
+{
+	store_remove(held);
+	held_free(kernel->holds, held);
+}
+
+/*
+ * What an earlier netd held for IPv4 alone is held for both families now. Where that cannot be, as
+ * someone listens on IPv6, it is as it was: a start must not fail for that.
+ */
+static int widen(struct kernel *kernel, const struct resource *new, int *fd)
+{
+	const struct ip any4 = {.family = AF_INET};
+	struct held *held = find(kernel, new->hold.protocol, &any4, new->hold.port);
+	int r;
+
+	if (new->hold.ip.family || !held)
+		return -EADDRINUSE;
+	forget(kernel, held);
+	r = open_held(new->hold.protocol, &new->hold.ip, new->hold.port, fd);
+	return r < 0 ? open_held(new->hold.protocol, &any4, new->hold.port, fd) : r;
+}
+
 static int hold(struct kernel *kernel, const struct resource *new, struct error *err)
 {
 	struct held *held;
-	char text[IP_TEXT_SIZE];
+	char text[HOST_TEXT_SIZE];
 	int fd = -1, r;
 
 	if (find(kernel, new->hold.protocol, &new->hold.ip, new->hold.port))
 		return 0;
 	r = open_held(new->hold.protocol, &new->hold.ip, new->hold.port, &fd);
+	if (r == -EADDRINUSE)
+		r = widen(kernel, new, &fd);
 	if (r < 0)
 		return error_set(err, r == -EADDRINUSE ? ERROR_EXISTS : ERROR_KERNEL, -r,
 		        "hold port %u/%s of %s%s", new->hold.port,
-		        protocol_name(new->hold.protocol), ip_format(&new->hold.ip, text),
+		        protocol_name(new->hold.protocol), host_format(&new->hold.ip, text),
 		        next_step(-r));
 	r = add(kernel, new->hold.protocol, &new->hold.ip, new->hold.port, fd, &held, err);
 	if (r < 0)
@@ -315,10 +395,8 @@ static void let_go(struct kernel *kernel, const struct resource *old)
 {
 	struct held *held = find(kernel, old->hold.protocol, &old->hold.ip, old->hold.port);
 
-	if (!held)
-		return;
-	store_remove(held);
-	held_free(kernel->holds, held);
+	if (held)
+		forget(kernel, held);
 }
 
 static int hold_apply(struct kernel *kernel, struct step *step, struct error *err)
@@ -354,10 +432,10 @@ static int hold_observe(struct observation *observation, struct resources *ret, 
 static void hold_tell(const struct step *step, FILE *out)
 {
 	const struct resource *resource = step->new ? step->new : step->old;
-	char text[IP_TEXT_SIZE];
+	char text[HOST_TEXT_SIZE];
 
 	fprintf(out, "# netd's own socket %s %s:%u/%s, so that no program can listen there\n",
-	        step->new ? "takes" : "lets go of", ip_format(&resource->hold.ip, text),
+	        step->new ? "takes" : "lets go of", host_format(&resource->hold.ip, text),
 	        resource->hold.port, protocol_name(resource->hold.protocol));
 }
 

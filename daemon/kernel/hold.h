@@ -17,6 +17,9 @@ struct holds *holds_close(struct holds *holds);
  * socket looks like: -EINVAL, with a sentence. One that is held already is closed, too: success. */
 int holds_adopt(struct kernel *kernel, int fd, struct error *err);
 
+/* Whether the port could be held now: nobody has it. */
+bool holds_can(uint8_t protocol, const struct ip *ip, uint16_t port);
+
 /* Whether this is one of netd's own held sockets. */
 bool holds_inode(const struct kernel *kernel, uint8_t protocol, const struct ip *ip, uint16_t port,
         uint32_t inode);

@@ -18,6 +18,7 @@ struct kernel {
 	struct rtnl *rtnl;          /* rtnetlink of the host, and of the namespace worked in last */
 	struct nft *nft;
 	struct holds *holds;              /* kernel/hold.c: bound sockets */
+	struct unsolicited *unsolicited;  /* kernel/unsolicited.c: a socket for frames */
 	struct flows *flows;              /* kernel/flows.c: sockets for conntrack */
 	struct firewall_memory *firewall; /* kernel/look/firewall.c; NULL: nothing known yet */
 };

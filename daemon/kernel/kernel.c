@@ -13,6 +13,7 @@
 #include "daemon/kernel/nft.h"
 #include "daemon/kernel/observation.h"
 #include "daemon/kernel/rtnl.h"
+#include "daemon/kernel/unsolicited.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,6 +53,8 @@ int kernel_open(struct kernel **ret, const struct kernel_config *config, struct 
 		r = holds_open(&kernel->holds, err);
 	if (r == 0)
 		r = flows_open(&kernel->flows, err);
+	if (r == 0)
+		r = unsolicited_open(&kernel->unsolicited, err);
 	if (r < 0) {
 		kernel_close(kernel);
 		return r;
@@ -65,6 +68,7 @@ struct kernel *kernel_close(struct kernel *kernel)
 	if (!kernel)
 		return NULL;
 	firewall_memory_free(kernel->firewall);
+	unsolicited_close(kernel->unsolicited);
 	flows_close(kernel->flows);
 	holds_close(kernel->holds);
 	nft_close(kernel->nft);
@@ -292,6 +296,8 @@ static int apply(struct kernel *kernel, struct steps *steps, bool go_on, struct 
 	}
 	flush(&application);
 	explain(&application, steps);
+	if (application.result == 0 || go_on)
+		unsolicited_tell(kernel, steps);
 	rtnl_forget(kernel->rtnl, NULL);
 	return application.result;
 }

@@ -21,6 +21,7 @@
 #include "lib/cleanup.h"
 
 #include <linux/if_link.h>
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <netlink/attr.h>
@@ -156,6 +157,18 @@ static void mark_done(struct mark *mark)
 	nlmsg_free(mark->regret);
 }
 
+/* Before the link has a carrier, and so before the kernel makes an address of its MAC. */
+static int put_quiet(struct nl_msg *msg)
+{
+	struct nlattr *families = nla_nest_start(msg, IFLA_AF_SPEC), *family;
+
+	family = families ? nla_nest_start(msg, AF_INET6) : NULL;
+	if (!family || nla_put_u8(msg, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE) < 0)
+		return -ENOMEM;
+	nla_nest_end(msg, family);
+	return nla_nest_end(msg, families);
+}
+
 static int mark_make(const struct resource *new, int index, struct mark *ret, struct error *err)
 {
 	struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = index};
@@ -164,7 +177,8 @@ static int mark_make(const struct resource *new, int index, struct mark *ret, st
 		return 0;
 	ret->regret = rtnl_message(RTM_DELLINK, 0, &header, sizeof(header));
 	ret->msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
-	if (!ret->msg || !ret->regret || nla_put_string(ret->msg, IFLA_IFALIAS, new->text) < 0)
+	if (!ret->msg || !ret->regret || nla_put_string(ret->msg, IFLA_IFALIAS, new->text) < 0 ||
+	        (new->link.quiet &&put_quiet(ret->msg) < 0))
 		return error_memory(err);
 	return 0;
 }

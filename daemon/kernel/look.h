@@ -46,8 +46,8 @@ struct look_port {
 
 bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret);
 
-/* MTU of the interface of the IPv4 default route with the lowest metric, or else of the IPv6 one;
- * 1500 where there is none. */
+/* What the way to the Internet takes: the least of the MTUs of its interface and route, and of both
+ * families; 0 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
 bool look_default_route(struct kernel *kernel, const char *ns, int family);
 
@@ -126,11 +126,26 @@ struct look_listener {
 	char unit[128]; /* systemd unit, else cgroup path, else "" */
 };
 
-/* Who listens on this TCP port, or is bound to this UDP port, in `ns`: both families. netd's own
- * held sockets are left out.
- * `*ret` is the caller's to free. */
-int look_listeners(struct kernel *kernel, const char *ns, uint8_t protocol, uint16_t port,
-        struct look_listener **ret, unsigned *count, struct error *err);
+/* Who listens on these TCP or SCTP ports, or is bound to these UDP ports, in `ns`: both families.
+ * netd's own held sockets are left out. `*ret` is the caller's to free. */
+int look_listeners(struct kernel *kernel, const char *ns, uint8_t protocol, uint16_t first,
+        uint16_t last, struct look_listener **ret, unsigned *count, struct error *err);
+
+/* The range that programs get their ports from when they name none, and which ports in it nobody
+ * is to get that way (net.ipv4.ip_local_reserved_ports), as bits. */
+struct look_local_ports {
+	uint16_t first, last;
+	uint8_t reserved[65536 / 8];
+};
+
+void look_local_ports(struct look_local_ports *ret);
+
+/* Whether packets to this address are the host's own, as `fib daddr type local` sees it. */
+int look_local_address(struct kernel *kernel, const struct ip *ip, bool *ret, struct error *err);
+bool look_has_link(const char *ifname);
+
+/* What netd's counting elements have counted, sorted. The caller gives back *ret. */
+int look_counters(struct kernel *kernel, struct resources *ret, struct error *err);
 
 /* --- other people's firewalls (look/firewall.c) --- */
 

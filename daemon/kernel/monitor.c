@@ -187,7 +187,7 @@ static bool read_forwarding(const struct nlmsghdr *header, struct happening *ret
 {
 	const struct nlattr *attributes[ATTRIBUTES];
 	const struct netconfmsg *netconf = mnl_nlmsg_get_payload(header);
-	bool is_force;
+	bool unsaid;
 	int index;
 
 	if (!sort(header, NLMSG_ALIGN(sizeof(*netconf)), attributes) ||
@@ -195,12 +195,13 @@ static bool read_forwarding(const struct nlmsghdr *header, struct happening *ret
 		return false;
 	index = (int)rtnl_number(attributes[NETCONFA_IFINDEX], 0);
 	/* In IPv6 an interface's switch says nothing beside that of the whole host; the one that
-	 * does, force_forwarding, is announced without its value. */
-	is_force = netconf->ncm_family == AF_INET6 && index > 0;
-	if (is_force != !attributes[NETCONFA_FORWARDING])
+	 * does, force_forwarding, is announced without its value, and so is an interface that gets
+	 * IPv6. */
+	unsaid = netconf->ncm_family == AF_INET6 && index > 0;
+	if (!unsaid && !attributes[NETCONFA_FORWARDING])
 		return false;
 	ret->kind = EVENT_FORWARDING;
-	ret->gone = rtnl_number(attributes[NETCONFA_FORWARDING], 0) == 0;
+	ret->gone = unsaid || rtnl_number(attributes[NETCONFA_FORWARDING], 0) == 0;
 	ret->index = index > 0 ? index : 0;
 	ret->cidr.ip.family = netconf->ncm_family;
 	return index > 0 || index == NETCONFA_IFINDEX_ALL;

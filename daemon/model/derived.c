@@ -32,14 +32,6 @@ void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MA
 	hex(ret + length, mac, MAC_SIZE);
 }
 
-void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const struct ip *host_ip)
-{
-	int length = snprintf(ret, KEY_SIZE, "%s/%05u/%u/", protocol_name(protocol), port,
-	        host_ip->family == AF_INET6 ? 6U : 4U);
-
-	hex(ret + length, host_ip->bytes, ip_size(host_ip->family));
-}
-
 void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie)
 {
 	snprintf(ret, KEY_SIZE, "%s/%" PRIu64, boot_id, cookie);
@@ -156,16 +148,50 @@ bool network_next_route(const char **rest, struct cidr *ret, struct ip *via)
 	return setting_next_item(rest, item) && parse_route(item, "", ret, via, &ignored) == 0;
 }
 
+bool publication_is_of(const struct publication *publication, int family)
+{
+	return !publication->host_ip.family || publication->host_ip.family == family;
+}
+
+const struct endpoint *publication_endpoint(
+        const struct model *model, const struct publication *publication, int family)
+{
+	const struct namespace *ns = model_namespace(model, publication->namespace);
+	const struct endpoint *endpoint;
+
+	if (!ns || !publication_is_of(publication, family))
+		return NULL;
+	if (publication->network[0])
+		endpoint = namespace_endpoint(ns, publication->network);
+	else
+		endpoint = outward_endpoint(model, ns, family, true);
+	if (!endpoint && !publication->network[0])
+		endpoint = outward_endpoint(model, ns, family, false);
+	return endpoint && endpoint_address(endpoint, family) ? endpoint : NULL;
+}
+
+const struct ip *publication_address(
+        const struct model *model, const struct publication *publication, int family)
+{
+	const struct endpoint *endpoint = publication_endpoint(model, publication, family);
+
+	return endpoint ? &endpoint_address(endpoint, family)->ip : NULL;
+}
+
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication)
 {
-	const struct namespace *ns = model_namespace(model, publication->namespace);
-	const struct endpoint *with_route;
+	const struct endpoint *target = publication_endpoint(model, publication, AF_INET);
 
-	if (!ns)
-		return NULL;
-	if (publication->network[0])
-		return namespace_endpoint(ns, publication->network);
-	with_route = outward_endpoint(model, ns, 0, true);
-	return with_route ? with_route : outward_endpoint(model, ns, 0, false);
+	return target ? target : publication_endpoint(model, publication, AF_INET6);
+}
+
+struct ip publication_host(const struct model *model, const struct publication *publication)
+{
+	bool v4 = publication_address(model, publication, AF_INET);
+	bool v6 = publication_address(model, publication, AF_INET6);
+
+	if (publication->host_ip.family || v4 == v6)
+		return publication->host_ip;
+	return (struct ip){.family = v4 ? AF_INET : AF_INET6};
 }

@@ -25,7 +25,7 @@ struct used_prefix {
 
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
-	uint32_t default_mtu; /* of the default route's interface; 1500 where there is none */
+	uint32_t default_mtu; /* what the way to the Internet takes; 0: there is none */
 	bool no_ip6;          /* this kernel has no IPv6 */
 
 	struct used_prefix *used; /* for network create; netd's own bridges included */
@@ -54,9 +54,13 @@ struct facts {
 
 	uint64_t source_cookie; /* of the namespace to attach, by what it is found by */
 
-	/* of the port a request names */
-	struct listener *listeners; /* on the host, of that protocol and port */
+	/* of the ports a request names */
+	struct listener *listeners; /* on the host, of these protocols and ports */
 	unsigned listener_count;
+	struct ip publish_address; /* where no address is said; family 0: every */
+	/* For each that leaves the host's port open: the one that nothing on the host has, and the
+	 * model neither; 0: there is none. */
+	uint16_t chosen[SPECS_MAX];
 };
 
 void facts_done(struct facts *facts);

@@ -196,20 +196,25 @@ static int index_namespace(struct model *model, const struct namespace *ns, bool
 	return r;
 }
 
+struct claiming {
+	struct model *model;
+	const char *owner;
+	bool withdraw;
+};
+
+static int claim_key(enum model_table table, const char *key, void *arg)
+{
+	const struct claiming *claiming = arg;
+
+	return claim(claiming->model, table, key, claiming->owner, claiming->withdraw);
+}
+
 static int index_publication(
         struct model *model, const struct publication *publication, bool withdraw)
 {
-	char key[KEY_SIZE];
-	int r;
+	struct claiming claiming = {model, publication->id, withdraw};
 
-	if (!publication)
-		return 0;
-	model_port_key(key, publication->protocol, publication->host_port, &publication->host_ip);
-	r = claim(model, TABLE_PORTS, key, publication->id, withdraw);
-	if (r < 0)
-		return r;
-	snprintf(key, sizeof(key), "%s/%s", publication->namespace, publication->id);
-	return claim(model, TABLE_NS_PORTS, key, publication->id, withdraw);
+	return publication_keys(publication, claim_key, &claiming);
 }
 
 /* An address rests until the flows to it are gone: then its tombstone owns it. */
@@ -236,7 +241,7 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 	case TABLE_NAMESPACES:
 		return index_namespace(model, object, withdraw);
 	case TABLE_PUBLICATIONS:
-		return index_publication(model, object, withdraw);
+		return object ? index_publication(model, object, withdraw) : 0;
 	case TABLE_TOMBSTONES:
 		return index_tombstone(model, object, withdraw);
 	case TABLE_HOST:
@@ -247,6 +252,7 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
 	case TABLE_ALLOWED:
+	case TABLE_SOURCES:
 	case TABLE_USAGE:
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:

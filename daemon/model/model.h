@@ -12,7 +12,7 @@
 
 #include "lib/error.h"
 #include "lib/ip.h"
-#include "lib/parse.h"
+#include "lib/ports.h"
 
 #include <net/if.h>
 #include <stdbool.h>
@@ -32,6 +32,8 @@
 #define SUBNETS_MAX             2    /* one of each family */
 #define RESOLVERS_MAX           3    /* MAXNS of resolv.conf(5) */
 #define UPSTREAMS_MAX           6    /* so many of each family */
+#define SHIFTED_PORTS_MAX       1024 /* of a range that leads to other ports: an element for each */
+#define HELD_PORTS_MAX          64   /* ranges up to this length are held */
 
 enum model_table {
 	TABLE_HOST,         /* "host" -> struct host */
@@ -44,9 +46,10 @@ enum model_table {
 	TABLE_MEMBERS,   /* "NETWORK/NAMESPACE" */
 	TABLE_ADDRESSES, /* "NETWORK/address in hex" and "NETWORK/mac in hex" */
 	TABLE_BRIDGES,   /* bridge interface -> network */
-	TABLE_PORTS,     /* "tcp/08080/address in hex" -> publication */
+	TABLE_PORTS,     /* a block of ports of a host's address -> publication: ports.c */
 	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
 	TABLE_ALLOWED,   /* "n/NETWORK/network" and "s/NAMESPACE/network": who may reach it */
+	TABLE_SOURCES,   /* "NETWORK/publication": who is let in by the network's name */
 	TABLE_USAGE,     /* network -> struct usage */
 	TABLE_COOKIES,   /* "boot id/cookie" -> namespace */
 	TABLE_FOREIGN,   /* namespaces that someone else made */
@@ -58,7 +61,8 @@ struct host {
 	char instance[INSTANCE_SIZE];
 	uint64_t next_id;           /* the next number model_new_id() uses; stored */
 	char boot_id[BOOT_ID_SIZE]; /* of the boot that tombstones belong to; stored */
-	bool bridge_netfilter; /* bridged frames pass the inet hooks: ports need hairpin then */
+	uint32_t default_mtu;       /* what the way to the Internet takes; 0: there is none */
+	bool bridge_netfilter; /* bridged packets pass the inet hooks: ports need hairpin then */
 	bool force_forwarding; /* the kernel forwards IPv6 by interface, as it does IPv4 */
 	bool has_ip6;          /* a network has IPv6: the host forwards it */
 	bool resolver_needed; /* the host's resolver is a loopback address: namespaces get their own
@@ -85,7 +89,8 @@ struct network {
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;
 	char *labels;
-	char *routes; /* "CIDR,VIA": where members send what is for CIDR */
+	char *routes;              /* "CIDR,VIA": where members send what is for CIDR */
+	struct ip publish_address; /* of the host, where publish names none; family 0: none */
 	bool isolated;
 	unsigned mode;         /* enum network_mode */
 	unsigned mode4, mode6; /* 0: as `mode`; else one more than enum network_mode */
@@ -146,11 +151,14 @@ struct namespace
 struct publication {
 	char id[ID_SIZE];
 	uint8_t protocol;
-	struct ip host_ip;
+	struct ip host_ip;                 /* family 0: every address, of both families */
 	uint16_t host_port, host_port_end; /* equal for one port */
-	uint16_t port;
+	uint16_t port; /* where the first one leads; the others lead to those behind it */
 	char namespace[NAME_SIZE];
 	char network[NAME_SIZE]; /* "": that of the endpoint with the default route */
+	/* Settings. */
+	char interface[IFNAMSIZ]; /* only what comes in there; "": everywhere */
+	char *from; /* only these sources, a subnet or a network's name per line; NULL: all */
 };
 
 /* Something condemned: committed as gone, not yet gone from the kernel. See engine/reap.c. */
@@ -169,8 +177,10 @@ struct tombstone {
 	/* flows: what has this as reply source, or as original destination */
 	uint8_t protocol; /* 0: every */
 	struct ip ip;
-	uint16_t port;    /* 0: every */
-	uint16_t through; /* only those that were sent to this port at first; 0: every */
+	uint16_t port, port_end; /* 0: every */
+	/* Only those that were sent to this port at first; 0: every. Of two ranges each port goes
+	 * with its counterpart. */
+	uint16_t through, through_end;
 	enum flows_match match;
 };
 
@@ -273,16 +283,16 @@ bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpo
 uint32_t endpoint_table(const struct endpoint *endpoint);
 /* The next of a network's routes; start with *rest = network->routes. False at the end. */
 bool network_next_route(const char **rest, struct cidr *ret, struct ip *via);
-/* Where a publication leads now; NULL while it is pending. */
+/* Where a publication leads now, in either family; NULL while it is pending. */
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication);
 /* How this family of the network meets the world outside. */
 enum network_mode network_mode(const struct network *network, int family);
 bool network_is_routed(const struct network *network); /* in either family */
-/* The address by which others reach what is published, besides the host's: where the network is
- * routed, and the port is for everyone. NULL: by none. */
-const struct cidr *publication_opening(
-        const struct model *model, const struct publication *publication);
+/* The address by which others reach what is published, in this family, besides the host's: where
+ * the network is routed, and the port is for everyone. NULL: by none. */
+const struct ip *publication_opening(
+        const struct model *model, const struct publication *publication, int family);
 /* The address that what leaves is given, in this family; false: that of the way out. */
 bool network_snat(const struct network *network, int family, struct ip *ret);
 /* Whether ports of its bridge may send a frame back, and whether the bridge keeps them apart. */
@@ -292,9 +302,52 @@ bool network_separates(const struct model *model, const struct network *network)
 int allowed_parse(const char *text, const char *field, struct allowed *ret, struct error *err);
 /* The next item; *rest, which begins as the list, moves behind it. False at the end. */
 bool allowed_next(const char **rest, struct allowed *ret);
+/* Where it leads in this family (AF_INET, AF_INET6), and to which address; NULL where it does not.
+ */
+const struct endpoint *publication_endpoint(
+        const struct model *model, const struct publication *publication, int family);
+const struct ip *publication_address(
+        const struct model *model, const struct publication *publication, int family);
+/* Whether it is for this family at all. */
+bool publication_is_of(const struct publication *publication, int family);
+/* The address of the host that a person is shown: of every address (family 0) only those of one
+ * family, where the target has but that. */
+struct ip publication_host(const struct model *model, const struct publication *publication);
+/* Reads an item of `from`: an address or a subnet. False: it is the name of a network. */
+bool publication_source(const char *item, struct cidr *ret);
+/* How many ports it has beyond the first. */
+static inline unsigned publication_more(const struct publication *publication)
+{
+	return publication->host_port_end - publication->host_port;
+}
+/* Whether each of its ports leads to the one of the same number. */
+static inline bool publication_keeps_ports(const struct publication *publication)
+{
+	return publication->host_port == publication->port;
+}
 /* Keys of the indexes. */
 void model_allowed_key(char ret[KEY_SIZE], const struct allowed *allowed, const char *by);
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE]);
 void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie);
-void model_port_key(char ret[KEY_SIZE], uint8_t protocol, uint16_t port, const struct ip *host_ip);
+
+/* --- ports.c: which ports of the host have an owner --- */
+
+/* Every key of the indexes that a publication claims. Ends with the first that fails. */
+int publication_keys(const struct publication *publication,
+        int (*each)(enum model_table table, const char *key, void *arg), void *arg);
+
+/* Looks for publications with one of these ports on an overlapping address. Costs the same for one
+ * port and for ten thousand, whatever else is published. */
+struct port_search {
+	const struct model *model;
+	uint8_t protocol;
+	uint16_t first, last;
+	const struct ip *host_ip; /* NULL: on any; family 0: every address overlaps with all */
+	/* within */
+	unsigned stage;
+	char key[KEY_SIZE];
+};
+
+/* The next one; one with several ports may come more than once. NULL: no more. */
+const struct publication *port_search_next(struct port_search *search);

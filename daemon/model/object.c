@@ -55,6 +55,7 @@ void (*const object_free[TABLE_COUNT])(void *) = {
         [TABLE_PORTS] = free_plain,
         [TABLE_NS_PORTS] = free_plain,
         [TABLE_ALLOWED] = free_plain,
+        [TABLE_SOURCES] = free_plain,
         [TABLE_USAGE] = free_plain,
         [TABLE_COOKIES] = free_plain,
         [TABLE_FOREIGN] = free_plain,

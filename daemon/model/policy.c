@@ -24,17 +24,18 @@ bool network_is_routed(const struct network *network)
 	               network_mode(network, AF_INET6) == MODE_ROUTED);
 }
 
-const struct cidr *publication_opening(
-        const struct model *model, const struct publication *publication)
+const struct ip *publication_opening(
+        const struct model *model, const struct publication *publication, int family)
 {
-	const struct endpoint *target = publication_target(model, publication);
+	const struct endpoint *target = publication_endpoint(model, publication, family);
 	const struct network *network = target ? model_network(model, target->network) : NULL;
-	int family = publication->host_ip.family;
+	bool everyone = !publication->interface[0] && !publication->from &&
+	                (!publication->host_ip.family || ip_is_any(&publication->host_ip));
 
-	if (!network_is_routed(network) || network_mode(network, family) != MODE_ROUTED ||
-	        !ip_is_any(&publication->host_ip))
+	if (!everyone || !network || network->internal ||
+	        network_mode(network, family) != MODE_ROUTED)
 		return NULL;
-	return endpoint_address(target, family);
+	return publication_address(model, publication, family);
 }
 
 bool network_snat(const struct network *network, int family, struct ip *ret)

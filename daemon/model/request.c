@@ -44,19 +44,23 @@ int settings_compare(const struct settings *settings, const void *wanted, const 
 
 static void describe_ports(const struct request *request, char *text, size_t size)
 {
-	char ip[IP_TEXT_SIZE] = "*";
+	const struct port_spec *spec = &request->ports[0];
+	char host[HOST_TEXT_SIZE], ports[PORTS_TEXT_SIZE], inside[PORTS_TEXT_SIZE], more[32] = "";
 
-	if (request->ports.host_ip.family)
-		ip_format(&request->ports.host_ip, ip);
+	host_format(&spec->host_ip, host);
+	ports_format(spec->host_port, spec->host_port_end, ports);
+	if (request->port_count > 1)
+		snprintf(more, sizeof(more), " and %u more", request->port_count - 1);
 	if (request->kind == REQUEST_PUBLISH)
-		snprintf(text, size, "publish %s:%u:%u/%s%s%s", ip, request->ports.host_port,
-		        request->ports.port, protocol_name(request->ports.protocol),
-		        request->namespace[0] ? " " : "", request->namespace);
+		snprintf(text, size, "publish %s:%s:%s/%s%s%s%s", host, ports,
+		        ports_format(spec->port, spec->port_end, inside),
+		        protocol_name(spec->protocol), more, request->namespace[0] ? " " : "",
+		        request->namespace);
 	else if (request->publication[0])
 		snprintf(text, size, "unpublish %s", request->publication);
 	else
-		snprintf(text, size, "unpublish %s:%u/%s", ip, request->ports.host_port,
-		        request->ports.protocol ? protocol_name(request->ports.protocol) : "*");
+		snprintf(text, size, "unpublish %s:%s/%s", host, ports,
+		        spec->protocol ? protocol_name(spec->protocol) : "*");
 }
 
 static void describe_permissions(const struct request *request, char *text, size_t size)

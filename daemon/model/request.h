@@ -77,8 +77,9 @@ struct request {
 	/* prune */
 	char *label_filter; /* owned: lines of KEY or KEY=VALUE; NULL: all */
 
-	/* publish, unpublish */
-	struct port_spec ports;
+	/* publish, unpublish (one) */
+	struct port_spec ports[SPECS_MAX];
+	unsigned port_count;
 	char publication[ID_SIZE]; /* unpublish by id; "": by ports */
 
 	/* within */
@@ -108,7 +109,8 @@ struct listener_info {
 struct answer {
 	char network[NAME_SIZE];
 	char namespace[NAME_SIZE];
-	char publication[ID_SIZE];
+	char publications[SPECS_MAX][ID_SIZE]; /* published, in the order of the request */
+	unsigned publication_count;
 	bool created_namespace; /* connect made it, too */
 	bool existed;           /* --exist-ok, and it was there */
 	char *plan;             /* dry run: one command per line; owned; NULL otherwise */

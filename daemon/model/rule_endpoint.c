@@ -248,6 +248,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 		r = error_memory(err);
 	if (r == 0)
 		r = fill_endpoint(fork, request, facts, network, &ns, &endpoint, err);
+	if (r == 0)
+		r = publications_revive(fork, ns.name, err);
 	if (r == 0 && model_put_endpoint(fork, &ns, &endpoint) < 0)
 		r = error_memory(err);
 	settings_free(&endpoint_settings, &endpoint);

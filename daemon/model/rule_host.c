@@ -83,6 +83,23 @@ int host_follow_networks(struct model *fork, struct error *err)
 	                                                                     : 0;
 }
 
+/* Networks without an MTU of their own have that of the way out. */
+static int follow_mtu(struct model *fork, uint32_t default_mtu)
+{
+	const struct network *known;
+	char key[KEY_SIZE] = "";
+	int r = 0;
+
+	while (r == 0 && (known = model_next(fork, TABLE_NETWORKS, key))) {
+		struct network network = *known;
+
+		network.link_mtu = network_follow_mtu(known, default_mtu);
+		if (network.link_mtu != known->link_mtu)
+			r = model_put_network(fork, &network);
+	}
+	return r;
+}
+
 int rule_host(struct model *fork, const struct request *request, struct error *err)
 {
 	struct host host = *model_host(fork);
@@ -92,6 +109,11 @@ int rule_host(struct model *fork, const struct request *request, struct error *e
 	               host.upstream_count != request->host.upstream_count ||
 	               memcmp(host.upstreams, request->host.upstreams, sizeof(host.upstreams)) != 0;
 
+	if (host.default_mtu != request->host.default_mtu) {
+		host.default_mtu = request->host.default_mtu;
+		if (model_put_host(fork, &host) < 0 || follow_mtu(fork, host.default_mtu) < 0)
+			return error_memory(err);
+	}
 	host.bridge_netfilter = request->host.bridge_netfilter;
 	host.force_forwarding = request->host.force_forwarding;
 	host.resolver_needed = request->host.resolver_needed;

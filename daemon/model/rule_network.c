@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MTU_MIN6 1280 /* RFC 8200: below it the kernel takes IPv6 away */
+#define MTU_MIN6      1280 /* RFC 8200: below it the kernel takes IPv6 away */
+#define MTU_LEAST     68
+#define MTU_OTHERWISE 1500 /* where there is no way out */
 
 static int no_network(const struct request *request, struct error *err)
 {
@@ -80,15 +82,21 @@ static void derive_mac(struct network *network)
 		        network->mac + 4, network->mac + 5);
 }
 
-/* That of the way out may be less than IPv6 takes: then IPv6 finds out by itself. */
+uint32_t network_follow_mtu(const struct network *network, uint32_t default_mtu)
+{
+	uint32_t least = network_subnet(network, AF_INET6) ? MTU_MIN6 : MTU_LEAST;
+
+	if (network->mtu)
+		return (uint32_t)network->mtu;
+	if (!default_mtu)
+		return network->link_mtu ? network->link_mtu : MTU_OTHERWISE;
+	return default_mtu < least ? least : default_mtu;
+}
+
 static int derive_mtu(struct network *network, const struct facts *facts, struct error *err)
 {
-	uint32_t least = network_subnet(network, AF_INET6) ? MTU_MIN6 : 0;
-
-	network->link_mtu = network->mtu                 ? (uint32_t)network->mtu
-	                    : facts->default_mtu < least ? least
-	                                                 : facts->default_mtu;
-	if (network->link_mtu < least)
+	network->link_mtu = network_follow_mtu(network, facts->default_mtu);
+	if (network->link_mtu < MTU_MIN6 && network_subnet(network, AF_INET6))
 		return error_field(err, "mtu", "mtu: %u is less than the %d that IPv6 needs",
 		        network->link_mtu, MTU_MIN6);
 	return 0;
@@ -210,6 +218,8 @@ int rule_network_set(struct model *fork, const struct request *request, const st
 		r = network_check(fork, &network, err);
 	if (r == 0)
 		r = derive_mtu(&network, facts, err);
+	if (r == 0)
+		r = policy_end_flows(fork, before, &network, err);
 	if (r == 0 && model_put_network(fork, &network) < 0)
 		r = error_memory(err);
 	settings_free(&network_settings, &network);

@@ -234,6 +234,106 @@ int policy_allow(struct network *network, const struct request *request, struct 
 	return r;
 }
 
+/* --- what flows and may no longer --- */
+
+/*
+ * The kernel lets established flows pass, so those that a change forbids have to go. All that go
+ * straight to an address do: one that is still allowed is known again by its next packet, as
+ * nothing translates it.
+ */
+static int end_flows_to(
+        struct model *fork, const struct ip *ip, uint8_t protocol, uint16_t port, struct error *err)
+{
+	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
+	        .protocol = protocol,
+	        .ip = *ip,
+	        .port = port,
+	        .port_end = port,
+	        .match = FLOWS_ORIGINAL_LOCAL};
+
+	return tombstone_add(fork, &flows, err);
+}
+
+static int end_flows_to_endpoint(struct model *fork, const struct endpoint *endpoint,
+        uint8_t protocol, uint16_t port, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
+		r = end_flows_to(fork, &endpoint->addresses[i].ip, protocol, port, err);
+	return r;
+}
+
+static int end_flows_to_members(struct model *fork, const char *network, struct error *err)
+{
+	const struct reference *member;
+	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
+	int r = 0;
+
+	snprintf(prefix, sizeof(prefix), "%s/", network);
+	while (r == 0 && (member = model_next_in(fork, TABLE_MEMBERS, prefix, key)))
+		r = end_flows_to_endpoint(fork,
+		        namespace_endpoint(model_namespace(fork, member->owner), network), 0, 0,
+		        err);
+	return r;
+}
+
+static int end_flows_allowed(struct model *fork, const struct allowed *allowed, struct error *err)
+{
+	const struct namespace *ns = model_namespace(fork, allowed->namespace);
+	int r = 0;
+
+	if (allowed->network[0])
+		return end_flows_to_members(fork, allowed->network, err);
+	for (unsigned i = 0; ns && r == 0 && i < ns->endpoint_count; i++)
+		r = end_flows_to_endpoint(
+		        fork, &ns->endpoints[i], allowed->protocol, allowed->port, err);
+	return r;
+}
+
+static bool lists(const char *list, const char *item)
+{
+	char other[SETTING_ITEM_MAX];
+
+	while (setting_next_item(&list, other))
+		if (strcmp(other, item) == 0)
+			return true;
+	return false;
+}
+
+/* Whether less may come to its members than before; a change of the mode counts as that. */
+static bool lets_in_less(const struct network *before, const struct network *network)
+{
+	const char *trusted = before->trusted_interfaces;
+	char item[SETTING_ITEM_MAX];
+
+	for (int i = 0; i < 2; i++)
+		if (network_mode(before, families[i]) != network_mode(network, families[i]))
+			return true;
+	while (setting_next_item(&trusted, item))
+		if (!lists(network->trusted_interfaces, item))
+			return true;
+	return (network->isolated && !before->isolated) || (network->internal && !before->internal);
+}
+
+int policy_end_flows(struct model *fork, const struct network *before,
+        const struct network *network, struct error *err)
+{
+	bool shut = network->host_access != before->host_access;
+	const char *allow = before->allow;
+	struct allowed allowed;
+	int r = 0;
+
+	while (r == 0 && allowed_next(&allow, &allowed))
+		if (!has(network->allow, &allowed))
+			r = end_flows_allowed(fork, &allowed, err);
+	if (r == 0 && lets_in_less(before, network))
+		r = end_flows_to_members(fork, network->name, err);
+	for (unsigned i = 0; shut && r == 0 && i < network->subnet_count; i++)
+		r = end_flows_to(fork, &network->subnets[i].gateway, 0, 0, err);
+	return r;
+}
+
 /* --- what is removed is named no longer --- */
 
 static int forget_in(struct model *fork, const char *by, const struct allowed *gone,

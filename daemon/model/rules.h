@@ -68,6 +68,10 @@ int choose_addresses(const struct model *model, const struct network *network,
 
 /* --- what several of them need --- */
 
+/* The MTU of its links, where the way to the Internet takes so much (0: there is none, and all
+ * stays as it is). That of the way out may be less than IPv6 takes: then IPv6 finds out by itself.
+ */
+uint32_t network_follow_mtu(const struct network *network, uint32_t default_mtu);
 /* After a network came or went: whether the host forwards IPv6. */
 int host_follow_networks(struct model *fork, struct error *err);
 /* Whether these labels have all of the filter: lines of KEY, with any value, or KEY=VALUE. Both may
@@ -82,6 +86,9 @@ int settings_compare(const struct settings *settings, const void *wanted, const 
  * was; NULL: it is new. */
 int policy_check(const struct model *model, const struct network *before,
         const struct network *network, struct error *err);
+/* Ends what flows only because of what a change takes away: `before` is what the network was. */
+int policy_end_flows(struct model *fork, const struct network *before,
+        const struct network *network, struct error *err);
 /* Gives or takes back what the request says, in a network that owns its settings. */
 int policy_allow(struct network *network, const struct request *request, struct error *err);
 /* Takes every permission back that names this network or namespace. `answer` may be NULL. */
@@ -91,9 +98,23 @@ int policy_forget(
  * namespace. */
 int endpoint_condemn(struct model *fork, const char *ns, const char *network, struct error *err);
 int tombstone_add(struct model *fork, struct tombstone *tombstone, struct error *err);
+/* --- publication.c --- */
+
 /* "0.0.0.0:8080/tcp -> web (my-net 10.0.0.2):80"; returns text. */
 const char *publication_format(
         const struct model *model, const struct publication *publication, char *text, size_t size);
+/* One that has a port of this one on an overlapping address; NULL: none. */
+const struct publication *publication_overlap(
+        const struct model *model, const struct publication *publication);
+/* The host's address of one of the ports of a request to publish. */
+struct ip publish_host(const struct model *model, const struct request *request, unsigned number,
+        const struct facts *facts);
+/* Condemns the flows that are in the way of one that leads somewhere now; of those of a namespace
+ * that is about to be connected; those that came through one that ends. */
+int publication_begin(struct model *fork, const struct publication *publication, struct error *err);
+int publications_revive(struct model *fork, const char *ns, struct error *err);
+int publication_end(struct model *fork, const struct publication *publication, struct error *err);
+
 /* What a namespace that is not created by netd claims in the model. */
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts);
 /* Refuses a namespace that the model knows by another name than this one. */

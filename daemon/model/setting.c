@@ -43,7 +43,7 @@ static int check_allowed(const char *text, const char *field, struct error *err)
 	return allowed_parse(text, field, &allowed, err);
 }
 
-static int check_source(const char *text, const char *field, struct error *err)
+static int check_snat(const char *text, const char *field, struct error *err)
 {
 	struct ip ip;
 	int r = parse_ip(text, field, &ip, err);
@@ -58,6 +58,19 @@ static int check_source(const char *text, const char *field, struct error *err)
 static const char *const modes[] = {"nat", "routed", "open", NULL};
 static const char *const family_modes[] = {"same", "nat", "routed", "open", NULL};
 static const char *const accesses[] = {"yes", "no", "dns", NULL};
+
+/* An address, a subnet, or the name of a network. */
+static int check_source(const char *text, const char *field, struct error *err)
+{
+	char name[NAME_SIZE];
+	struct cidr cidr;
+
+	if (publication_source(text, &cidr))
+		return 0;
+	if (strpbrk(text, "/:"))
+		return parse_subnet(text, field, &cidr, err);
+	return parse_name(text, field, name, err);
+}
 
 static int check_route(const char *text, const char *field, struct error *err)
 {
@@ -83,7 +96,8 @@ static const struct setting network_rows[] = {
 	{"host_access", SETTING_WORD, PLACE(network, host_access), .words = accesses},
 	{"trusted_interfaces", SETTING_LIST, PLACE(network, trusted_interfaces), .check = check_interface},
 	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed},
-	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_source},
+	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat},
+	{"publish_address", SETTING_IP, PLACE(network, publish_address)},
 };
 static const struct setting namespace_rows[] = {
 	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
@@ -92,7 +106,10 @@ static const struct setting endpoint_rows[] = {
 	{"gw_priority", SETTING_NUMBER, PLACE(endpoint, gw_priority), .min = -GW_PRIORITY_MAX, .max = GW_PRIORITY_MAX},
 	{"no_default_route", SETTING_SWITCH, PLACE(endpoint, no_default_route)},
 };
-static const struct setting publication_rows[] = {};
+static const struct setting publication_rows[] = {
+	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
+	{"from", SETTING_LIST, PLACE(publication, from), .check = check_source},
+};
 /* clang-format on */
 
 #define ROWS(table) table, sizeof(table) / sizeof(struct setting)

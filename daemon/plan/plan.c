@@ -16,8 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a kind stands when it is made. A namespace's defaults precede its links; a link's own
- * sysctls follow it. */
+#define RANK_CHANGED_END 9 /* its sysctls have its right name, and are there with its right MTU */
+
+/* A namespace's defaults precede its links; a link's own follow it; what is switched for the whole
+ * host comes when each interface is prepared for it. */
+static int rank_of_sysctl(const struct resource *sysctl)
+{
+	return strstr(sysctl->name, "/conf/default/") ? 6
+	       : strstr(sysctl->name, "/conf/all/")   ? 15
+	                                              : 10;
+}
+
+/* Where a kind stands when it is made. */
 static int rank(const struct resource *resource)
 {
 	switch (resource->kind) {
@@ -34,24 +44,24 @@ static int rank(const struct resource *resource)
 	case RESOURCE_FILE:
 		return 5;
 	case RESOURCE_SYSCTL:
-		return strstr(resource->name, "/conf/default/") ? 6 : 9;
+		return rank_of_sysctl(resource);
 	case RESOURCE_LINK:
 		return resource->link.type == LINK_BRIDGE ? 7 : 8;
 	case RESOURCE_PORT:
-		return 9;
-	case RESOURCE_END:
 		return 10;
-	case RESOURCE_ADDRESS:
+	case RESOURCE_END:
 		return 11;
-	case RESOURCE_ROUTE:
+	case RESOURCE_ADDRESS:
 		return 12;
-	case RESOURCE_RULE:
+	case RESOURCE_ROUTE:
 		return 13;
+	case RESOURCE_RULE:
+		return 14;
 	case RESOURCE_FLOWS:
 	case RESOURCE_KINDS:
 		break;
 	}
-	return 14;
+	return 16;
 }
 
 static enum phase phase(const struct resource *resource, bool coming)
@@ -174,6 +184,8 @@ static int order_key(const struct step *step)
 {
 	if (!step->new)
 		return -rank(step->old);
+	if (step->old && step->new->kind == RESOURCE_END)
+		return 1 + RANK_CHANGED_END;
 	return 1 + rank(step->new);
 }
 

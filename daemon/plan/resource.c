@@ -57,6 +57,8 @@ static int compare_rest(const struct resource *a, const struct resource *b)
 			order = compare_numbers(a->flows.port, b->flows.port);
 		if (order == 0)
 			order = compare_numbers(a->flows.through, b->flows.through);
+		if (order == 0)
+			order = compare_numbers(a->flows.port_end, b->flows.port_end);
 		return order ? order : ip_compare(&a->flows.ip, &b->flows.ip);
 	case RESOURCE_SKELETON:
 	case RESOURCE_NETNS_DIR:
@@ -201,7 +203,7 @@ static void describe_route(const struct resource *resource, char *text, size_t s
 
 const char *resource_describe(const struct resource *resource, char *text, size_t size)
 {
-	char address[CIDR_TEXT_SIZE], element[256];
+	char address[CIDR_TEXT_SIZE], host[HOST_TEXT_SIZE], element[256];
 	const char *in = resource->ns[0] ? " in " : "";
 
 	switch (resource->kind) {
@@ -248,7 +250,7 @@ const char *resource_describe(const struct resource *resource, char *text, size_
 		snprintf(text, size, "file %s", resource->name);
 		break;
 	case RESOURCE_HOLD:
-		snprintf(text, size, "port %s:%u/%s", ip_format(&resource->hold.ip, address),
+		snprintf(text, size, "port %s:%u/%s", host_format(&resource->hold.ip, host),
 		        resource->hold.port, protocol_name(resource->hold.protocol));
 		break;
 	case RESOURCE_FLOWS:

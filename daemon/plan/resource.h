@@ -7,7 +7,7 @@
 
 #include "lib/error.h"
 #include "lib/ip.h"
-#include "lib/parse.h"
+#include "lib/ports.h"
 #include "daemon/plan/sets.h"
 
 #include <stdbool.h>
@@ -77,6 +77,7 @@ struct resource {
 			bool up;
 			char ifname[IFNAMSIZ]; /* what it is called now, where that is
 			                          another name; else "" */
+			bool quiet; /* it makes up no IPv6 address, from its birth on; not compared */
 			uint32_t mtu;
 			uint8_t mac[MAC_SIZE];   /* bridge: its own; veth: all zero, the kernel's
 			                            choice is kept */
@@ -104,6 +105,9 @@ struct resource {
 		struct {
 			struct cidr cidr;
 			char ifname[IFNAMSIZ]; /* the interface's name now; not compared */
+			/* an endpoint's: who is told of it, and what; not compared */
+			char bridge[IFNAMSIZ]; /* "": no one */
+			uint8_t mac[MAC_SIZE];
 		} address;
 		struct {
 			struct cidr destination; /* 0.0.0.0/0: the default route */
@@ -125,9 +129,10 @@ struct resource {
 		struct {
 			uint8_t protocol; /* 0: every */
 			struct ip ip;
-			uint16_t port;       /* 0: every */
-			uint16_t through;    /* only those that were sent to this port at first; 0:
-			                        every */
+			uint16_t port, port_end; /* 0: every */
+			/* Only those that were sent to this port at first; 0: every. Of two ranges
+			 * each port goes with its counterpart. */
+			uint16_t through, through_end;
 			bool original_local; /* by original destination, without translation; else
 			                        by reply source */
 		} flows;

@@ -7,7 +7,7 @@
  * elements are the same if and only if their key bytes are.
  */
 #include "daemon/plan/sets.h"
-#include "lib/parse.h"
+#include "lib/ports.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -68,6 +68,31 @@ const struct set sets[] = {
                 PUBLISHED},
         {INET, "nd_pubrng6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), DATA(FIELD_IP6),
                 .interval = true, PUBLISHED},
+        /* Ports that only some interfaces reach, and which do; the same of sources. An address that
+         * stands for every one is the widest prefix. */
+        {INET, "nd_onlyvia4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), .interval = true},
+        {INET, "nd_onlyvia6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), .interval = true},
+        {INET, "nd_via4", KEY(FIELD_IFNAME, FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT),
+                .interval = true, PUBLISHED},
+        {INET, "nd_via6", KEY(FIELD_IFNAME, FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT),
+                .interval = true, PUBLISHED},
+        {INET, "nd_onlyfrom4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), .interval = true},
+        {INET, "nd_onlyfrom6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), .interval = true},
+        {INET, "nd_from4", KEY(FIELD_IP4, FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), .interval = true,
+                PUBLISHED},
+        {INET, "nd_from6", KEY(FIELD_IP6, FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), .interval = true,
+                PUBLISHED},
+        /* What went through a port, in both directions. */
+        {INET, "nd_countany4", KEY(FIELD_PROTOCOL, FIELD_PORT), PUBLISHED, .counter = true},
+        {INET, "nd_countany6", KEY(FIELD_PROTOCOL, FIELD_PORT), PUBLISHED, .counter = true},
+        {INET, "nd_countpub4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED,
+                .counter = true},
+        {INET, "nd_countpub6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED,
+                .counter = true},
+        {INET, "nd_countrng4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), .interval = true,
+                PUBLISHED, .counter = true},
+        {INET, "nd_countrng6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), .interval = true,
+                PUBLISHED, .counter = true},
         {BRIDGE, "nd_ports", KEY(FIELD_IFNAME)},
         {BRIDGE, "nd_isolated", KEY(FIELD_IFNAME)},
         {BRIDGE, "nd_mac", KEY(FIELD_IFNAME, FIELD_MAC)},
@@ -185,9 +210,15 @@ void element_key_protocol(struct element *element, uint8_t protocol)
 
 void element_key_port(struct element *element, uint16_t port)
 {
-	uint16_t bytes = htons(port);
+	element_key_ports(element, port, port);
+}
 
-	append_key(element, FIELD_PORT, &bytes, &bytes, sizeof(bytes));
+void element_key_ports(struct element *element, uint16_t first, uint16_t last)
+{
+	uint16_t from = htons(first), to = htons(last);
+
+	assert(first == last || element->set->interval);
+	append_key(element, FIELD_PORT, &from, &to, sizeof(from));
 }
 
 void element_key_mac(struct element *element, const uint8_t mac[MAC_SIZE])
@@ -270,9 +301,7 @@ static void print_number128(FILE *out, const uint8_t *bytes)
 
 static void print_protocol(FILE *out, uint8_t protocol)
 {
-	if (protocol == IPPROTO_SCTP)
-		fputs("sctp", out);
-	else if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP)
+	if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP)
 		fputs(protocol_name(protocol), out);
 	else
 		fprintf(out, "%u", protocol);

@@ -48,6 +48,7 @@ struct set {
 	enum field data[SET_FIELDS_MAX]; /* empty: a set; else a map */
 	bool interval;
 	enum element_class class;
+	bool counter; /* each element counts the packets that it matched */
 };
 
 /* All of them, in the order the skeleton creates them; ends with a name of NULL. */
@@ -68,6 +69,8 @@ struct element {
 	                                  value */
 	uint8_t data[SET_KEY_SIZE];    /* maps */
 	uint8_t key_size, data_size;   /* grow as fields are appended */
+	uint64_t packets, bytes;       /* what was counted, in what was observed; no part of what is
+	                                  wanted */
 };
 
 /* Each appends the next field of the key (of the data, for the map's right side). The field's kind
@@ -78,6 +81,8 @@ void element_key_ip(struct element *element, const struct ip *ip);
 void element_key_cidr(struct element *element, const struct cidr *cidr);
 void element_key_protocol(struct element *element, uint8_t protocol);
 void element_key_port(struct element *element, uint16_t port);
+/* From first to last. Interval sets only. */
+void element_key_ports(struct element *element, uint16_t first, uint16_t last);
 void element_key_mac(struct element *element, const uint8_t mac[MAC_SIZE]);
 void element_data_ip(struct element *element, const struct ip *ip);
 void element_data_port(struct element *element, uint16_t port);

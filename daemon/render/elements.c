@@ -222,23 +222,6 @@ int add_endpoint_elements(
 	return 0;
 }
 
-int add_publication_element(
-        struct resources *list, const struct publication *publication, const struct ip *target)
-{
-	bool any = ip_is_any(&publication->host_ip);
-	struct element *element = add_inet(list, any ? "nd_any4" : "nd_pub4");
-
-	if (!element)
-		return -1;
-	if (!any)
-		element_key_ip(element, &publication->host_ip);
-	element_key_protocol(element, publication->protocol);
-	element_key_port(element, publication->host_port);
-	element_data_ip(element, target);
-	element_data_port(element, publication->port);
-	return 0;
-}
-
 int add_switched_element(struct resources *list, const char *interface, int family)
 {
 	return element_add_interface(

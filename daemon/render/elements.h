@@ -13,8 +13,6 @@ int add_network_elements(
         const struct model *model, const struct network *network, struct resources *list);
 int add_endpoint_elements(
         struct resources *list, const struct network *network, const struct endpoint *endpoint);
-int add_publication_element(
-        struct resources *list, const struct publication *publication, const struct ip *target);
 /* Of all endpoints of a namespace, whose resources begin at `first` in the list. */
 int add_permissions(const struct model *model, const struct namespace *ns, size_t first,
         struct resources *list);

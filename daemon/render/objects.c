@@ -26,28 +26,25 @@ static int add_sysctl(struct resources *list, const char *ns, const char *family
 	return 0;
 }
 
-static int add_address(struct resources *list, const char *ns, const char *name, const char *ifname,
-        const struct cidr *cidr)
+static struct resource *add_address(struct resources *list, const char *ns, const char *name,
+        const char *ifname, const struct cidr *cidr)
 {
 	struct resource *address = resources_add(list, RESOURCE_ADDRESS, ns, name);
 
 	if (!address)
-		return -1;
+		return NULL;
 	address->address.cidr = *cidr;
 	snprintf(address->address.ifname, IFNAMSIZ, "%s", ifname);
-	return 0;
+	return address;
 }
 
-/* An address, and the route to its subnet: the kernel makes that one itself, but does not when
- * someone has removed it. */
-static int add_subnet(struct resources *list, const char *ns, const char *name, const char *ifname,
-        const struct cidr *cidr)
+/* The route to an address's subnet: the kernel makes it itself, but does not when someone has
+ * removed it. */
+static int add_subnet_route(struct resources *list, const char *ns, const char *name,
+        const char *ifname, const struct cidr *cidr)
 {
-	struct resource *route;
+	struct resource *route = resources_add(list, RESOURCE_ROUTE, ns, name);
 
-	if (add_address(list, ns, name, ifname, cidr) < 0)
-		return -1;
-	route = resources_add(list, RESOURCE_ROUTE, ns, name);
 	if (!route)
 		return -1;
 	route->route.destination = (struct cidr){cidr_first(cidr), cidr->prefix};
@@ -55,6 +52,14 @@ static int add_subnet(struct resources *list, const char *ns, const char *name, 
 		route->route.source = cidr->ip;
 	snprintf(route->route.ifname, IFNAMSIZ, "%s", ifname);
 	return 0;
+}
+
+static int add_subnet(struct resources *list, const char *ns, const char *name, const char *ifname,
+        const struct cidr *cidr)
+{
+	return add_address(list, ns, name, ifname, cidr)
+	               ? add_subnet_route(list, ns, name, ifname, cidr)
+	               : -1;
 }
 
 /*
@@ -91,6 +96,7 @@ static int add_bridge(
 	                       network->name) < 0)
 		return -1;
 	bridge->link.type = LINK_BRIDGE;
+	bridge->link.quiet = network_subnet(network, AF_INET6) != NULL;
 	bridge->link.up = true;
 	bridge->link.mtu = network->link_mtu;
 	memcpy(bridge->link.mac, network->mac, MAC_SIZE);
@@ -202,6 +208,20 @@ static int add_end_ip6(
 	              : r;
 }
 
+/* Its neighbours are told of it. */
+static int add_endpoint_address(struct resources *list, const char *ns,
+        const struct endpoint *endpoint, const struct network *network, const struct cidr *cidr)
+{
+	struct resource *address =
+	        add_address(list, ns, endpoint->host_ifname, endpoint->ifname, cidr);
+
+	if (!address)
+		return -1;
+	memcpy(address->address.bridge, network->bridge, IFNAMSIZ);
+	memcpy(address->address.mac, endpoint->mac, MAC_SIZE);
+	return add_subnet_route(list, ns, endpoint->host_ifname, endpoint->ifname, cidr);
+}
+
 static int add_endpoint(const struct model *model, const struct namespace *ns,
         const struct endpoint *endpoint, struct resources *list)
 {
@@ -218,8 +238,8 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
 		        network->link_mtu, endpoint->mac);
 	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
-		r = add_subnet(list, ns->name, endpoint->host_ifname, endpoint->ifname,
-		        &endpoint->addresses[i]);
+		r = add_endpoint_address(
+		        list, ns->name, endpoint, network, &endpoint->addresses[i]);
 	if (r == 0)
 		r = add_ways_out(model, ns, endpoint, list);
 	return r == 0 ? add_endpoint_elements(list, network, endpoint) : r;
@@ -312,23 +332,7 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
 	return r < 0 ? error_memory(err) : render_openings(model, ns, ret, err);
 }
 
-/* --- publications, interfaces, tombstones --- */
-
-int render_publication(const struct model *model, const struct publication *publication,
-        struct resources *ret, struct error *err)
-{
-	const struct endpoint *target = publication_target(model, publication);
-	struct resource *hold = resources_add(ret, RESOURCE_HOLD, "", "");
-
-	if (!hold)
-		return error_memory(err);
-	hold->hold.protocol = publication->protocol;
-	hold->hold.ip = publication->host_ip;
-	hold->hold.port = publication->host_port;
-	if (target && add_publication_element(ret, publication, &target->addresses[0].ip) < 0)
-		return error_memory(err);
-	return 0;
-}
+/* --- interfaces, tombstones --- */
 
 /*
  * Without force_forwarding the kernel forwards IPv6 on all interfaces or on none (render_host()),
@@ -408,7 +412,9 @@ static int render_condemned_flows(const struct tombstone *tombstone, struct reso
 	flows->flows.protocol = tombstone->protocol;
 	flows->flows.ip = tombstone->ip;
 	flows->flows.port = tombstone->port;
+	flows->flows.port_end = tombstone->port_end;
 	flows->flows.through = tombstone->through;
+	flows->flows.through_end = tombstone->through_end;
 	flows->flows.original_local = tombstone->match == FLOWS_ORIGINAL_LOCAL;
 	return 0;
 }

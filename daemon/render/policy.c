@@ -174,21 +174,45 @@ int add_permissions(
 
 /* --- what a routed network is open for --- */
 
-static int add_opening(
-        const struct model *model, const struct publication *publication, struct resources *list)
+/* `range`: of several ports, which keep their numbers. */
+static struct element *add_opened(struct resources *list, const struct publication *publication,
+        const struct ip *target, bool range)
 {
-	const struct cidr *target = publication_opening(model, publication);
+	static const char *const names[2][2] = {
+	        {"nd_open4", "nd_open6"}, {"nd_openrng4", "nd_openrng6"}};
+	struct element *element =
+	        element_add(list, "inet netd", names[range][target->family == AF_INET6]);
+
+	if (!element)
+		return NULL;
+	element_key_ip(element, target);
+	element_key_protocol(element, publication->protocol);
+	return element;
+}
+
+static int add_opening(const struct model *model, const struct publication *publication, int family,
+        struct resources *list)
+{
+	const struct ip *target = publication_opening(model, publication, family);
+	unsigned more = publication_more(publication);
 	struct element *element;
 
 	if (!target)
 		return 0;
-	element = element_add(
-	        list, "inet netd", target->ip.family == AF_INET6 ? "nd_open6" : "nd_open4");
-	if (!element)
-		return -1;
-	element_key_ip(element, &target->ip);
-	element_key_protocol(element, publication->protocol);
-	element_key_port(element, publication->port);
+	/* Two ranges on every address have different ports, and so have their targets. */
+	if (more && publication_keeps_ports(publication)) {
+		element = add_opened(list, publication, target, true);
+		if (!element)
+			return -1;
+		element_key_ports(element, publication->port, (uint16_t)(publication->port + more));
+		return 0;
+	}
+	for (unsigned i = 0; i <= more; i++) {
+		element = add_opened(list, publication, target, false);
+		if (!element)
+			return -1;
+		element_key_port(element, (uint16_t)(publication->port + i));
+	}
 	return 0;
 }
 
@@ -213,7 +237,9 @@ int render_openings(const struct model *model, const struct namespace *ns, struc
 		return 0;
 	snprintf(prefix, sizeof(prefix), "%s/", ns->name);
 	while (r == 0 && (reference = model_next_in(model, TABLE_NS_PORTS, prefix, key)))
-		r = add_opening(model, model_publication(model, reference->owner), ret);
+		for (int i = 0; r == 0 && i < 2; i++)
+			r = add_opening(model, model_publication(model, reference->owner),
+			        families[i], ret);
 	return r < 0 ? error_memory(err) : 0;
 }
 

@@ -50,6 +50,7 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
 	case TABLE_ALLOWED:
+	case TABLE_SOURCES:
 	case TABLE_USAGE:
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
@@ -81,16 +82,16 @@ int render_all(const struct model *model, struct resources *ret, struct error *e
 	return r;
 }
 
-/* Publications lead where their namespace's endpoints are. */
-static int render_publications_of(
-        const struct model *model, const char *ns, struct resources *ret, struct error *err)
+/* Publications lead where their namespace's endpoints are, and let in networks by their names. */
+static int render_publications_of(const struct model *model, enum model_table index,
+        const char *name, struct resources *ret, struct error *err)
 {
 	const struct reference *reference;
 	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
 	int r = 0;
 
-	snprintf(prefix, sizeof(prefix), "%s/", ns);
-	while (r == 0 && (reference = model_next_in(model, TABLE_NS_PORTS, prefix, key)))
+	snprintf(prefix, sizeof(prefix), "%s/", name);
+	while (r == 0 && (reference = model_next_in(model, index, prefix, key)))
 		r = render_publication(model, model_publication(model, reference->owner), ret, err);
 	return r;
 }
@@ -107,7 +108,7 @@ static int render_members_of(
 	while (r == 0 && (member = model_next_in(model, TABLE_MEMBERS, prefix, key))) {
 		r = render_namespace(model, model_namespace(model, member->owner), ret, err);
 		if (r == 0)
-			r = render_publications_of(model, member->owner, ret, err);
+			r = render_publications_of(model, TABLE_NS_PORTS, member->owner, ret, err);
 	}
 	return r;
 }
@@ -155,7 +156,9 @@ static int render_touched_table(const struct model *fork, const struct model *mo
 		if (r == 0 && table == TABLE_NETWORKS)
 			r = render_members_of(model, key, ret, err);
 		if (r == 0 && table == TABLE_NAMESPACES)
-			r = render_publications_of(model, key, ret, err);
+			r = render_publications_of(model, TABLE_NS_PORTS, key, ret, err);
+		if (r == 0 && table == TABLE_NETWORKS)
+			r = render_publications_of(model, TABLE_SOURCES, key, ret, err);
 		if (r == 0)
 			r = render_others(fork, model, table, key, ret, err);
 	}

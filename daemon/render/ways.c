@@ -77,6 +77,18 @@ static bool leads_elsewhere(const struct model *model, const struct namespace *n
 	return false;
 }
 
+/* Whoever a route leads through has no use for it, and the kernel refuses it there. */
+static bool has_address(const struct namespace *ns, const struct ip *ip)
+{
+	for (unsigned i = 0; i < ns->endpoint_count; i++) {
+		const struct cidr *address = endpoint_address(&ns->endpoints[i], ip->family);
+
+		if (address && ip_equal(&address->ip, ip))
+			return true;
+	}
+	return false;
+}
+
 /* table 0: the main one. */
 static int add_network_routes(const struct model *model, const struct namespace *ns,
         const struct endpoint *endpoint, int family, uint32_t table, struct resources *list)
@@ -86,7 +98,8 @@ static int add_network_routes(const struct model *model, const struct namespace 
 	struct ip via;
 
 	while (network_next_route(&rest, &to, &via)) {
-		if (to.ip.family != family || (!table && leads_elsewhere(model, ns, endpoint, &to)))
+		if (to.ip.family != family || has_address(ns, &via) ||
+		        (!table && leads_elsewhere(model, ns, endpoint, &to)))
 			continue;
 		if (!add_route(list, ns->name, endpoint, &to, &via, table))
 			return -1;

@@ -140,6 +140,17 @@ static void rows_ip(struct rows *rows, struct ip *ret)
 		rows_damaged(rows, "it is no IP address");
 }
 
+/* The host's address of a publication; "*": every one. */
+static void rows_host(struct rows *rows, struct ip *ret)
+{
+	const char *text = (const char *)sqlite3_column_text(rows->statement, rows->column);
+
+	if (text && strcmp(text, "*") == 0)
+		rows->column++;
+	else
+		rows_ip(rows, ret);
+}
+
 static void rows_cidr(struct rows *rows, struct cidr *ret)
 {
 	rows_ip(rows, &ret->ip);
@@ -160,7 +171,8 @@ static uint8_t rows_protocol(struct rows *rows, bool optional)
 {
 	uint8_t protocol = (uint8_t)rows_number(rows, UINT8_MAX);
 
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && !(optional && protocol == 0))
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP &&
+	        !(optional && protocol == 0))
 		rows_damaged(rows, "it is no protocol");
 	return protocol;
 }
@@ -390,12 +402,14 @@ static int load_publications(struct store *store, struct model *model, struct er
 
 		rows_digits(&rows, ID_SIZE - 1, publication.id);
 		publication.protocol = rows_protocol(&rows, false);
-		rows_ip(&rows, &publication.host_ip);
+		rows_host(&rows, &publication.host_ip);
 		publication.host_port = rows_port(&rows);
 		publication.host_port_end = rows_port(&rows);
 		if (publication.host_port_end < publication.host_port)
 			rows_damaged(&rows, "it ends before it begins");
 		publication.port = rows_port(&rows);
+		if (publication.port + publication_more(&publication) > UINT16_MAX)
+			rows_damaged(&rows, "it leads beyond the last port");
 		rows_name(&rows, false, publication.namespace);
 		rows_name(&rows, true, publication.network);
 		if (rows.result == 0)
@@ -444,6 +458,8 @@ static int load_tombstones(struct store *store, struct model *model, struct erro
 		tombstone.port = (uint16_t)rows_number(&rows, UINT16_MAX);
 		tombstone.through = (uint16_t)rows_number(&rows, UINT16_MAX);
 		tombstone.match = (enum flows_match)rows_word(&rows, &store_flows_match);
+		tombstone.port_end = (uint16_t)rows_number(&rows, UINT16_MAX);
+		tombstone.through_end = (uint16_t)rows_number(&rows, UINT16_MAX);
 		if (!tombstone_complete(&tombstone))
 			rows_damaged(&rows, "what its kind needs is missing");
 		if (rows.result == 0 && model_put_tombstone(model, &tombstone) < 0)

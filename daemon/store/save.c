@@ -227,7 +227,10 @@ static void save_publication(struct writer *writer, const char *key, const void 
 	start(writer, STATEMENT_SAVE_PUBLICATION);
 	text(writer, publication->id);
 	number(writer, publication->protocol);
-	address(writer, &publication->host_ip);
+	if (publication->host_ip.family)
+		address(writer, &publication->host_ip);
+	else
+		text(writer, "*");
 	number(writer, publication->host_port);
 	number(writer, publication->host_port_end);
 	number(writer, publication->port);
@@ -257,6 +260,8 @@ static void save_tombstone(struct writer *writer, const char *key, const void *o
 	number(writer, tombstone->port);
 	number(writer, tombstone->through);
 	text(writer, store_flows_match.words[tombstone->match]);
+	number(writer, tombstone->port_end);
+	number(writer, tombstone->through_end);
 	finish(writer);
 }
 

@@ -51,16 +51,23 @@ const char store_schema[] =
         "CREATE TABLE tombstones (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " namespace TEXT NOT NULL, origin TEXT NOT NULL, network TEXT NOT NULL,"
         " cookie INTEGER NOT NULL, protocol INTEGER NOT NULL, ip TEXT, port INTEGER NOT NULL,"
-        " through INTEGER NOT NULL, match TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+        " through INTEGER NOT NULL, match TEXT NOT NULL,"
+        " port_end INTEGER NOT NULL DEFAULT 0, through_end INTEGER NOT NULL DEFAULT 0)"
+        " STRICT, WITHOUT ROWID;"
 
         SETTINGS;
 
-/* Nothing changes for a network that was made before: its MTU is what it was. */
+/* Nothing changes for a network that was made before: its MTU is what it was. A publication without
+ * an address was on every IPv4 address, as there was no other family. */
 const char *const store_migrations[] = {
         SETTINGS "INSERT INTO settings SELECT 'network', name, 'mtu', 0, mtu FROM networks;"
                  "INSERT INTO settings SELECT 'network', name, 'internal', 0, 'yes' FROM networks"
                  " WHERE internal = 1;"
                  "ALTER TABLE networks DROP COLUMN internal;"
+                 "UPDATE publications SET host_ip = '*' WHERE host_ip = '0.0.0.0';"
+                 "ALTER TABLE tombstones ADD COLUMN port_end INTEGER NOT NULL DEFAULT 0;"
+                 "ALTER TABLE tombstones ADD COLUMN through_end INTEGER NOT NULL DEFAULT 0;"
+                 "UPDATE tombstones SET port_end = port, through_end = through;"
                  "ALTER TABLE namespaces ADD COLUMN source TEXT NOT NULL DEFAULT '';",
 };
 
@@ -95,8 +102,9 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                        " host_port, host_port_end, port, namespace, network)"
                                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_TOMBSTONE] = "INSERT OR REPLACE INTO tombstones (id, kind, name, namespace,"
-                                     " origin, network, cookie, protocol, ip, port, through, match)"
-                                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                     " origin, network, cookie, protocol, ip, port, through, match,"
+                                     " port_end, through_end)"
+                                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_DROP_NETWORK] = "DELETE FROM networks WHERE name = ?",
         [STATEMENT_DROP_SUBNETS] = "DELETE FROM subnets WHERE network = ?",
         [STATEMENT_DROP_NAMESPACE] = "DELETE FROM namespaces WHERE name = ?",
@@ -120,7 +128,8 @@ const char *const store_statements[STATEMENT_COUNT] = {
                 "SELECT id, protocol, host_ip, host_port, host_port_end, port,"
                 " namespace, network FROM publications",
         [STATEMENT_LOAD_TOMBSTONES] = "SELECT id, kind, name, namespace, origin, network, cookie,"
-                                      " protocol, ip, port, through, match FROM tombstones",
+                                      " protocol, ip, port, through, match, port_end, through_end"
+                                      " FROM tombstones",
 };
 
 const struct words store_origins = {(const char *const[]){"created", "adopted", "attached"}, 3};

@@ -2,7 +2,7 @@
 /*
  * Every outside call of netd that is made to fail, once: its symbol, its group, the errnos that are tried, and where it is said
  * that it can give them. meson.build wraps each CALL at link time, and seam.c has a wrapper for it; a HOOK
- * is a function that seam.c gives to a library. points.py reads the errnos. The first errno is the one that a bounded sample tries.
+ * is a function that seam.c gives to a library. control.py reads the errnos. The first errno is the one that a bounded sample tries.
  *
  * Groups: KERNEL is a call that asks or changes the kernel or a file; STORE is SQLite's own way to its files; MEMORY is an
  * allocation. Numbers without another source are those of the symbol's man page, section 2 or 3.
@@ -11,18 +11,18 @@
  */
 
 /* --- netlink: the send itself, and the wait for the answer. What the kernel says inside an answer: MESSAGE, below --- */
-CALL(sendto, KERNEL, "ENOBUFS ENOMEM EPERM ECONNREFUSED", "net/netlink/af_netlink.c netlink_sendmsg()")
-CALL(recvmsg, KERNEL, "ENOMEM ENOBUFS", "net/netlink/af_netlink.c netlink_recvmsg()")
-CALL(recvfrom, KERNEL, "ENOMEM ENOBUFS", "net/netlink/af_netlink.c netlink_recvmsg()")
-CALL(recv, KERNEL, "ENOMEM ENOBUFS", "net/netlink/af_netlink.c netlink_recvmsg()")
+CALL(sendto, KERNEL, "ENOBUFS ENOMEM EPERM ECONNREFUSED", "send(2), net/netlink/af_netlink.c netlink_sendmsg()")
+CALL(recvmsg, KERNEL, "ENOMEM ENOBUFS", "recv(2), netlink(7)")
+CALL(recvfrom, KERNEL, "ENOMEM ENOBUFS", "recv(2), netlink(7)")
+CALL(recv, KERNEL, "ENOMEM ENOBUFS", "recv(2), netlink(7)")
 
 /* --- sockets --- */
-CALL(socket, KERNEL, "ENOBUFS EMFILE ENFILE ENOMEM EPERM", "socket(2)")
+CALL(socket, KERNEL, "ENOBUFS EMFILE ENFILE ENOMEM EACCES", "socket(2)")
 CALL(bind, KERNEL, "ENOMEM EADDRINUSE EACCES", "bind(2), ip(7)")
 CALL(listen, KERNEL, "EADDRINUSE", "listen(2)")
-CALL(setsockopt, KERNEL, "ENOMEM EPERM ENOBUFS", "net/core/sock.c sk_setsockopt()")
-CALL(getsockopt, KERNEL, "ENOBUFS", "getsockopt(2)")
-CALL(ioctl, KERNEL, "ENOMEM EPERM", "ioctl(2), net/core/dev_ioctl.c, fs/nsfs.c")
+CALL(setsockopt, KERNEL, "ENOMEM EPERM", "net/core/sock.c sk_setsockopt(), net/core/filter.c sk_attach_filter()")
+CALL(getsockopt, KERNEL, "EPERM EACCES", "net/socket.c: a BPF program of the cgroup, security_socket_getsockopt()")
+CALL(ioctl, KERNEL, "EACCES EPERM", "security_file_ioctl(), SystemCallFilter= in systemd.exec(5)")
 CALL(mnl_socket_open2, KERNEL, "EMFILE ENOMEM", "socket(2)")
 CALL(mnl_socket_bind, KERNEL, "ENOMEM", "net/netlink/af_netlink.c netlink_bind()")
 CALL(mnl_socket_setsockopt, KERNEL, "ENOMEM EPERM", "net/netlink/af_netlink.c netlink_setsockopt()")
@@ -39,7 +39,7 @@ CALL(pthread_create, KERNEL, "EAGAIN", "pthread_create(3)")
 CALL(open64, KERNEL, "EMFILE ENFILE ENOMEM EACCES", "open(2)")
 CALL(openat64, KERNEL, "EMFILE ENFILE ENOMEM ENOSPC", "open(2)")
 CALL(fopen64, KERNEL, "EMFILE ENOMEM", "fopen(3), open(2)")
-CALL(fdopen, KERNEL, "ENOMEM", "fopen(3)")
+CALL(fdopen, KERNEL, "ENOMEM", "fopen(3), malloc(3)")
 CALL(opendir, KERNEL, "EMFILE ENOMEM", "opendir(3)")
 CALL(readdir64, KERNEL, "EIO", "fs/readdir.c; getdents(2)")
 CALL(read, KERNEL, "EIO ENOMEM", "read(2), fs/proc/proc_sysctl.c")
@@ -48,8 +48,8 @@ CALL(write, KERNEL, "ENOSPC EIO", "write(2)")
 CALL(pwrite64, KERNEL, "ENOMEM EPERM EINVAL", "write(2), fs/proc/proc_sysctl.c")
 CALL(fflush, KERNEL, "ENOSPC EIO", "fflush(3), write(2)")
 CALL(fsync, KERNEL, "EIO ENOSPC", "fsync(2)")
-CALL(rename, KERNEL, "ENOSPC EIO", "rename(2)")
-CALL(renameat2, KERNEL, "ENOSPC EIO", "rename(2)")
+CALL(rename, KERNEL, "ENOSPC EROFS", "rename(2)")
+CALL(renameat2, KERNEL, "ENOSPC EROFS", "rename(2)")
 CALL(unlink, KERNEL, "EIO EROFS", "unlink(2)")
 CALL(unlinkat, KERNEL, "EIO EROFS", "unlink(2)")
 CALL(mkdir, KERNEL, "ENOSPC EROFS", "mkdir(2)")
@@ -58,7 +58,7 @@ CALL(chmod, KERNEL, "EIO EPERM", "chmod(2)")
 CALL(fchmod, KERNEL, "EIO EPERM", "chmod(2)")
 CALL(flock, KERNEL, "ENOLCK EINTR", "flock(2)")
 CALL(stat64, KERNEL, "ENOMEM", "stat(2)")
-CALL(fstat64, KERNEL, "ENOMEM EIO", "stat(2)")
+CALL(fstat64, KERNEL, "ENOMEM", "stat(2)")
 CALL(fstatfs64, KERNEL, "ENOMEM EIO", "statfs(2)")
 CALL(statfs64, KERNEL, "ENOMEM", "statfs(2)")
 CALL(statx, KERNEL, "ENOMEM", "statx(2)")
@@ -68,7 +68,7 @@ CALL(inotify_add_watch, KERNEL, "ENOSPC ENOMEM", "inotify_add_watch(2)")
 CALL(getrandom, KERNEL, "ENOSYS", "getrandom(2)")
 
 /* --- SQLite's files --- */
-HOOK(vfs_open, STORE, "EMFILE EIO", "open(2)")
+HOOK(vfs_open, STORE, "EMFILE ENOMEM", "open(2)")
 HOOK(vfs_read, STORE, "EIO", "read(2)")
 HOOK(vfs_write, STORE, "ENOSPC EIO", "write(2)")
 HOOK(vfs_sync, STORE, "EIO ENOSPC", "fsync(2)")
@@ -82,10 +82,10 @@ CALL(realloc, MEMORY, "ENOMEM", "malloc(3)")
 CALL(reallocarray, MEMORY, "ENOMEM", "malloc(3)")
 CALL(strdup, MEMORY, "ENOMEM", "strdup(3)")
 CALL(strndup, MEMORY, "ENOMEM", "strdup(3)")
-CALL(asprintf, MEMORY, "ENOMEM", "asprintf(3)")
-CALL(vasprintf, MEMORY, "ENOMEM", "asprintf(3)")
-CALL(open_memstream, MEMORY, "ENOMEM", "open_memstream(3)")
-CALL(fmemopen, MEMORY, "ENOMEM", "fmemopen(3)")
+CALL(asprintf, MEMORY, "ENOMEM", "asprintf(3), malloc(3)")
+CALL(vasprintf, MEMORY, "ENOMEM", "asprintf(3), malloc(3)")
+CALL(open_memstream, MEMORY, "ENOMEM", "open_memstream(3), malloc(3)")
+CALL(fmemopen, MEMORY, "ENOMEM", "fmemopen(3), malloc(3)")
 CALL(nlmsg_alloc_simple, MEMORY, "ENOMEM", "libnl: lib/msg.c")
 CALL(nftnl_udata_buf_alloc, MEMORY, "ENOMEM", "libnftnl: src/udata.c")
 CALL(event_new, MEMORY, "ENOMEM", "libevent: event.c")

@@ -66,10 +66,10 @@ class Rig:
         if self.host.daemon:
             self.host.kill_daemon()
 
-    def has_died(self, deadline=DEADLINE):
+    def has_died(self):
         """Waits for the end of a daemon that was hit by SIGKILL."""
         process, self.host.daemon = self.host.daemon, None
-        status = process.popen.wait(deadline)
+        status = process.popen.wait(DEADLINE)
         assert status in (-signal.SIGKILL, 128 + signal.SIGKILL), f"netd ended with {status}:\n{self.host.log()}"
 
     def log(self):
@@ -146,9 +146,9 @@ class Rig:
                 return again
             both = again
 
-    def wait_state(self, wanted, what, alike=False, deadline=DEADLINE):
+    def wait_state(self, wanted, what, alike=False):
         """Waits until the state is that one, and returns both; fails with the difference."""
-        end = time.monotonic() + deadline
+        end = time.monotonic() + DEADLINE
         while True:
             both = self.both()
             lines = wanted.diff(both[alike])

@@ -16,7 +16,7 @@ from lib.wait import wait_for
 
 # which of them fails, counted in each thread from when strace came
 SYSCALLS = {"sendto": ("ENOBUFS", (1, 4, 6)), "recvmsg": ("ENOMEM", (2, 5)), "openat": ("EMFILE", (1, 3)), "socket": ("ENFILE", (1, 2)),
-            "setns": ("ENOMEM", (1,)), "fdatasync": ("EIO", (1,)), "pwrite64": ("ENOSPC", (1, 3)), "ioctl": ("ENOMEM", (1, 2))}
+            "setns": ("ENOMEM", (1,)), "fdatasync": ("EIO", (1,)), "pwrite64": ("ENOSPC", (1, 3)), "ioctl": ("EACCES", (1, 2))}
 NAMES = ["network create", "connect, creating the namespace", "publish tcp", "ns rm -f", "disconnect"]
 
 

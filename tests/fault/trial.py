@@ -188,8 +188,8 @@ class Trial(Trying):
         self.rig.wait_state(self.end, what, alike=True)
         self.go_back()
 
-    def stay(self, what, deadline):
-        self.rig.wait_state(self.before, what, deadline=deadline)
+    def stay(self, what):
+        self.rig.wait_state(self.before, what)
         self.refused += 1
         if self.refused % self.retry == 0:
             self.wait_store()
@@ -212,7 +212,7 @@ class Trial(Trying):
             self.reach_end(f"done, so all is as without the fault ({answer and answer.body})")
             return
         assert answer is None or answer.body.get("detail"), f"an error without a sentence: {answer}"
-        self.stay(f"refused, so all is as before ({answer and answer.body.get('detail')})", DEADLINE if point.lasting else 1)
+        self.stay(f"refused, so all is as before ({answer and answer.body.get('detail')})")
         assert point.lasting or groups == MEMORY or UNDO_FAILED not in self.rig.log()[log:], self.rig.log()[log:]
 
     def kill(self, point):
@@ -251,8 +251,8 @@ def lapses(trial):
 
 
 def sample(trial, most=40, memory=5):
-    """About so many points, the same ones in every run: each kind of call once, each thing that may happen once, the rest evenly
-    spread. Which call has what happen to it changes from operation to operation."""
+    """About so many points: each kind of call once, each thing that may happen once, the rest evenly spread. Which call has what
+    happen to it changes from operation to operation; from run to run only as far as the kernel's announcements come at other moments."""
     turn = zlib.crc32(trial.name.encode())
     kinds, points = collections.defaultdict(list), {}
 

@@ -48,7 +48,7 @@ static void look(struct kernel *kernel, uint8_t protocol)
 	struct error err = {0};
 	unsigned count = 0;
 
-	if (look_listeners(kernel, "", protocol, 53, &list, &count, &err) < 0)
+	if (look_listeners(kernel, "", protocol, 53, 53, &list, &count, &err) < 0)
 		holds_error(&err);
 	for (unsigned i = 0; i < count; i++) {
 		REQUIRE(list[i].port == 53 && ip_size(list[i].ip.family), "not asked for");

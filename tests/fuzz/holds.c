@@ -57,10 +57,11 @@ struct model *fuzz_endpoint_model(void)
 	        .kind = REQUEST_CONNECT, .network = NETWORK_DEFAULT, .namespace = "web"};
 	struct request publish = {.kind = REQUEST_PUBLISH,
 	        .namespace = "web",
-	        .ports = {.host_ip = {.family = AF_INET},
+	        .ports = {{.host_ip = {.family = AF_INET},
 	                .host_port = 8080,
 	                .port = 80,
-	                .protocol = IPPROTO_TCP}};
+	                .protocol = IPPROTO_TCP}},
+	        .port_count = 1};
 	struct model *model = fuzz_model();
 
 	grant(model, &connect);

@@ -88,16 +88,25 @@ static void read_mac(const char *text)
 	        "%s", printed);
 }
 
-static void print_spec(const struct port_spec *spec, bool target, char *text, size_t size)
+static size_t print_range(char *text, size_t size, uint16_t first, uint16_t last)
 {
-	char ip[IP_TEXT_SIZE];
+	char ports[PORTS_TEXT_SIZE];
+
+	return (size_t)snprintf(text, size, "%s", ports_format(first, last, ports));
+}
+
+static void print_spec(const struct port_spec *spec, char *text, size_t size)
+{
+	char host[HOST_TEXT_SIZE];
 	size_t used = 0;
 
-	if (spec->host_ip.family)
-		used = (size_t)snprintf(text, size, "%s:", ip_format(&spec->host_ip, ip));
-	used += (size_t)snprintf(text + used, size - used, "%u", spec->host_port);
-	if (target)
-		used += (size_t)snprintf(text + used, size - used, ":%u", spec->port);
+	if (spec->every || spec->host_ip.family)
+		used = (size_t)snprintf(text, size, "%s:", host_format(&spec->host_ip, host));
+	used += print_range(text + used, size - used, spec->host_port, spec->host_port_end);
+	if (spec->port)
+		text[used++] = ':';
+	if (spec->port)
+		used += print_range(text + used, size - used, spec->port, spec->port_end);
 	if (spec->protocol)
 		snprintf(text + used, size - used, "/%s", protocol_name(spec->protocol));
 }
@@ -114,11 +123,14 @@ static void read_ports(const char *text, bool target)
 	check(r, &err);
 	if (r < 0)
 		return;
-	REQUIRE(spec.host_port && (!target || spec.port), "%s: a port is 0", text);
-	print_spec(&spec, target, printed, sizeof(printed));
+	REQUIRE(target ? spec.port && spec.protocol : spec.host_port, "%s: a port is 0", text);
+	REQUIRE(spec.host_port_end >= spec.host_port && spec.port_end >= spec.port, "%s", text);
+	print_spec(&spec, printed, sizeof(printed));
 	REQUIRE(parse(printed, "field", &again, &err) == 0, "%s: %s", printed, err.text);
-	REQUIRE(ip_equal(&spec.host_ip, &again.host_ip) && spec.host_port == again.host_port &&
-	                spec.port == again.port && spec.protocol == again.protocol,
+	REQUIRE(ip_equal(&spec.host_ip, &again.host_ip) && spec.every == again.every &&
+	                spec.host_port == again.host_port &&
+	                spec.host_port_end == again.host_port_end && spec.port == again.port &&
+	                spec.port_end == again.port_end && spec.protocol == again.protocol,
 	        "%s", printed);
 }
 

@@ -75,12 +75,12 @@ START_TEST(lists_addresses_and_routes_but_no_default_like_ones)
 }
 END_TEST
 
-START_TEST(takes_the_mtu_of_the_default_route_with_the_lowest_metric)
+START_TEST(takes_the_mtu_of_the_way_out)
 {
 	uint32_t mtu = 0;
 
 	ck_assert_int_eq(look_default_mtu(kernel, &mtu, &err), 0);
-	ck_assert_uint_eq(mtu, 1500);
+	ck_assert_uint_eq(mtu, 0);
 	ck_assert(!look_default_route(kernel, "", AF_INET));
 	shell("for i in 0 1 2; do ip link add up$i mtu 140$i up type bridge"
 	      "; ip addr add 192.0.$i.1/24 dev up$i; ip -6 addr add fd0$i::1/64 dev up$i nodad; "
@@ -93,7 +93,16 @@ START_TEST(takes_the_mtu_of_the_default_route_with_the_lowest_metric)
 	shell("ip route add default via 192.0.1.2 metric 20; ip route add default via 192.0.2.2 "
 	      "metric 10");
 	ck_assert_int_eq(look_default_mtu(kernel, &mtu, &err), 0);
+	ck_assert_uint_eq(mtu, 1400); /* IPv6's is less */
+	shell("ip -6 route del default; ip link set up1 mtu 1300");
+	ck_assert_int_eq(look_default_mtu(kernel, &mtu, &err), 0);
 	ck_assert_uint_eq(mtu, 1402);
+	shell("ip route replace default via 192.0.2.2 metric 10 mtu 1350");
+	ck_assert_int_eq(look_default_mtu(kernel, &mtu, &err), 0);
+	ck_assert_uint_eq(mtu, 1350);
+	shell("ip route add 128.0.0.0/1 via 192.0.1.2"); /* as a VPN does */
+	ck_assert_int_eq(look_default_mtu(kernel, &mtu, &err), 0);
+	ck_assert_uint_eq(mtu, 1300);
 	ck_assert(look_default_route(kernel, "", AF_INET));
 }
 END_TEST
@@ -198,9 +207,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {lists_addresses_and_routes_but_no_default_like_ones,
-	        takes_the_mtu_of_the_default_route_with_the_lowest_metric,
-	        lists_links_of_the_host_and_of_a_namespace, finds_the_marks_of_another_instance,
-	        finds_the_servers_behind_a_local_resolver, NULL};
+	        takes_the_mtu_of_the_way_out, lists_links_of_the_host_and_of_a_namespace,
+	        finds_the_marks_of_another_instance, finds_the_servers_behind_a_local_resolver,
+	        NULL};
 
 	host_enter();
 	return run_tests("look-host", setup, teardown, tests);

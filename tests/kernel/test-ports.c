@@ -67,7 +67,7 @@ static void look(const char *ns, uint8_t protocol, uint16_t port)
 
 	free(list);
 	list = NULL;
-	r = look_listeners(kernel, ns, protocol, port, &list, &count, &err);
+	r = look_listeners(kernel, ns, protocol, port, port, &list, &count, &err);
 	ck_assert_msg(r == 0, "%s", err.text);
 }
 
@@ -174,7 +174,7 @@ END_TEST
 START_TEST(says_that_a_namespace_is_not_there)
 {
 	ck_assert_int_eq(
-	        look_listeners(kernel, "none", IPPROTO_TCP, 80, &list, &count, &err), -ENOENT);
+	        look_listeners(kernel, "none", IPPROTO_TCP, 80, 80, &list, &count, &err), -ENOENT);
 	ck_assert_ptr_null(list);
 }
 END_TEST

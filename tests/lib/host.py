@@ -173,12 +173,15 @@ class Place:
 class Neighbour(Place):
     """A machine outside, on a network of its own with the host: it routes everything through the host."""
 
-    def __init__(self, host, name, network):
+    def __init__(self, host, name, network, network6=None):
         super().__init__(host, f"/run/outside/{name}", name)
         self.network = network
         self.interface = f"up-{name}"  # on the host
         self.host_address = network + ".1"
         self.address = network + ".2"
+        self.network6 = network6  # 2001:db8:1
+        if network6:
+            self.host_address6, self.address6 = network6 + "::1", network6 + "::2"
 
     def make(self):
         number = self.host.neighbours.index(self) + 1
@@ -202,7 +205,21 @@ route add default via {self.host_address}
 E
             {f"ip route add default via {self.address}" if number == 1 else ""}
         """)
+        if self.network6:
+            self.make6(number)
         return self
+
+    def make6(self, number):
+        self.host.shell(f"""
+            ip -6 addr add {self.host_address6}/64 dev {self.interface} nodad
+            ip -6 addr add fe80::1/64 dev {self.interface} nodad
+            {f"ip -6 route add default via {self.address6}" if number == 1 else ""}
+        """)
+        self.shell(f"""
+            ip -6 addr add {self.address6}/64 dev eth0 nodad
+            ip -6 addr add fe80::2/64 dev eth0 nodad
+            ip -6 route add default via {self.host_address6}
+        """)
 
 
 class Answer(NamedTuple):
@@ -315,8 +332,8 @@ class Host(Place):
         """A namespace of /run/netns."""
         return Place(self, f"/run/netns/{name}", name)
 
-    def neighbour(self, name="out", network="192.0.2"):
-        neighbour = Neighbour(self, name, network)
+    def neighbour(self, name="out", network="192.0.2", network6=None):
+        neighbour = Neighbour(self, name, network, network6)
         self.neighbours.append(neighbour)
         return neighbour.make()
 

@@ -66,7 +66,8 @@ static inline void must_publish(
 {
 	struct request request = {.kind = REQUEST_PUBLISH};
 
-	request.ports = (struct port_spec){.host_ip = {.family = AF_INET},
+	request.port_count = 1;
+	request.ports[0] = (struct port_spec){.host_ip = {.family = AF_INET},
 	        .host_port = host_port,
 	        .port = port,
 	        .protocol = IPPROTO_TCP};

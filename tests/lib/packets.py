@@ -62,6 +62,20 @@ def udp6(source, destination, payload):
         + socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, destination) + segment
 
 
+def icmp6(source, destination, kind, body):
+    """A neighbour solicitation (135), say; body is what follows the checksum."""
+    addresses = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, destination)
+    message = struct.pack("!BBH", kind, 0, 0) + body
+    check = checksum(addresses + struct.pack("!II", len(message), socket.IPPROTO_ICMPV6) + message)
+    message = struct.pack("!BBH", kind, 0, check) + body
+    return struct.pack("!IHBB", 6 << 28, len(message), socket.IPPROTO_ICMPV6, 255) + addresses + message
+
+
+def neighbour6(source, destination, kind, target, trailer=b""):
+    """A neighbour solicitation (135) or advertisement (136) about `target`."""
+    return icmp6(source, destination, kind, struct.pack("!I", 0x20000000) + socket.inet_pton(socket.AF_INET6, target) + trailer)
+
+
 def arp(operation, sender_mac, sender, target_mac, target, trailer=b""):
     return struct.pack("!HHBBH", 1, ETH_IP, 6, 4, operation) + mac(sender_mac) + socket.inet_aton(sender) \
         + mac(target_mac) + socket.inet_aton(target) + trailer

@@ -44,8 +44,8 @@ class Server:
             listener = place.socket(family(address), KINDS[protocol])
             if protocol == "tcp":
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if listener.family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if family(address) == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # beside one of IPv4
             listener.bind((address, port))
             if protocol == "tcp":
                 listener.listen(64)

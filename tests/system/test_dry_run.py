@@ -12,7 +12,9 @@ from lib.wait import wait_for
 STEPS = [
     ["network", "create", "my-net", "--subnet", "10.77.0.0/24"],
     ["network", "create", "closed", "--internal"],
+    ["network", "create", "six", "--ipv6"],
     ["connect", "my-net", "web"],
+    ["connect", "six", "web"],
     ["connect", "closed", "web"],
     ["ns", "create", "db"],
     ["connect", "my-net", "db", "--ip", "10.77.0.9", "--mac", "02:00:00:00:00:09", "--ifname", "up0"],

@@ -115,15 +115,159 @@ def published_on_one_address(lab):
 
 @way(INET, "nd_dnat", r"map @nd_rng4")
 def range_on_every_address(lab):
-    """No command publishes a range yet."""
-    with lab.element(INET, "nd_rng4", "tcp . 10000-20000 : 10.1.0.2, udp . 10000-20000 : 10.1.0.2"):
-        return lab.reaches(lab.out, lab.out.host_address, 15432)
+    return lab.reaches(lab.out, lab.out.host_address, 15432)
 
 
 @way(INET, "nd_dnat", r"map @nd_pubrng4")
 def range_on_one_address(lab):
-    with lab.element(INET, "nd_pubrng4", "192.0.2.1 . tcp . 10000-20000 : 10.1.0.2, 192.0.2.1 . udp . 10000-20000 : 10.1.0.2"):
-        return lab.reaches(lab.out, lab.out.host_address, 15432)
+    return lab.reaches(lab.out, lab.out.host_address, 17432)
+
+
+@way(INET, "nd_dnat", r"map @nd_any6")
+def published_on_every_address_of_ipv6(lab):
+    return lab.reaches(lab.out, lab.out.host_address6, 8080)
+
+
+@way(INET, "nd_dnat", r"map @nd_pub6")
+def published_on_one_address_of_ipv6(lab):
+    return lab.reaches(lab.out, lab.out.host_address6, 9090)
+
+
+@way(INET, "nd_dnat", r"map @nd_rng6")
+def range_on_every_address_of_ipv6(lab):
+    return lab.reaches(lab.out, lab.out.host_address6, 15432)
+
+
+@way(INET, "nd_dnat", r"map @nd_pubrng6")
+def range_on_one_address_of_ipv6(lab):
+    return lab.reaches(lab.out, lab.out.host_address6, 17432)
+
+
+@guard(INET, "nd_dnat", r"@nd_own6")
+def own_service_is_published_away_in_ipv6(lab):
+    with lab.element(INET, "nd_own6", f"{lab.out.host_address6} . tcp . 9090"):
+        return [lab.out.ask("tcp", lab.out.host_address6, 9090, timeout=lab.patience) is not None]
+
+
+@guard(INET, "nd_prerouting", r"ip6 daddr @nd_gateways6")
+def neighbour_reaches_what_is_published_on_a_networks_own_address_of_ipv6(lab):
+    return lab.reaches(lab.out, "fd00:a::1", 7171)
+
+
+@way(INET, "nd_postrouting", r"ct status dnat ip6 saddr")
+def member_of_the_same_network_by_the_hosts_address_of_ipv6(lab):
+    return lab.reaches(lab.cli, lab.out.host_address6, 8080)
+
+
+def refused_at_once(place, address):
+    with place.socket(socket.AF_INET6) as made:
+        made.settimeout(1)
+        try:
+            made.connect(address)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            pass
+    return False
+
+
+@way(INET, "nd_output", r"ip6 daddr ::1 return")
+def loopback_of_ipv6_is_refused_at_once(lab):
+    return [refused_at_once(lab.host, ("::1", 8080))]
+
+
+def link_local_of_the_bridge(lab):
+    listed = lab.host.json("ip -j -6 addr show dev nd-a scope link")
+    return next(address["local"] for address in listed[0]["addr_info"] if address)
+
+
+def index_of(place, name):
+    return place.json("ip", "-j", "link", "show", "dev", name)[0]["ifindex"]
+
+
+@way(INET, "nd_output", r"ip6 daddr fe80::/10 return")
+def link_local_from_the_host_is_refused_at_once(lab):
+    return [refused_at_once(lab.host, (link_local_of_the_bridge(lab), 8080, 0, index_of(lab.host, "nd-a")))]
+
+
+@way(INET, "nd_prerouting", r"ip6 daddr fe80::/10 return")
+def link_local_from_a_namespace_is_refused_at_once(lab):
+    return [refused_at_once(lab.cli, (link_local_of_the_bridge(lab), 8080, 0, index_of(lab.cli, "eth0")))]
+
+
+# --- published ports that are not for everyone ---
+
+@guard(INET, "nd_prerouting", r"@nd_onlyvia4")
+def by_another_interface(lab):
+    return lab.reaches(lab.two, lab.two.host_address, 8081)
+
+
+@guard(INET, "nd_prerouting", r"@nd_onlyvia6")
+def by_another_interface_in_ipv6(lab):
+    return lab.reaches(lab.two, lab.two.host_address6, 8081)
+
+
+@guard(INET, "nd_prerouting", r"@nd_onlyfrom4")
+def from_another_source(lab):
+    return lab.reaches(lab.two, lab.two.host_address, 8082)
+
+
+@guard(INET, "nd_prerouting", r"@nd_onlyfrom6")
+def from_another_source_in_ipv6(lab):
+    return lab.reaches(lab.two, lab.two.host_address6, 8082)
+
+
+# --- what went through a published port ---
+
+def counts(lab, name, place, address, port):
+    """How many packets more one question makes, and whether it was answered."""
+    def packets_of():
+        listed = lab.host.json("nft", "-j", "list", "set", "inet", "netd", name)["nftables"]
+        found = next(item["set"] for item in listed if "set" in item)
+        return sum(element["elem"]["counter"]["packets"] for element in found["elem"])
+    before = packets_of()
+    assert place.ask("udp", address, port, timeout=lab.long_patience), "the port does not answer"
+    return packets_of() - before
+
+
+@way(INET, "nd_leaving", r"ct status dnat jump nd_count")
+def what_is_forwarded_is_counted(lab):
+    return [counts(lab, "nd_countany4", lab.out, lab.out.host_address, 8080) == 2]
+
+
+@way(INET, "nd_input", r"ct status dnat jump nd_count")
+def what_comes_back_to_the_host_is_counted(lab):
+    return [counts(lab, "nd_countany4", lab.host, "127.0.0.1", 8080) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countany4")
+def single_ports_are_counted(lab):
+    return [counts(lab, "nd_countany4", lab.out, lab.out.host_address, 8080) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countany6")
+def single_ports_are_counted_in_ipv6(lab):
+    return [counts(lab, "nd_countany6", lab.out, lab.out.host_address6, 8080) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countpub4")
+def ports_of_one_address_are_counted(lab):
+    return [counts(lab, "nd_countpub4", lab.out, lab.out.host_address, 9090) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countpub6")
+def ports_of_one_address_are_counted_in_ipv6(lab):
+    return [counts(lab, "nd_countpub6", lab.out, lab.out.host_address6, 9090) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countrng4")
+def ranges_are_counted(lab):
+    return [counts(lab, "nd_countrng4", lab.out, lab.out.host_address, 15432) == 2]
+
+
+@way(INET, "nd_count", r"@nd_countrng6")
+def ranges_are_counted_in_ipv6(lab):
+    return [counts(lab, "nd_countrng6", lab.out, lab.out.host_address6, 17432) == 2]
 
 
 @guard(INET, "nd_dnat", r"@nd_own4")
@@ -164,6 +308,37 @@ def internal_network_has_a_way_out(lab):
     return lab.reaches(lab.db, lab.out.address, 80)
 
 
+@guard(INET, "nd_published", r"^drop")
+def neighbour_reaches_a_namespace_straight_by_ipv6(lab):
+    return lab.reaches(lab.out, lab.address6("web"), 80)
+
+
+@guard(INET, "nd_forward", r"@nd_in6|nfproto ipv6 oifname vmap")
+def other_network_reaches_a_namespace_straight_by_ipv6(lab):
+    return lab.reaches(lab.far, lab.address6("web"), 80)
+
+
+@guard(INET, "nd_forward", r"@nd_in6|nfproto ipv6 oifname vmap")
+def neighbour_reaches_an_internal_network_by_ipv6(lab):
+    return lab.reaches(lab.out, lab.address6("db"), 80)
+
+
+@guard(INET, "nd_forward", r"@nd_closed")
+def internal_network_has_a_way_out_by_ipv6(lab):
+    return lab.reaches(lab.db, lab.out.address6, 80)
+
+
+@way(INET, "nd_forward", r"@nd_pairs", bridge_filter=(True,))
+def same_network_straight_by_ipv6(lab):
+    return lab.reaches(lab.cli, lab.address6("web"), 80)
+
+
+@way(INET, "nd_postrouting", r"@nd_masq6")
+def way_out_is_masqueraded_in_ipv6(lab):
+    replies = [lab.web.ask(protocol, lab.out.address6, 80, timeout=lab.patience) for protocol in ("tcp", "udp")]
+    return [reply is not None and reply.peer == lab.out.host_address6 for reply in replies]
+
+
 @guard(INET, "nd_forward", r"@nd_closed")
 def internal_network_reaches_a_published_port(lab):
     return lab.reaches(lab.db, lab.out.host_address, 8080)
@@ -199,6 +374,11 @@ def stray_reset_leaves_with_a_private_source(lab):
 def neighbours_pass_from_one_to_the_other(lab):
     """netd switched forwarding on for its own sake; nothing else may come of it."""
     return lab.reaches(lab.out, lab.two.address, 80)
+
+
+@guard(INET, "nd_early", r"nfproto ipv6|ip6 daddr != @nd_nets6")
+def neighbours_pass_from_one_to_the_other_by_ipv6(lab):
+    return lab.reaches(lab.out, lab.two.address6, 80)
 
 
 @guard(INET, "nd_early", r"nfproto ipv4|ip daddr != @nd_nets4")
@@ -302,11 +482,51 @@ def packet_with_anothers_address(lab):
     return frame_arrives(lab, ether(lab.mac["web"], lab.mac["cli"], packets.ETH_IP, packet), sought)
 
 
+def ipv6_arrives(lab, packet, sought):
+    return frame_arrives(lab, ether(lab.mac["web"], lab.mac["cli"], packets.ETH_IP6, packet), sought)
+
+
 @guard(BRIDGE, "nd_v6", r"ip6 saddr.*!= @nd_ip6")
 def packet_with_an_ipv6_address_that_is_not_its_own(lab):
     sought = packets.token()
-    packet = packets.udp6("fd00::99", "fd00::2", sought)
-    return frame_arrives(lab, ether(lab.mac["web"], lab.mac["cli"], packets.ETH_IP6, packet), sought)
+    return ipv6_arrives(lab, packets.udp6("fd00:a::99", lab.address6("web"), sought), sought)
+
+
+@guard(BRIDGE, "nd_v6", r"ip6 saddr.*!= @nd_ip6")
+def packet_with_anothers_link_local_address(lab):
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.udp6("fe80::99", lab.address6("web"), sought), sought)
+
+
+@way(BRIDGE, "nd_spoof", r"goto nd_v6")
+def own_ipv6_traffic_passes(lab):
+    lab.cli.run("ip -6 neigh flush dev eth0")
+    return lab.reaches(lab.cli, lab.address6("web"), 80)
+
+
+@way(BRIDGE, "nd_v6", r"ip6 saddr ::.*accept")
+def duplicate_address_probe_in_ipv6(lab):
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.neighbour6("::", "ff02::1:ff00:3", 135, lab.address6("cli"), sought), sought)
+
+
+@guard(BRIDGE, "nd_v6", r"nd-router-advert|icmpv6 type \{ 134|nd-redirect")
+def namespace_speaks_as_a_router(lab):
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.icmp6(lab.address6("cli"), "ff02::1", 134, bytes(12) + sought), sought)
+
+
+@guard(BRIDGE, "nd_v6", r"@nd_target6")
+def neighbour_advertisement_for_anothers_address(lab):
+    """The gateway's: who believes it sends the attacker everything."""
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.neighbour6(lab.address6("cli"), "ff02::1", 136, "fd00:a::1", sought), sought)
+
+
+@way(BRIDGE, "nd_spoof", r"goto nd_v6")
+def neighbour_advertisement_for_its_own_address(lab):
+    sought = packets.token()
+    return ipv6_arrives(lab, packets.neighbour6(lab.address6("cli"), "ff02::1", 136, lab.address6("cli"), sought), sought)
 
 
 def check_row(lab, row):

@@ -41,7 +41,7 @@ def net(host, out):
         connected = host.ctl_json("connect", network, name, "--ip", ip(name), "--ip6", ip(name, 6))
         host.outer[name] = connected["endpoint"]["host_interface"]
     for protocol in PROTOCOLS:
-        host.ctl("publish", f"8080:80/{protocol}", "web")
+        host.ctl("publish", f"*:8080:80/{protocol}", "web")
     host.out, host.web, host.cli, host.db = out, *(host.ns(name) for name in MEMBERS)
     for place in (host.out, host.web, host.cli, host.db):
         for port in (80, 81):
@@ -101,8 +101,9 @@ def test_members_of_an_isolated_network_meet_by_published_ports_only(net, bridge
     assert is_isolated(net, "web") == is_isolated(net, "cli") == (not bridge_filter)
     for family in FAMILIES:
         assert cut(net.cli, ip("web", family)), f"IPv{family}"
-    for place, address in ((net.cli, HOST[4]), (net.cli, gateway("a")), (net.web, HOST[4]), (net.out, HOST[4]), (net.db, HOST[4])):
-        assert reaches(place, address, 8080), (place.name, address)
+    for place, addresses in ((net.cli, HOST), (net.cli, {4: gateway("a"), 6: gateway("a", 6)}), (net.web, HOST), (net.out, HOST), (net.db, HOST)):
+        for family in FAMILIES:
+            assert reaches(place, addresses[family], 8080), (place.name, addresses[family])
     assert all(reaches(net.cli, OUT[family]) for family in FAMILIES)
     net.restart_daemon()
     assert settings(net, "a")["isolated"] and all(cut(net.cli, ip("web", family)) for family in FAMILIES)
@@ -176,8 +177,17 @@ def test_mode_is_for_both_families_and_survives_a_restart(net):
 def test_published_ports_of_a_routed_network(net):
     net.ctl("network", "set", "a", "mode=routed")
     for place in (net.out, net.db):
-        assert peer(place, ip("web")) == peer(place, HOST[4], 8080) == {"out": OUT[4], "db": ip("db")}[place.name]
-        assert cut(place, ip("web"), 81)
+        for family in FAMILIES:
+            source = {"out": OUT[family], "db": ip("db", family)}[place.name]
+            assert peer(place, ip("web", family)) == peer(place, HOST[family], 8080) == source
+            assert cut(place, ip("web", family), 81)
+    net.ctl("publish", "8090-8099:8090-8099", "web")
+    net.ctl("publish", "9000-9001:8000-8001", "web")
+    net.ctl("publish", "8070:70", "web", "--from", "198.51.100.0/24")
+    for port in (8090, 8099, 8001, 70):
+        net.web.serve(port)
+    assert net.out.ask("tcp", ip("web"), 8090) and net.out.ask("tcp", ip("web"), 8099) and net.out.ask("tcp", ip("web"), 8001)
+    assert net.out.silent("tcp", ip("web"), 70), "published for some sources: by the host's address only"
     assert reaches(net, "127.0.0.1", 8080)
     net.ctl("publish", "192.0.2.1:8081:81", "web")
     assert net.out.ask("tcp", HOST[4], 8081) and net.out.silent("tcp", ip("web"), 81), "published on one address: by that address only"
@@ -215,7 +225,7 @@ def test_access_to_the_host(net):
             net.run(f"ip -{family} neigh flush dev nd-a")
             net.web.run(f"ip -{family} neigh flush dev eth0")
             assert reaches(net.web, OUT[family]), "its gateway is found"
-        assert reaches(net.web, HOST[4], 8080) and reaches(net.cli, gateway("a"), 8080), "published ports"
+        assert all(reaches(net.web, HOST[family], 8080) and reaches(net.cli, gateway("a", family), 8080) for family in FAMILIES), "published ports"
     net.restart_daemon()
     assert settings(net, "a")["host_access"] == "dns" and cut(net.web, gateway("a"), 6001)
     net.ctl("network", "set", "a", "host-access=yes")
@@ -339,6 +349,43 @@ def test_permissions_that_are_refused(net):
     net.ctl("network", "disallow", "a", "b")
     net.ctl("network", "disallow", "a", "b", "--exist-ok")
     assert settings(net, "a") == before
+
+
+# --- what flows already ---
+
+def ends(stream):
+    return stream.quiet()
+
+
+def test_what_may_no_longer_flow_ends(net):
+    """By whatever change; and what still may goes on."""
+    two = net.neighbour("two", "198.51.100")
+    for begin, end, place, address in (
+            (["allow", "a", "b"], ["disallow", "a", "b"], net.web, ip("db")),
+            (["allow", "a", "db:80"], ["set", "a", "allow="], net.web, ip("db")),
+            (["set", "a", "trusted-iface=up-out"], ["set", "a", "trusted-iface=up-two"], net.out, ip("web")),
+            (["set", "a", "mode=open"], ["set", "a", "mode="], net.out, ip("web", 6)),
+            (["set", "a", "mode="], ["set", "a", "host-access=no"], net.web, gateway("a"))):
+        net.ctl("network", *begin)
+        port = 6001 if address == gateway("a") else 80
+        with place.stream("tcp", address, port) as ended, net.out.stream("tcp", HOST[4], 8080) as kept:
+            ended.wait()
+            net.ctl("network", *end)
+            kept.wait(10)
+            assert ends(ended), f"{end}: {address}"
+            kept.wait(10)
+    assert two.silent("tcp", ip("db"), 80)
+
+
+def test_what_came_straight_to_a_published_port_ends_with_it(net):
+    net.ctl("network", "set", "a", "mode=routed")
+    net.ctl("publish", "9090:81/tcp", "web")
+    with net.out.stream("tcp", ip("web"), 80) as ended, net.out.stream("tcp", ip("web"), 81) as kept:
+        ended.wait()
+        kept.wait()
+        net.ctl("unpublish", "8080/tcp")
+        assert ends(ended)
+        kept.wait(10)
 
 
 # --- the address that leaves ---

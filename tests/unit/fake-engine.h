@@ -43,6 +43,35 @@ struct kernel *engine_kernel(struct engine *engine)
 	return NULL;
 }
 
+struct ports_look {
+	struct engine *engine;
+	bool counters;
+};
+
+int engine_look_at_ports(
+        struct engine *engine, bool counters, struct ports_look **ret, struct error *err)
+{
+	static struct ports_look look;
+
+	look = (struct ports_look){engine, counters};
+	*ret = &look;
+	return 0;
+}
+
+struct ports_look *ports_look_done(struct ports_look *look)
+{
+	return NULL;
+}
+
+/* Two packets of each, where they are counted; those that lead nowhere wait. */
+void engine_port_state(
+        struct ports_look *look, const struct publication *publication, struct port_state *ret)
+{
+	*ret = (struct port_state){.counted = look->counters, .packets = 2, .bytes = 120};
+	if (!publication_target(look->engine->model, publication))
+		strcpy(ret->pending, "web is connected to no network");
+}
+
 const struct error *engine_refused(const struct engine *engine)
 {
 	return NULL;
@@ -121,14 +150,10 @@ static inline int pretend_connect(struct engine *engine, const struct request *r
 static inline int pretend_publish(struct engine *engine, const struct request *request,
         struct answer *answer, struct error *err)
 {
-	struct publication publication = {.id = "00000000000a",
-	        .protocol = request->ports.protocol,
-	        .host_ip = request->ports.host_ip,
-	        .host_port = request->ports.host_port,
-	        .host_port_end = request->ports.host_port,
-	        .port = request->ports.port};
+	const struct port_spec *spec = &request->ports[0];
+	struct publication publication = request->wanted_publication;
 
-	if (request->ports.host_port == 9) {
+	if (spec->host_port == 9) {
 		answer->listener = (struct listener_info){.present = true,
 		        .protocol = IPPROTO_TCP,
 		        .ip = ip4(0),
@@ -137,8 +162,15 @@ static inline int pretend_publish(struct engine *engine, const struct request *r
 		        .unit = "discard.service"};
 		return error_set(err, ERROR_EXISTS, EADDRINUSE, "port 9");
 	}
+	strcpy(publication.id, "00000000000a");
+	publication.protocol = spec->protocol;
+	publication.host_ip = spec->host_ip;
+	publication.host_port = spec->host_port;
+	publication.host_port_end = spec->host_port_end;
+	publication.port = spec->port;
 	memcpy(publication.namespace, request->namespace, NAME_SIZE);
-	memcpy(answer->publication, publication.id, ID_SIZE);
+	memcpy(answer->publications[0], publication.id, ID_SIZE);
+	answer->publication_count = 1;
 	return model_put_publication(engine->model, &publication);
 }
 

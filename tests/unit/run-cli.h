@@ -27,11 +27,13 @@
 #define PUBLICATION                                                                                \
 	"{\"id\": \"p1\", \"protocol\": \"tcp\", \"host_ip\": \"0.0.0.0\", \"host_port\": 8080, "  \
 	"\"host_port_end\": 8080, \"network\": \"my-net\", \"namespace\": \"web\", \"port\": 80, " \
-	"\"target\": \"10.0.0.2\", \"state\": \"active\"}"
+	"\"port_end\": 80, \"target\": \"10.0.0.2\", \"targets\": [\"10.0.0.2\"], "                \
+	"\"state\": \"active\", \"reason\": null, \"packets\": 12, \"bytes\": 3456}"
 #define PENDING                                                                                    \
 	"{\"id\": \"p2\", \"protocol\": \"udp\", \"host_ip\": \"::\", \"host_port\": 53, "         \
 	"\"host_port_end\": 53, \"network\": null, \"namespace\": \"dns\", \"port\": 53, "         \
-	"\"target\": null, \"state\": \"pending\"}"
+	"\"port_end\": 53, \"target\": null, \"targets\": [], \"state\": \"pending\", "            \
+	"\"reason\": \"dns is connected to no network\", \"packets\": null, \"bytes\": null}"
 
 static struct fake fake;
 static int status;

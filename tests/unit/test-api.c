@@ -14,7 +14,7 @@ START_TEST(networks_read_as_documented)
 	        "[{\"id\":\"0123456789ab\",\"name\":\"my-net\",\"driver\":\"bridge\","
 	        "\"bridge\":\"netd-012345\",\"subnets\":[{\"subnet\":\"10.1.0.0/24\","
 	        "\"gateway\":\"10.1.0.1\"}],\"ipv4\":true,\"ipv6\":false,\"endpoints\":[],"
-	        "\"mtu\":1400,\"internal\":true,\"labels\":[]}]");
+	        "\"mtu\":1400,\"internal\":true,\"labels\":[],\"publish_address\":null}]");
 	asked("POST", "/v1/networks", "{\"name\": \"my-net\", \"exist_ok\": true}", 200,
 	        "network/mtu", "1500");
 	asked("DELETE", "/v1/networks/my-net", "", 200, "removed",
@@ -72,17 +72,41 @@ START_TEST(publications_are_active_or_pending)
 	asked("POST", "/v1/networks", "{\"name\": \"my-net\"}", 201, "network/name", "my-net");
 	asked("POST", "/v1/publications",
 	        "{\"host_port\": 8080, \"port\": 80, \"namespace\": \"web\"}", 201, "publication",
-	        "{\"id\":\"00000000000a\",\"protocol\":\"tcp\",\"host_ip\":\"0.0.0.0\","
+	        "{\"id\":\"00000000000a\",\"protocol\":\"tcp\",\"host_ip\":\"*\","
 	        "\"host_port\":8080,\"host_port_end\":8080,\"network\":null,\"namespace\":\"web\","
-	        "\"port\":80,\"target\":null,\"state\":\"pending\"}");
+	        "\"port\":80,\"port_end\":80,\"target\":null,\"targets\":[],"
+	        "\"state\":\"pending\",\"reason\":\"web is connected to no network\","
+	        "\"packets\":null,\"bytes\":null,\"interface\":null,\"from\":[]}");
 	asked("POST", "/v1/endpoints", "{\"network\": \"my-net\", \"namespace\": \"web\"}", 201,
 	        "endpoint/interface", "eth0");
 	asked("GET", "/v1/publications", "", 200, "publications/0/state", "active");
 	asked("GET", "/v1/publications", "", 200, "publications/0/network", "my-net");
 	asked("GET", "/v1/publications", "", 200, "publications/0/target", "10.1.0.2");
+	asked("GET", "/v1/publications", "", 200, "publications/0/targets", "[\"10.1.0.2\"]");
+	asked("GET", "/v1/publications", "", 200, "publications/0/host_ip", "0.0.0.0");
+	asked("GET", "/v1/publications", "", 200, "publications/0/reason", "null");
+	asked("GET", "/v1/publications", "", 200, "publications/0/bytes", "120");
 	asked("DELETE", "/v1/publications/00000000000a", "", 200, "removed/0", "publication");
 	asked("DELETE", "/v1/publications?host_port=8080&protocol=tcp&host_ip=0.0.0.0", "", 200,
 	        "removed/0", "publication");
+	asked("DELETE",
+	        "/v1/publications?host_port=8000&host_port_end=8010&port=9000&port_end=9010&"
+	        "protocol=sctp&host_ip=*",
+	        "", 200, "removed/0", "publication");
+}
+END_TEST
+
+START_TEST(several_are_answered_as_a_list)
+{
+	asked("POST", "/v1/publications",
+	        "{\"publications\": [{\"host_port\": 8000, \"host_port_end\": 8010, \"port\": 9000,"
+	        " \"port_end\": 9010}], \"namespace\": \"web\", \"interface\": \"eth0\","
+	        " \"from\": [\"10.0.0.0/8\", \"my-net\"]}",
+	        201, "publications/0/host_port_end", "8010");
+	asked("GET", "/v1/publications", "", 200, "publications/0/port_end", "9010");
+	asked("GET", "/v1/publications", "", 200, "publications/0/interface", "eth0");
+	asked("GET", "/v1/publications", "", 200, "publications/0/from",
+	        "[\"10.0.0.0/8\",\"my-net\"]");
 }
 END_TEST
 
@@ -188,6 +212,7 @@ int main(void)
 	tcase_add_test(tests, an_endpoint_shows_in_its_network_and_namespace);
 	tcase_add_test(tests, namespaces_are_those_of_the_kernel_joined_with_the_model);
 	tcase_add_test(tests, publications_are_active_or_pending);
+	tcase_add_test(tests, several_are_answered_as_a_list);
 	tcase_add_test(tests, a_port_with_a_listener_names_it);
 	tcase_add_test(tests, the_version_names_the_instance);
 	tcase_add_test(tests, a_dry_run_tells_the_commands);

@@ -52,9 +52,12 @@ START_TEST(namespaces_and_ports_are_listed)
 	ck_assert_str_eq(out, "NAME  ORIGIN   PROCESSES  ENDPOINTS\n"
 	                      "web   created  2          my-net 10.200.1.2/24\n");
 	run("ports");
-	ck_assert_str_eq(out, "HOST              NAMESPACE  NETWORK  TARGET       STATE\n"
-	                      "0.0.0.0:8080/tcp  web        my-net   10.0.0.2:80  active\n"
-	                      "[::]:53/udp       dns        -        :53          pending\n");
+	ck_assert_str_eq(out,
+	        "HOST              NAMESPACE  NETWORK  TARGET       PACKETS  BYTES  STATE\n"
+	        "0.0.0.0:8080/tcp  web        my-net   10.0.0.2:80  12       3456   active\n"
+	        "[::]:53/udp       dns        -        :53          -        -      pending: dns "
+	        "is "
+	        "connected to no network\n");
 	run("ports -q");
 	ck_assert_str_eq(out, "0.0.0.0:8080/tcp\n[::]:53/udp\n");
 	run("ports --json");
@@ -187,8 +190,7 @@ START_TEST(publish_answers_with_the_whole_line)
 	ck_assert_str_eq(out, "[::]:53/udp -> dns (pending: dns is connected to no network):53\n");
 	fake_stop(&fake);
 	check_request(0, "POST /v1/publications");
-	ck_assert_str_eq(request_body(0), "{\"protocol\":\"tcp\",\"host_ip\":\"0.0.0.0\","
-	                                  "\"host_port\":8080,\"port\":80}");
+	ck_assert_str_eq(request_body(0), "{\"protocol\":\"tcp\",\"host_port\":8080,\"port\":80}");
 	ck_assert_str_eq(request_body(1),
 	        "{\"protocol\":\"udp\",\"host_ip\":\"127.0.0.1\",\"host_port\":53,\"port\":53,"
 	        "\"namespace\":\"dns\",\"network\":\"my-net\"}");

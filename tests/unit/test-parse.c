@@ -1,6 +1,7 @@
 /* The strict parsers: what they take, what they refuse, and that a refusal leaves the result alone.
  */
 #include "lib/parse.h"
+#include "lib/ports.h"
 #include "tests/lib/suite.h"
 
 #include <errno.h>
@@ -99,14 +100,19 @@ END_TEST
 
 START_TEST(port_specs_are_read_whole)
 {
-	static const char *const bad[] = {"", "80", ":80", "80:", "0:80", "80:0", "65536:80",
-	        "80:65536", "a:b", "8080:80/sctp", "8080:80/", "8080:80/tcp/udp", "1.2.3:8080:80",
-	        "8080:80:90:100", "+80:80", " 80:80", "80:80\n"};
+	static const char *const bad[] = {"", "80:", ":", "0", "80:0", "65536:80", "80:65536",
+	        "a:b", "8080:80/icmp", "8080:80/", "8080:80/tcp/udp", "1.2.3:8080:80",
+	        "8080:80:90:100", "+80:80", " 80:80", "80:80\n", "80-90", "8080:80-90",
+	        "8000-8010:80-81", "8000-8010:80-91", "8010-8000:80", "8010-8000:8010-8000",
+	        "8000-:80", "-8000:80", "0-9:80", "8000-70000:80", "8000-8001-8002:80",
+	        "fd00::1:8080:80", "[fd00::1]8080:80", "[fd00::1:8080:80", "[10.0.0.1]:8080:80",
+	        "[]:8080:80", "[*]:8080:80", "**:8080:80", "10.0.0.1:80", "[fd00::1]:1:2:3"};
 	struct port_spec spec;
 	char text[IP_TEXT_SIZE];
 
 	ck_assert_int_eq(parse_port_spec("8080:80", "spec", &spec, &err), 0);
-	ck_assert(ip_is_any(&spec.host_ip));
+	ck_assert_uint_eq(spec.host_ip.family, 0);
+	ck_assert(!spec.every && !port_spec_is_open(&spec));
 	ck_assert_uint_eq(spec.host_port, 8080);
 	ck_assert_uint_eq(spec.port, 80);
 	ck_assert_uint_eq(spec.protocol, IPPROTO_TCP);
@@ -115,6 +121,43 @@ START_TEST(port_specs_are_read_whole)
 	ck_assert_uint_eq(spec.protocol, IPPROTO_UDP);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert_msg(parse_port_spec(bad[i], "spec", &spec, &err) < 0, "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(port_specs_of_every_form)
+{
+	static const struct {
+		const char *text, *host;
+		uint16_t host_port, host_port_end, port, port_end;
+		bool open;
+	} good[] = {
+	        {"80", "*", 0, 0, 80, 80, true},
+	        {"0:80", "*", 0, 0, 80, 80, true},
+	        {":80/udp", "*", 0, 0, 80, 80, true},
+	        {"127.0.0.1::80", "127.0.0.1", 0, 0, 80, 80, true},
+	        {"[fd00::1]:8080:80", "[fd00::1]", 8080, 8080, 80, 80, false},
+	        {"[fd00::1]:80", "[fd00::1]", 0, 0, 80, 80, true},
+	        {"8000-8010:8000-8010", "*", 8000, 8010, 8000, 8010, false},
+	        {"8000-8010:9000-9010/sctp", "*", 8000, 8010, 9000, 9010, false},
+	        {"8000-9000:80", "*", 8000, 9000, 80, 80, true},
+	        {"8000-8000:80-80", "*", 8000, 8000, 80, 80, false},
+	        {"1-65535:1-65535", "*", 1, 65535, 1, 65535, false},
+	};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct port_spec spec;
+		char text[HOST_TEXT_SIZE];
+
+		ck_assert_msg(parse_port_spec(good[i].text, "spec", &spec, &err) == 0, "%s: %s",
+		        good[i].text, err.text);
+		ck_assert_str_eq(host_format(&spec.host_ip, text), good[i].host);
+		ck_assert(!spec.every);
+		ck_assert_uint_eq(spec.host_port, good[i].host_port);
+		ck_assert_uint_eq(spec.host_port_end, good[i].host_port_end);
+		ck_assert_uint_eq(spec.port, good[i].port);
+		ck_assert_uint_eq(spec.port_end, good[i].port_end);
+		ck_assert(port_spec_is_open(&spec) == good[i].open);
+	}
 }
 END_TEST
 
@@ -127,8 +170,16 @@ START_TEST(port_keys_may_leave_out_what_is_clear)
 	ck_assert_uint_eq(spec.protocol, 0);
 	ck_assert_int_eq(parse_port_key("10.0.0.1:8080/udp", "port", &spec, &err), 0);
 	ck_assert_uint_eq(spec.protocol, IPPROTO_UDP);
-	ck_assert_int_lt(parse_port_key("8080:80", "port", &spec, &err), 0);
+	ck_assert_int_eq(parse_port_key("8080:80", "port", &spec, &err), 0);
+	ck_assert(spec.host_port == 8080 && spec.port == 80 && !spec.host_ip.family);
+	ck_assert_int_eq(parse_port_key("[fd00::1]:8000-8010/sctp", "port", &spec, &err), 0);
+	ck_assert(spec.host_port == 8000 && spec.host_port_end == 8010 && spec.port == 0);
+	ck_assert_uint_eq(spec.host_ip.family, AF_INET6);
+	ck_assert_int_eq(parse_port_key("*:8000-8010:9000-9010", "port", &spec, &err), 0);
+	ck_assert(spec.every && spec.port == 9000 && spec.port_end == 9010);
 	ck_assert_int_lt(parse_port_key("0", "port", &spec, &err), 0);
+	ck_assert_int_lt(parse_port_key(":80", "port", &spec, &err), 0);
+	ck_assert_int_lt(parse_port_key("fd00::1:80", "port", &spec, &err), 0);
 }
 END_TEST
 
@@ -194,7 +245,8 @@ int main(void)
 	return SUITE_RUN("parse", names_are_file_names_of_letters_digits_and_dots,
 	        a_path_is_absolute_and_says_one_thing, names_that_others_gave_may_be_looked_at,
 	        subnets_have_a_prefix_and_no_host_bits, macs_belong_to_one_interface,
-	        port_specs_are_read_whole, port_keys_may_leave_out_what_is_clear,
-	        interface_names_are_the_kernels, prefixes_know_their_bounds,
-	        context_reads_as_a_path, sentences_are_one_line_of_printable_text);
+	        port_specs_are_read_whole, port_specs_of_every_form,
+	        port_keys_may_leave_out_what_is_clear, interface_names_are_the_kernels,
+	        prefixes_know_their_bounds, context_reads_as_a_path,
+	        sentences_are_one_line_of_printable_text);
 }

@@ -236,7 +236,8 @@ START_TEST(a_port_has_one_owner)
 	struct request publish = request_for(REQUEST_PUBLISH, "", "");
 	struct model *model = made_up_model();
 
-	publish.ports = (struct port_spec){.host_ip = {.family = AF_INET},
+	publish.port_count = 1;
+	publish.ports[0] = (struct port_spec){.host_ip = {.family = AF_INET},
 	        .host_port = 8080,
 	        .port = 80,
 	        .protocol = IPPROTO_TCP};
@@ -246,17 +247,17 @@ START_TEST(a_port_has_one_owner)
 	must(model, &publish, &quiet_host);
 	refused(model, &publish, &quiet_host, ERROR_EXISTS,
 	        "0.0.0.0:8080/tcp -> web (net 10.208.0.2):80");
-	parse_ip("127.0.0.1", "", &publish.ports.host_ip, &err);
+	parse_ip("127.0.0.1", "", &publish.ports[0].host_ip, &err);
 	refused(model, &publish, &quiet_host, ERROR_EXISTS, "published already");
-	publish.ports.protocol = IPPROTO_UDP;
+	publish.ports[0].protocol = IPPROTO_UDP;
 	must(model, &publish, &quiet_host);
-	publish.ports.protocol = IPPROTO_TCP;
-	publish.ports.host_port = 9000;
+	publish.ports[0].protocol = IPPROTO_TCP;
+	publish.ports[0].host_port = 9000;
 	refused(model, &publish, &facts, ERROR_EXISTS, "nginx.service");
-	parse_ip("192.0.2.1", "", &publish.ports.host_ip, &err);
+	parse_ip("192.0.2.1", "", &publish.ports[0].host_ip, &err);
 	must(model, &publish, &facts);
 	must_connect(model, "net", "db");
-	publish.ports.host_port = 9001;
+	publish.ports[0].host_port = 9001;
 	refused(model, &publish, &quiet_host, ERROR_REFUSED, "db, web");
 	model_free(model);
 }
@@ -279,9 +280,9 @@ START_TEST(publications_wait_for_their_namespace)
 	ck_assert_ptr_null(publication_target(model, publication));
 	must_connect(model, "net", "web");
 	ck_assert_ptr_nonnull(publication_target(model, publication));
-	unpublish.ports.host_port = 8081;
+	unpublish.ports[0].host_port = 8081;
 	refused(model, &unpublish, &quiet_host, ERROR_NOT_FOUND, "8081");
-	unpublish.ports.host_port = 8080;
+	unpublish.ports[0].host_port = 8080;
 	must(model, &unpublish, &quiet_host);
 	ck_assert_uint_eq(model_count(model, TABLE_PUBLICATIONS), 0);
 	ck_assert_uint_eq(model_count(model, TABLE_PORTS), 0);

@@ -6,6 +6,8 @@
 #include "lib/parse.h"
 #include "tests/lib/suite.h"
 
+#include <stdio.h>
+
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -55,7 +57,8 @@ START_TEST(what_opens_a_way_is_a_publication)
 	static const char *const publications[] = {"nd_pub4", "nd_any4", "nd_rng4", "nd_pubrng4",
 	        "nd_pub6", "nd_any6", "nd_rng6", "nd_pubrng6", "nd_trusted", "nd_allowed4",
 	        "nd_allowed6", "nd_served4", "nd_served6", "nd_open4", "nd_open6", "nd_openrng4",
-	        "nd_openrng6"};
+	        "nd_openrng6", "nd_via4", "nd_via6", "nd_from4", "nd_from6", "nd_countany4",
+	        "nd_countany6", "nd_countpub4", "nd_countpub6", "nd_countrng4", "nd_countrng6"};
 	const unsigned count = sizeof(publications) / sizeof(*publications);
 	unsigned found = 0;
 

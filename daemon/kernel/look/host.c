@@ -13,13 +13,12 @@
 #include "lib/cleanup.h"
 #include "lib/list.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <string.h>
-
-#define MTU_OTHERWISE 1500
 
 /* --- prefixes --- */
 
@@ -185,22 +184,82 @@ static int take_default(const struct route_seen *route, void *arg)
 	return 0;
 }
 
+/* Where the host sends what is for the Internet. */
+struct way_out {
+	int index;    /* of the interface; 0: there is none */
+	uint32_t mtu; /* of the route itself; 0: it says none */
+};
+
+static int take_way(const struct nlmsghdr *message, void *arg)
+{
+	const struct rtmsg *header = nlmsg_data(message);
+	struct nlattr *attributes[RTA_MAX + 1], *metrics[RTAX_MAX + 1];
+	struct way_out *way = arg;
+
+	if (message->nlmsg_type != RTM_NEWROUTE ||
+	        nlmsg_parse((struct nlmsghdr *)message, sizeof(*header), attributes, RTA_MAX,
+	                NULL) < 0 ||
+	        header->rtm_type != RTN_UNICAST)
+		return 0;
+	way->index = (int)rtnl_number(attributes[RTA_OIF], 0);
+	if (attributes[RTA_METRICS] &&
+	        nla_parse_nested(metrics, RTAX_MAX, attributes[RTA_METRICS], NULL) == 0)
+		way->mtu = rtnl_number(metrics[RTAX_MTU], 0);
+	return 0;
+}
+
+/* The kernel is asked, as it is for a packet: so the routes and rules of a VPN count as they do
+ * for packets. */
+static int find_way(
+        struct kernel *kernel, const struct ip *to, struct way_out *ret, struct error *err)
+{
+	struct rtmsg header = {
+	        .rtm_family = to->family, .rtm_dst_len = (uint8_t)(8 * ip_size(to->family))};
+	_cleanup_(rtnl_messagep) struct nl_msg *msg =
+	        rtnl_message(RTM_GETROUTE, 0, &header, sizeof(header));
+	struct error unreachable;
+	int r;
+
+	*ret = (struct way_out){0};
+	if (!msg || nla_put(msg, RTA_DST, (int)ip_size(to->family), to->bytes) < 0)
+		return error_memory(err);
+	r = rtnl_get(kernel->rtnl, "", TAKE_PTR(msg), take_way, ret, &unreachable);
+	if (r < 0)
+		*ret = (struct way_out){0};
+	if (r == 0 || r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL ||
+	        r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
+		return 0;
+	*err = unreachable;
+	return r;
+}
+
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err)
 {
+	/* a.root-servers.net: who reaches the Internet reaches it. */
+	static const struct ip internet[] = {
+	        {.family = AF_INET, .bytes = {198, 41, 0, 4}},
+	        {.family = AF_INET6,
+	                .bytes = {0x20, 0x01, 0x05, 0x03, 0xba, 0x3e, [13] = 2, [15] = 0x30}},
+	};
 	_cleanup_(links_done) struct links links = {0};
-	struct route_seen best = {0};
-	const struct link_seen *link;
-	int r = routes_read(kernel->rtnl, "", AF_INET, take_default, &best, err);
+	uint32_t least = 0;
+	int r = links_read(kernel->rtnl, "", &links, err);
 
-	if (r == 0 && !best.index)
-		r = routes_read(kernel->rtnl, "", AF_INET6, take_default, &best, err);
+	for (size_t i = 0; r == 0 && i < sizeof(internet) / sizeof(internet[0]); i++) {
+		struct way_out way;
+		const struct link_seen *link;
+		uint32_t mtu;
+
+		r = find_way(kernel, &internet[i], &way, err);
+		link = r == 0 && way.index ? links_find(&links, way.index) : NULL;
+		if (!link || link->loopback)
+			continue;
+		mtu = way.mtu && way.mtu < link->mtu ? way.mtu : link->mtu;
+		least = least && least < mtu ? least : mtu;
+	}
 	if (r == 0)
-		r = links_read(kernel->rtnl, "", &links, err);
-	if (r < 0)
-		return r;
-	link = best.index ? links_find(&links, best.index) : NULL;
-	*ret = link && link->mtu ? link->mtu : MTU_OTHERWISE;
-	return 0;
+		*ret = least;
+	return r;
 }
 
 bool look_default_route(struct kernel *kernel, const char *ns, int family)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,6 +76,16 @@ static void put_ct(struct nlmsghdr *message, const struct expr *expr)
 
 	put_number(message, NFTA_CT_KEY, expr->key);
 	put_number(message, NFTA_CT_DREG, expr->reg);
+	end(message, open);
+}
+
+static void put_ct_original(struct nlmsghdr *message, const struct expr *expr)
+{
+	struct open_expr open = start(message, "ct");
+
+	put_number(message, NFTA_CT_DREG, expr->reg);
+	put_number(message, NFTA_CT_KEY, expr->key);
+	mnl_attr_put_u8(message, NFTA_CT_DIRECTION, IP_CT_DIR_ORIGINAL);
 	end(message, open);
 }
 
@@ -193,6 +204,8 @@ static void put_expr(struct nlmsghdr *message, const struct expr *expr, uint32_t
 		return put_load(message, expr);
 	case EXPR_CT:
 		return put_ct(message, expr);
+	case EXPR_CT_ORIGINAL:
+		return put_ct_original(message, expr);
 	case EXPR_FIB_TYPE:
 		return put_fib_type(message, expr);
 	case EXPR_HTON:

@@ -36,6 +36,8 @@ const struct chain chains[] = {
         {INET, "nd_routed"},
         {INET, "nd_input", "filter", NF_INET_LOCAL_IN, 0, "input priority filter"},
         {INET, "nd_host"},
+        {INET, "nd_leaving", "filter", NF_INET_POST_ROUTING, 0, "postrouting priority filter"},
+        {INET, "nd_count"},
         {BRIDGE, "nd_spoof", "filter", NF_INET_PRE_ROUTING, -300, "prerouting priority dstnat"},
         {BRIDGE, "nd_arp"},
         {BRIDGE, "nd_v4"},
@@ -143,6 +145,15 @@ const struct chain chains[] = {
 		EXPR_ANY_BIT, .reg = 1, .number = bits                                             \
 	}
 
+/* Where a flow's first packet was sent. */
+#define SENT(reg_, key_)                                                                           \
+	{                                                                                          \
+		EXPR_CT_ORIGINAL, .reg = reg_, .key = key_                                         \
+	}
+#define SENT_TO4(reg)     SENT(reg, NFT_CT_DST_IP)
+#define SENT_TO6(reg)     SENT(reg, NFT_CT_DST_IP6)
+#define SENT_TO_PORT(reg) SENT(reg, NFT_CT_PROTO_DST)
+
 static const struct expr_type type_protocol = {12, 1, 1};
 static const struct expr_type type_address = {38, 4, 1}; /* of a route: local, broadcast, ... */
 static const struct expr_type type_icmp6 = {29, 1, 2};
@@ -188,6 +199,19 @@ const struct rule rules[] = {
 	RULE(INET, "nd_prerouting", "iifname != @nd_bridges ip6 daddr @nd_gateways6 return",
 		IIFNAME(1), NOT_IN(1, "nd_bridges"), TARGET6, IN(1, "nd_gateways6"), RETURN),
 	RULE(INET, "nd_prerouting", "ip6 daddr fe80::/10 return", TARGET6, FE80_10, RETURN),
+	/* Ports that are not for everyone: whom they are not for finds the host itself there. */
+	RULE(INET, "nd_prerouting", "ip daddr . meta l4proto . th dport @nd_onlyvia4 iifname . ip daddr . meta l4proto . th dport != @nd_via4 return",
+		TARGET4, PROTOCOL(9), HTON(9), PORT(10), IN(1, "nd_onlyvia4"),
+		IIFNAME(1), NETWORK(2, 16, 4), PROTOCOL(13), HTON(13), PORT(14), NOT_IN(1, "nd_via4"), RETURN),
+	RULE(INET, "nd_prerouting", "ip6 daddr . meta l4proto . th dport @nd_onlyvia6 iifname . ip6 daddr . meta l4proto . th dport != @nd_via6 return",
+		TARGET6, PROTOCOL(2), HTON(2), PORT(13), IN(1, "nd_onlyvia6"),
+		IIFNAME(1), NETWORK(2, 24, 16), PROTOCOL(3), HTON(3), PORT(17), NOT_IN(1, "nd_via6"), RETURN),
+	RULE(INET, "nd_prerouting", "ip daddr . meta l4proto . th dport @nd_onlyfrom4 ip saddr . ip daddr . meta l4proto . th dport != @nd_from4 return",
+		TARGET4, PROTOCOL(9), HTON(9), PORT(10), IN(1, "nd_onlyfrom4"),
+		NETWORK(1, 12, 4), NETWORK(9, 16, 4), PROTOCOL(10), HTON(10), PORT(11), NOT_IN(1, "nd_from4"), RETURN),
+	RULE(INET, "nd_prerouting", "ip6 daddr . meta l4proto . th dport @nd_onlyfrom6 ip6 saddr . ip6 daddr . meta l4proto . th dport != @nd_from6 return",
+		TARGET6, PROTOCOL(2), HTON(2), PORT(13), IN(1, "nd_onlyfrom6"),
+		NETWORK(1, 8, 16), NETWORK(2, 24, 16), PROTOCOL(3), HTON(3), PORT(17), NOT_IN(1, "nd_from6"), RETURN),
 	RULE(INET, "nd_prerouting", "fib daddr type local jump nd_dnat", LOCAL, VERDICT(NFT_JUMP, "nd_dnat")),
 
 	/* ::1 cannot be translated: refused at once is better than a hang. */
@@ -288,6 +312,7 @@ const struct rule rules[] = {
 	RULE(INET, "nd_routed", "drop", DROP),
 
 	/* The host itself, from networks that may not reach it: answers, what it serves them, and finding its address. */
+	RULE(INET, "nd_input", "ct status dnat jump nd_count", DNATED, VERDICT(NFT_JUMP, "nd_count")),
 	RULE(INET, "nd_input", "iifname @nd_shut goto nd_host", IIFNAME(1), IN(1, "nd_shut"), VERDICT(NFT_GOTO, "nd_host")),
 	RULE(INET, "nd_host", "ct state established,related accept",
 		STATE(NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)), ACCEPT),
@@ -298,6 +323,20 @@ const struct rule rules[] = {
 	RULE(INET, "nd_host", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
 		V6, ICMP6, TRANSPORT(1, 0, 1), ONE_OF(1, type_icmp6, 2, 135, 136), ACCEPT),
 	RULE(INET, "nd_host", "drop", DROP),
+	/* What belongs to a published port, forwarded or the host's own, both ways; others' translated flows find no element. */
+	RULE(INET, "nd_leaving", "ct status dnat jump nd_count", DNATED, VERDICT(NFT_JUMP, "nd_count")),
+	RULE(INET, "nd_count", "meta nfproto ipv4 meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst @nd_countany4 return",
+		V4, TRANSLATABLE, PROTOCOL(1), SENT_TO_PORT(9), IN(1, "nd_countany4"), RETURN),
+	RULE(INET, "nd_count", "meta l4proto { tcp, udp, sctp } ct original ip daddr . meta l4proto . ct original proto-dst @nd_countpub4 return",
+		TRANSLATABLE, SENT_TO4(1), PROTOCOL(9), SENT_TO_PORT(10), IN(1, "nd_countpub4"), RETURN),
+	RULE(INET, "nd_count", "meta l4proto { tcp, udp, sctp } ct original ip daddr . meta l4proto . ct original proto-dst @nd_countrng4 return",
+		TRANSLATABLE, SENT_TO4(1), PROTOCOL(9), HTON(9), SENT_TO_PORT(10), IN(1, "nd_countrng4"), RETURN),
+	RULE(INET, "nd_count", "meta nfproto ipv6 meta l4proto { tcp, udp, sctp } meta l4proto . ct original proto-dst @nd_countany6 return",
+		V6, TRANSLATABLE, PROTOCOL(1), SENT_TO_PORT(9), IN(1, "nd_countany6"), RETURN),
+	RULE(INET, "nd_count", "meta l4proto { tcp, udp, sctp } ct original ip6 daddr . meta l4proto . ct original proto-dst @nd_countpub6 return",
+		TRANSLATABLE, SENT_TO6(1), PROTOCOL(2), SENT_TO_PORT(13), IN(1, "nd_countpub6"), RETURN),
+	RULE(INET, "nd_count", "meta l4proto { tcp, udp, sctp } ct original ip6 daddr . meta l4proto . ct original proto-dst @nd_countrng6 return",
+		TRANSLATABLE, SENT_TO6(1), PROTOCOL(2), HTON(2), SENT_TO_PORT(13), IN(1, "nd_countrng6"), RETURN),
 
 	/* An endpoint's port lets in only what is the endpoint's own. */
 	RULE(BRIDGE, "nd_spoof", "iifname != @nd_ports accept", IIFNAME(1), NOT_IN(1, "nd_ports"), ACCEPT),

@@ -12,10 +12,11 @@ struct nft;
 
 enum expr_op {
 	EXPR_END,
-	EXPR_META,     /* key -> reg */
-	EXPR_LOAD,     /* `size` bytes at `offset` of the header `key` -> reg */
-	EXPR_CT,       /* key -> reg */
-	EXPR_FIB_TYPE, /* type of the destination address -> reg */
+	EXPR_META,        /* key -> reg */
+	EXPR_LOAD,        /* `size` bytes at `offset` of the header `key` -> reg */
+	EXPR_CT,          /* key -> reg */
+	EXPR_CT_ORIGINAL, /* key of the direction that the flow began in -> reg */
+	EXPR_FIB_TYPE,    /* type of the destination address -> reg */
 	EXPR_HTON, /* reg; a no-op on one byte that nft puts before a protocol in a concatenation of
 	              intervals */
 	EXPR_IS,   /* reg == `size` of bytes (`inverted`: is not) */

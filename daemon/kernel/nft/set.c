@@ -140,6 +140,16 @@ static void put_field_sizes(struct nlmsghdr *message, const struct set *set)
 	mnl_attr_nest_end(message, description);
 }
 
+/* Every element gets one of its own. */
+static void put_counter(struct nlmsghdr *message)
+{
+	struct nlattr *nest = mnl_attr_nest_start(message, NFTA_SET_EXPR);
+
+	mnl_attr_put_strz(message, NFTA_EXPR_NAME, "counter");
+	mnl_attr_nest_end(message, mnl_attr_nest_start(message, NFTA_EXPR_DATA));
+	mnl_attr_nest_end(message, nest);
+}
+
 /* Numbers of named sets in a batch, apart from those of the rules' anonymous ones. */
 #define FIRST_NAMED 1000
 
@@ -167,6 +177,8 @@ int nft_set_queue(struct nft *nft, const struct set *set)
 		put_field_sizes(message, set);
 	if (put_user_data(message, set) < 0)
 		return -ENOMEM;
+	if (set->counter)
+		put_counter(message);
 	nft_queued(nft, message);
 	return 0;
 }
@@ -192,5 +204,6 @@ void nft_set_tell(const struct set *set, FILE *out)
 		fputs(" : ", out);
 		tell_fields(set->data, out);
 	}
-	fprintf(out, "\n%s\t}\n", set->interval ? "\t\tflags interval\n" : "");
+	fprintf(out, "\n%s%s\t}\n", set->interval ? "\t\tflags interval\n" : "",
+	        set->counter ? "\t\tcounter\n" : "");
 }

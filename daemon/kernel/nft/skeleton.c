@@ -37,9 +37,11 @@ static void print_chain(FILE *out, const char *name, const char *type, uint32_t 
 		fprintf(out, "chain %s\n", name);
 }
 
-static void print_set(FILE *out, const char *name, uint32_t flags, uint32_t key, uint32_t data)
+static void print_set(
+        FILE *out, const char *name, uint32_t flags, uint32_t key, uint32_t data, bool counter)
 {
-	fprintf(out, "set %s flags %x key %x data %x\n", name, flags, key, data);
+	fprintf(out, "set %s flags %x key %x data %x%s\n", name, flags, key, data,
+	        counter ? " counter" : "");
 }
 
 static void print_rule(FILE *out, const char *chain, const char *mark)
@@ -71,7 +73,7 @@ char *nft_skeleton_fingerprint(const char *table, const char *instance, bool own
 	for (const struct set *set = sets; set->name; set++)
 		if (strcmp(set->table, table) == 0)
 			print_set(out, set->name, nft_set_flags(set), nft_fields_type(set->key),
-			        nft_fields_type(set->data));
+			        nft_fields_type(set->data), set->counter);
 	for (const struct rule *rule = rules; rule->table; rule++) {
 		char mark[RULE_MARK_SIZE];
 
@@ -182,7 +184,7 @@ static int read_set(const struct nlmsghdr *header, void *arg)
 	flags = number_of(attrs[NFTA_SET_FLAGS]);
 	if (is_of_table(reading, attrs[NFTA_SET_TABLE]) && name && !(flags & NFT_SET_ANONYMOUS))
 		print_set(reading->out, name, flags, number_of(attrs[NFTA_SET_KEY_TYPE]),
-		        number_of(attrs[NFTA_SET_DATA_TYPE]));
+		        number_of(attrs[NFTA_SET_DATA_TYPE]), attrs[NFTA_SET_EXPR]);
 	return MNL_CB_OK;
 }
 

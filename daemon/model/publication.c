@@ -1,0 +1,155 @@
+/*
+ * What several layers ask of a publication: its sentence, who has its ports, whom it lets in.
+ */
+#include "daemon/model/rules.h"
+#include "daemon/model/setting.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const int families[] = {AF_INET, AF_INET6};
+
+/* "a 10.0.0.2, fd00::2": where it leads. */
+static void format_target(const struct model *model, const struct publication *publication,
+        const struct endpoint *target, char *text, size_t size)
+{
+	const struct ip *v4 = publication_address(model, publication, AF_INET);
+	const struct ip *v6 = publication_address(model, publication, AF_INET6);
+	char ip4_text[IP_TEXT_SIZE] = "", ip6_text[IP_TEXT_SIZE] = "";
+
+	if (v4)
+		ip_format(v4, ip4_text);
+	if (v6)
+		ip_format(v6, ip6_text);
+	snprintf(
+	        text, size, "%s %s%s%s", target->network, ip4_text, v4 && v6 ? ", " : "", ip6_text);
+}
+
+const char *publication_format(
+        const struct model *model, const struct publication *publication, char *text, size_t size)
+{
+	const struct endpoint *target = publication_target(model, publication);
+	struct ip shown = publication_host(model, publication);
+	char where[NAME_SIZE + 2 * IP_TEXT_SIZE] = "pending: not connected";
+	char host[HOST_TEXT_SIZE], ports[PORTS_TEXT_SIZE], inside[PORTS_TEXT_SIZE];
+	uint16_t last = (uint16_t)(publication->port + publication_more(publication));
+
+	if (target)
+		format_target(model, publication, target, where, sizeof(where));
+	snprintf(text, size, "%s:%s/%s -> %s (%s):%s", host_format(&shown, host),
+	        ports_format(publication->host_port, publication->host_port_end, ports),
+	        protocol_name(publication->protocol), publication->namespace, where,
+	        ports_format(publication->port, last, inside));
+	return text;
+}
+
+const struct publication *publication_overlap(
+        const struct model *model, const struct publication *publication)
+{
+	struct port_search search = {.model = model,
+	        .protocol = publication->protocol,
+	        .first = publication->host_port,
+	        .last = publication->host_port_end,
+	        .host_ip = &publication->host_ip};
+
+	return port_search_next(&search);
+}
+
+bool publication_source(const char *item, struct cidr *ret)
+{
+	struct error ignored;
+	struct cidr cidr;
+
+	if (parse_ip(item, "", &cidr.ip, &ignored) == 0)
+		cidr.prefix = (uint8_t)(ip_size(cidr.ip.family) * 8);
+	else if (parse_subnet(item, "", &cidr, &ignored) < 0)
+		return false;
+	*ret = cidr;
+	return true;
+}
+
+/* Datagrams that came while the port led nowhere have an entry that does so for ever: it must not
+ * win. */
+static int forget_flows(
+        struct model *fork, const struct publication *publication, int family, struct error *err)
+{
+	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
+	        .protocol = publication->protocol,
+	        .ip = publication->host_ip,
+	        .port = publication->host_port,
+	        .port_end = publication->host_port_end,
+	        .match = FLOWS_ORIGINAL_LOCAL};
+
+	flows.ip.family = (uint8_t)family;
+	return tombstone_add(fork, &flows, err);
+}
+
+int publication_begin(struct model *fork, const struct publication *publication, struct error *err)
+{
+	int r = 0;
+
+	if (publication->protocol != IPPROTO_UDP)
+		return 0;
+	for (size_t i = 0; r == 0 && i < 2; i++)
+		if (publication_address(fork, publication, families[i]))
+			r = forget_flows(fork, publication, families[i], err);
+	return r;
+}
+
+int publications_revive(struct model *fork, const char *ns, struct error *err)
+{
+	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
+	const struct reference *reference;
+	int r = 0;
+
+	snprintf(prefix, sizeof(prefix), "%s/", ns);
+	while (r == 0 && (reference = model_next_in(fork, TABLE_NS_PORTS, prefix, key))) {
+		const struct publication *publication = model_publication(fork, reference->owner);
+
+		if (publication->protocol != IPPROTO_UDP || publication_target(fork, publication))
+			continue;
+		for (size_t i = 0; r == 0 && i < 2; i++)
+			if (publication_is_of(publication, families[i]))
+				r = forget_flows(fork, publication, families[i], err);
+	}
+	return r;
+}
+
+/* What came by the namespace's own address. */
+static int end_direct(struct model *fork, const struct publication *publication,
+        const struct ip *ip, struct error *err)
+{
+	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
+	        .protocol = publication->protocol,
+	        .ip = *ip,
+	        .port = publication->port,
+	        .port_end = (uint16_t)(publication->port + publication_more(publication)),
+	        .match = FLOWS_ORIGINAL_LOCAL};
+
+	return tombstone_add(fork, &flows, err);
+}
+
+int publication_end(struct model *fork, const struct publication *publication, struct error *err)
+{
+	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
+	        .protocol = publication->protocol,
+	        .port = publication->port,
+	        .port_end = (uint16_t)(publication->port + publication_more(publication)),
+	        .through = publication->host_port,
+	        .through_end = publication->host_port_end,
+	        .match = FLOWS_REPLY_SOURCE};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < 2; i++) {
+		const struct ip *ip = publication_address(fork, publication, families[i]);
+		struct tombstone one = flows;
+
+		if (!ip)
+			continue;
+		one.ip = *ip;
+		r = tombstone_add(fork, &one, err);
+		if (r == 0 && publication_opening(fork, publication, families[i]))
+			r = end_direct(fork, publication, ip, err);
+	}
+	return r;
+}
