@@ -145,6 +145,8 @@ void engine_announce_change(
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 	case REQUEST_NETWORK_REMOVE:
 	case REQUEST_NETWORK_PRUNE:
 	case REQUEST_NS_PRUNE:
