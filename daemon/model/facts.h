@@ -23,6 +23,14 @@ struct used_prefix {
 	bool route; /* else an address */
 };
 
+#define POOLS_MAX 16
+
+/* Subnets are given out of these, each `size` bits long. */
+struct pool {
+	struct cidr cidr;
+	uint8_t size;
+};
+
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
 	uint32_t default_mtu; /* what the way to the Internet takes; 0: there is none */
@@ -30,6 +38,8 @@ struct facts {
 
 	struct used_prefix *used; /* for network create; netd's own bridges included */
 	unsigned used_count;
+	const struct pool *pools; /* those that are configured; borrowed */
+	unsigned pool_count;
 	char (*links)[IFNAMSIZ]; /* names of all interfaces of the host, for --bridge */
 	unsigned link_count;
 
