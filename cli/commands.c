@@ -35,6 +35,10 @@
 	{                                                                                          \
 		"NAME", "name", ARGUMENT_NAME                                                      \
 	}
+#define IFNAME                                                                                     \
+	{                                                                                          \
+		"IFNAME", "interface"                                                              \
+	}
 #define NAMES                                                                                      \
 	{                                                                                          \
 		"NAME", "name", ARGUMENT_NAME, .repeated = true                                    \
@@ -75,6 +79,11 @@ static const struct command table[] = {
         {{"ns", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
                 "remove all created ones without endpoints, ports and processes", noun_prune,
                 &namespace_noun},
+        {{"ns", "move-in"}, {NAMESPACE, IFNAME}, NULL, {OPTION_NAME, OPTION_FORCE, CHANGE},
+                "move an interface of the host into a namespace (-f: whatever it carries)",
+                namespace_move_in},
+        {{"ns", "move-out"}, {NAMESPACE, IFNAME}, NULL, {CHANGE},
+                "bring it back, with its addresses and routes", namespace_move_out},
         {{"ns", "pids"}, {NETNS}, NULL, {0}, "list the processes in a namespace", namespace_pids},
         {{"ns", "identify"}, {{"PID", "pid", .optional = true}}, NULL, {0},
                 "say which namespace a process is in (this one)", namespace_identify},

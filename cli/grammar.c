@@ -72,6 +72,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_FILTER] = {"--filter", 0, "KEY=VALUE",
                 "only those that have it; several times: all of them", BODY_LIST},
         [OPTION_PID] = {"--pid", 0, "PID", "the namespace that this process is in", BODY_NUMBER},
+        [OPTION_NAME] = {"--name", 0, "IFNAME", "its name in the namespace (the same)", BODY_TEXT},
         [OPTION_PATH] = {"--path", 0, "FILE", "the namespace that is mounted on this file"},
 };
 

@@ -150,6 +150,8 @@ void engine_announce_change(
 	case REQUEST_NS_PRUNE:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_MOVE_IN:
+	case REQUEST_MOVE_OUT:
 	case REQUEST_NS_REMOVE:
 	case REQUEST_CONNECT:
 	case REQUEST_DISCONNECT:

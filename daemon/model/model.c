@@ -216,6 +216,16 @@ static int index_tombstone(struct model *model, const struct tombstone *tombston
 	return 0;
 }
 
+static int index_moved(struct model *model, const struct moved *moved, bool withdraw)
+{
+	char key[KEY_SIZE];
+
+	if (!moved)
+		return 0;
+	snprintf(key, sizeof(key), "%s/%s", moved->namespace, moved->name);
+	return claim(model, TABLE_MOVED_IN, key, moved->name, withdraw);
+}
+
 static int count_lease(struct model *model, const struct lease *lease, bool withdraw)
 {
 	struct usage usage = model_usage(model, lease->network);
@@ -255,6 +265,8 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 		return object ? index_publication(model, object, withdraw) : 0;
 	case TABLE_TOMBSTONES:
 		return index_tombstone(model, object, withdraw);
+	case TABLE_MOVED:
+		return index_moved(model, object, withdraw);
 	case TABLE_LEASES:
 		return index_lease(model, object, withdraw);
 	case TABLE_HOST:
@@ -269,6 +281,7 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 	case TABLE_LEASED:
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
+	case TABLE_MOVED_IN:
 	case TABLE_COUNT:
 		return 0;
 	}
@@ -338,6 +351,13 @@ int model_put_interface(struct model *model, const struct interface *interface)
 {
 	return replace_copy(
 	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface), NULL);
+}
+
+int model_put_moved(struct model *model, const struct moved *moved)
+{
+	struct moved *copy = moved_copy(moved);
+
+	return copy ? replace(model, TABLE_MOVED, copy->name, copy) : -ENOMEM;
 }
 
 /* Takes the copy over. */

@@ -43,6 +43,7 @@ enum model_table {
 	TABLE_NAMESPACES,   /* name -> struct namespace */
 	TABLE_PUBLICATIONS, /* id -> struct publication */
 	TABLE_TOMBSTONES,   /* id -> struct tombstone */
+	TABLE_MOVED,        /* name on the host -> struct moved */
 	TABLE_LEASES,       /* id -> struct lease */
 	TABLE_INTERFACES,   /* name -> struct interface: the host's own, as observed */
 	/* Indexes, kept by model_put_*() itself. Their objects are struct reference. */
@@ -53,9 +54,10 @@ enum model_table {
 	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
 	TABLE_SOURCES,   /* "NETWORK/publication": who is let in by the network's name */
 	TABLE_USAGE,     /* network -> struct usage */
+	TABLE_COOKIES,   /* "boot id/cookie" -> namespace */
+	TABLE_MOVED_IN,  /* "NAMESPACE/name on the host" -> its name */
 	TABLE_LEASED, /* "n/NAMESPACE/NETWORK", "i/NETWORK/address in hex", "a/NETWORK/age" -> lease
 	               */
-	TABLE_COOKIES, /* "boot id/cookie" -> namespace */
 	TABLE_FOREIGN, /* namespaces that someone else made */
 	TABLE_COUNT,
 };
@@ -194,6 +196,15 @@ struct interface {
 	bool hears_routers; /* its routes come from routers, as long as it does not forward */
 };
 
+/* An interface of the host that is in a namespace. */
+struct moved {
+	char name[IFNAMSIZ]; /* on the host */
+	char namespace[NAME_SIZE];
+	char inside[IFNAMSIZ]; /* its name in there, at first */
+	int index;             /* in there */
+	char *belongings;      /* what it had on the host, as kernel/belongings.h writes it */
+};
+
 /* An index entry: who owns the key. */
 struct reference {
 	char owner[NAME_SIZE];
@@ -257,6 +268,7 @@ int model_put_publication(struct model *model, const struct publication *publica
 int model_put_lease(struct model *model, const struct lease *lease);
 int model_put_tombstone(struct model *model, const struct tombstone *tombstone);
 int model_put_interface(struct model *model, const struct interface *interface);
+int model_put_moved(struct model *model, const struct moved *moved);
 /* Removing what is not there is success. */
 int model_remove(struct model *model, enum model_table table, const char *key);
 

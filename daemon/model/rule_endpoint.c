@@ -279,7 +279,8 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 	const struct namespace *ns = model_namespace(fork, name);
 	const struct endpoint endpoint = *namespace_endpoint(ns, network);
 	struct tombstone link = {.kind = TOMBSTONE_LINK};
-	bool forget = ns->origin == ORIGIN_ADOPTED && ns->endpoint_count == 1;
+	bool forget = ns->origin == ORIGIN_ADOPTED && ns->endpoint_count == 1 &&
+	              !namespace_has_moved(fork, name);
 	int r;
 
 	snprintf(link.name, sizeof(link.name), "%s", endpoint.host_ifname);

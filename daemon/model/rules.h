@@ -38,6 +38,10 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 int rule_ns_prune(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err);
+int rule_move_in(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
+int rule_move_out(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_disconnect(struct model *fork, const struct request *request, struct answer *answer,
@@ -117,6 +121,12 @@ int publication_end(struct model *fork, const struct publication *publication, s
 
 /* What a namespace that is not created by netd claims in the model. */
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts);
+bool namespace_has_moved(const struct model *model, const char *name);
+/* Brings back every interface of the host that is in it. */
+int namespace_bring_back(
+        struct model *fork, const char *name, struct answer *answer, struct error *err);
+/* Forgets an adopted one that netd has nothing to do with any more. */
+int namespace_forget_idle(struct model *fork, const char *name, struct error *err);
 /* Refuses a namespace that the model knows by another name than this one. */
 int namespace_check_alias(const struct model *model, const char *boot_id, uint64_t cookie,
         const char *name, struct error *err);

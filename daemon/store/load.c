@@ -282,6 +282,26 @@ static int load_tombstones(struct store *store, struct model *model, struct erro
 	return rows_end(&rows);
 }
 
+static int load_moved(struct store *store, struct model *model, struct error *err)
+{
+	struct rows rows = rows_start(store, STATEMENT_LOAD_MOVED, "moved", err);
+
+	while (rows_next(&rows)) {
+		struct moved moved = {0};
+
+		rows_ifname(&rows, moved.name);
+		rows_name(&rows, false, moved.namespace);
+		rows_ifname(&rows, moved.inside);
+		moved.index = (int)rows_number(&rows, INT32_MAX);
+		moved.belongings = (char *)sqlite3_column_text(rows.statement, rows.column++);
+		if (!moved.belongings || !model_namespace(model, moved.namespace))
+			rows_damaged(&rows, "there is no such namespace");
+		if (rows.result == 0 && model_put_moved(model, &moved) < 0)
+			rows.result = error_memory(err);
+	}
+	return rows_end(&rows);
+}
+
 static void load_lease_address(struct rows *rows, int family, struct lease *lease)
 {
 	struct ip ip = {0};
@@ -322,7 +342,8 @@ static int load_leases(struct store *store, struct model *model, struct error *e
 int store_load(struct store *store, struct model *model, struct error *err)
 {
 	static int (*const tables[])(struct store *, struct model *, struct error *) = {load_host,
-	        load_networks, load_namespaces, load_publications, load_tombstones, load_leases};
+	        load_networks, load_namespaces, load_publications, load_tombstones, load_leases,
+	        load_moved};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(tables) / sizeof(tables[0]); i++)

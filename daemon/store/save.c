@@ -266,6 +266,23 @@ static void save_tombstone(struct writer *writer, const char *key, const void *o
 	finish(writer);
 }
 
+static void save_moved(struct writer *writer, const char *key, const void *object)
+{
+	const struct moved *moved = object;
+
+	if (!moved) {
+		drop(writer, STATEMENT_DROP_MOVED, key);
+		return;
+	}
+	start(writer, STATEMENT_SAVE_MOVED);
+	text(writer, moved->name);
+	text(writer, moved->namespace);
+	text(writer, moved->inside);
+	number(writer, (uint64_t)moved->index);
+	text(writer, moved->belongings);
+	finish(writer);
+}
+
 static void save_lease(struct writer *writer, const char *key, const void *object)
 {
 	static const int families[] = {AF_INET, AF_INET6};
@@ -306,6 +323,7 @@ static const struct {
         {TABLE_NAMESPACES, save_namespace},
         {TABLE_PUBLICATIONS, save_publication},
         {TABLE_TOMBSTONES, save_tombstone},
+        {TABLE_MOVED, save_moved},
         {TABLE_LEASES, save_lease},
 };
 

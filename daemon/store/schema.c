@@ -15,6 +15,10 @@
 	" position INTEGER NOT NULL, value TEXT NOT NULL,"                                         \
 	" PRIMARY KEY (object, owner, name, position)) STRICT, WITHOUT ROWID;"
 
+#define MOVED                                                                                      \
+	"CREATE TABLE moved (name TEXT PRIMARY KEY, namespace TEXT NOT NULL, inside TEXT NOT "     \
+	"NULL, number INTEGER NOT NULL, belongings TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+
 /* What is remembered of endpoints that are gone; `fixed`: the address was asked for. */
 #define LEASES                                                                                     \
 	"CREATE TABLE leases (id TEXT PRIMARY KEY, number INTEGER NOT NULL,"                       \
@@ -55,6 +59,8 @@ const char store_schema[] =
         " port INTEGER NOT NULL, namespace TEXT NOT NULL, network TEXT NOT NULL)"
         " STRICT, WITHOUT ROWID;"
 
+        MOVED
+
         "CREATE TABLE tombstones (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " namespace TEXT NOT NULL, origin TEXT NOT NULL, network TEXT NOT NULL,"
         " cookie INTEGER NOT NULL, protocol INTEGER NOT NULL, ip TEXT, port INTEGER NOT NULL,"
@@ -77,7 +83,7 @@ const char *const store_migrations[] = {
         "ALTER TABLE tombstones ADD COLUMN through_end INTEGER NOT NULL DEFAULT 0;"
         "UPDATE tombstones SET port_end = port, through_end = through;"
         "ALTER TABLE namespaces ADD COLUMN source TEXT NOT NULL DEFAULT '';"
-        "ALTER TABLE endpoint_addresses ADD COLUMN fixed INTEGER NOT NULL DEFAULT 0;" LEASES,
+        "ALTER TABLE endpoint_addresses ADD COLUMN fixed INTEGER NOT NULL DEFAULT 0;" LEASES MOVED,
 };
 
 const char *const store_statements[STATEMENT_COUNT] = {
@@ -114,6 +120,11 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                      " origin, network, cookie, protocol, ip, port, through, match,"
                                      " port_end, through_end)"
                                      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_MOVED] =
+                "INSERT OR REPLACE INTO moved (name, namespace, inside, number, belongings)"
+                " VALUES (?, ?, ?, ?, ?)",
+        [STATEMENT_DROP_MOVED] = "DELETE FROM moved WHERE name = ?",
+        [STATEMENT_LOAD_MOVED] = "SELECT name, namespace, inside, number, belongings FROM moved",
         [STATEMENT_DROP_NETWORK] = "DELETE FROM networks WHERE name = ?",
         [STATEMENT_DROP_SUBNETS] = "DELETE FROM subnets WHERE network = ?",
         [STATEMENT_DROP_NAMESPACE] = "DELETE FROM namespaces WHERE name = ?",
