@@ -67,6 +67,8 @@ static const struct command table[] = {
         {{"network", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
                 "remove all networks without endpoints (with this label)", noun_prune,
                 &network_noun},
+        {{"pools"}, {{0}}, NULL, {0}, "show where subnets come from, and what is in use",
+                pools_show},
         {{"ns", "create"}, {NAME}, NULL, {OPTION_LABEL, CREATE}, "make a network namespace",
                 namespace_create},
         {{"ns", "attach"}, {NAME}, NULL, {OPTION_PID, OPTION_PATH, OPTION_LABEL, CREATE},

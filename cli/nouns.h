@@ -25,6 +25,7 @@ int publication_unpublish(const struct call *call);
 /* Returns only where the command could not be started. */
 int exec_run(const struct call *call);
 int events_show(const struct call *call);
+int pools_show(const struct call *call);
 int version_show(const struct call *call);
 int help_show(const struct call *call);
 

@@ -155,6 +155,22 @@ int parse_subnet(const char *text, const char *field, struct cidr *ret, struct e
 	return 0;
 }
 
+int parse_subnet_or_size(const char *text, const char *field, struct cidr *ret, struct error *err)
+{
+	struct cidr cidr = {0};
+	unsigned long prefix;
+
+	if (text[0] != '/')
+		return parse_subnet(text, field, ret, err);
+	if (parse_number(text + 1, field, 0, 128, &prefix, err) < 0)
+		return error_field(err, field, "%s: %s is no size; write it as /PREFIX, like /26",
+		        field, quote(text).text);
+	cidr.ip.family = prefix > 32 ? AF_INET6 : AF_INET;
+	cidr.prefix = (uint8_t)prefix;
+	*ret = cidr;
+	return 0;
+}
+
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err)
 {

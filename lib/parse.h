@@ -37,6 +37,9 @@ int parse_ip(const char *text, const char *field, struct ip *ret, struct error *
 /* A network's prefix: no host bits set, and a prefix length given. */
 int parse_subnet(const char *text, const char *field, struct cidr *ret, struct error *err);
 
+/* The same, or only a size: /26, which is 0.0.0.0/26, or /80, which is ::/80. */
+int parse_subnet_or_size(const char *text, const char *field, struct cidr *ret, struct error *err);
+
 /* CIDR,VIA: a destination, no default route, and an address of the same family that leads there. */
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err);

@@ -203,4 +203,6 @@ int publication_unpublish_port(const struct call *call, struct request *request,
 int publication_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);
 
+int pool_list(const struct call *call, json_t **ret, struct error *err);
+
 int version_read(const struct call *call, json_t **ret, struct error *err);

@@ -28,6 +28,8 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME", {"dry_run", "force"}, .parse = network_remove},
 	{EVHTTP_REQ_POST, "/v1/networks/prune", {"dry_run"}, .parse = network_prune},
 
+	{EVHTTP_REQ_GET, "/v1/pools", .read = pool_list},
+
 	{EVHTTP_REQ_GET, "/v1/namespaces", .read = namespace_list, .is_long = true},
 	{EVHTTP_REQ_GET, "/v1/namespaces/NAME", .read = namespace_inspect},
 	{EVHTTP_REQ_GET, "/v1/namespaces/NAME/processes", .read = namespace_processes, .is_long = true},

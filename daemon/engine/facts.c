@@ -43,6 +43,8 @@ static int gather_network(struct engine *engine, struct facts *facts, struct err
 	unsigned count = 0;
 	int r = look_default_mtu(engine->kernel, &facts->default_mtu, err);
 
+	facts->pools = engine->pools;
+	facts->pool_count = engine->pool_count;
 	facts->no_ip6 = access("/proc/sys/net/ipv6", F_OK) < 0;
 	if (r == 0)
 		r = link_names(engine, "", &facts->links, &facts->link_count, err);
@@ -74,6 +76,11 @@ static bool has_foreign_default(struct engine *engine, const char *name, int fam
 
 	return !(ns && namespace_default_endpoint(engine->model, ns, family)) &&
 	       look_default_route(engine->kernel, name, family);
+}
+
+int engine_look_at_host(struct engine *engine, struct facts *ret, struct error *err)
+{
+	return gather_network(engine, ret, err);
 }
 
 static int gather_namespace(struct engine *engine, const struct request *request,

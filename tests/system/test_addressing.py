@@ -254,3 +254,98 @@ def test_reserved_addresses(both):
     assert "kept for namespace static" in both.ctl("network", "set", "a", "reserve=printer=10.77.0.200", check=2).stderr
     both.ctl("network", "set", "a", "reserve=")
     both.ctl("connect", "a", "db", "--ip", "10.77.0.2")
+
+
+# --- pools ---
+
+
+@pytest.fixture
+def pooled(host, out):
+    """A daemon with small pools of its own: two of IPv4, one of IPv6."""
+    host.write("/etc/netd/netd.conf", "pool = 10.50.0.0/23 24\npool = 10.60.0.0/24 26\npool = fd50::/62 64\n")
+    host.start_daemon()
+    return host
+
+
+def subnets(netd, name):
+    return [subnet["subnet"] for subnet in netd.ctl_json("network", "inspect", name)[0]["subnets"]]
+
+
+def pool(netd, name):
+    pools = {one["pool"]: one for one in netd.ctl_json("pools")["pools"]}
+    return [pools[name][field] for field in ("subnets", "used", "free")]
+
+
+def test_subnets_come_from_the_configured_pools(pooled):
+    assert subnets(pooled, "default") == ["10.50.0.0/24"]
+    pooled.ctl("network", "create", "a", "--ipv6")
+    assert subnets(pooled, "a") == ["10.50.1.0/24", "fd50::/64"]
+    for name in "bcde":
+        pooled.ctl("network", "create", name)
+    assert [subnets(pooled, name) for name in "bcde"] == [[f"10.60.0.{64 * i}/26"] for i in range(4)]
+    said = pooled.ctl("network", "create", "f", check=1).stderr
+    assert "no /26 is free in the pool 10.60.0.0/24 (nor in the 1 before it): 4 networks are in it" in said
+    assert pool(pooled, "10.60.0.0/24") == [4, 4, 0] and pool(pooled, "fd50::/62") == [4, 1, 3]
+    pooled.ctl("network", "rm", "c")
+    pooled.ctl("network", "create", "f")
+    assert subnets(pooled, "f") == ["10.60.0.64/26"]
+
+
+def test_a_route_of_the_host_takes_a_part_of_a_pool(pooled):
+    pooled.run("ip route add 10.60.0.0/25 via 192.0.2.2")
+    pooled.ctl("network", "create", "a")
+    pooled.ctl("network", "create", "b")
+    assert subnets(pooled, "b") == ["10.60.0.128/26"]
+    assert pool(pooled, "10.60.0.0/24") == [4, 3, 1]
+    taken = next(one for one in pooled.ctl_json("pools")["pools"] if one["pool"] == "10.60.0.0/24")["taken"]
+    assert taken == [{"subnet": "10.60.0.0/25", "host": "route", "interface": "up-out"}, {"subnet": "10.60.0.128/26", "network": "b"}]
+    pooled.ctl("network", "create", "c")
+    assert "and the route 10.60.0.0/25 of this host (interface up-out) takes its part" in pooled.ctl("network", "create", "d", check=1).stderr
+
+
+@pytest.mark.parametrize("asked, got", [
+    ("/26", "10.208.1.0/26"), ("0.0.0.0/26", "10.208.1.0/26"), ("/20", "10.208.16.0/20"), ("/80", "FD::/80"), ("::/64", "FD::/64"),
+    ("::/60", "FD::/60")])
+def test_any_subnet_of_a_size(netd, asked, got):
+    netd.ctl("network", "create", "a", "--subnet", asked)
+    assert subnets(netd, "a")[0] == got or (got.startswith("FD") and subnets(netd, "a")[0].startswith("fd")
+                                            and subnets(netd, "a")[0].endswith(got[2:]))
+    netd.ctl("network", "create", "a", "--subnet", asked, "--exist-ok")
+    netd.ctl("network", "create", "b", "--subnet", asked)
+    assert subnets(netd, "b") != subnets(netd, "a")
+    netd.ctl("connect", "a", "web")
+    prefix = asked.split("/")[1]
+    assert addresses(netd, "a", "web") and f"/{prefix}" in str(netd.ctl_json("ns", "inspect", "web")[0]["endpoints"][0]["addresses"])
+
+
+@pytest.mark.parametrize("asked, sentence", [("/7", "prefix length"), ("/31", "prefix length"), ("/127", "prefix length"), ("/x", "no size"),
+                                             ("/129", "no size"), ("/9", "no /9 is free in the pool 10.208.0.0/12"), ("0.0.0.0/0", "prefix length")])
+def test_sizes_that_cannot_be(netd, asked, sentence):
+    done = netd.ctl("network", "create", "a", "--subnet", asked, check=False)
+    assert done.returncode in (1, 2) and sentence in done.stderr
+
+
+def test_pools_show_what_is_in_use(both):
+    both.ctl("network", "set", "a", "reserve=router=10.77.0.3", "ip-range=10.77.0.0/28")
+    both.ctl("connect", "a", "web")
+    both.ctl("connect", "a", "db", "--ip", "10.77.0.9")
+    both.ctl("connect", "a", "far", "--ip", "10.77.0.99")
+    both.ctl("connect", "a", "old")
+    both.ctl("disconnect", "a", "db")
+    both.ctl("disconnect", "a", "old")
+    use = next(one for one in both.ctl_json("pools")["networks"] if one["subnet"] == "10.77.0.0/24")
+    assert use == {"network": "a", "subnet": "10.77.0.0/24", "range": "10.77.0.0/28", "addresses": 14, "used": 1, "kept": 1, "reserved": 1,
+                   "remembered": 1, "free": 11}
+    shown = both.ctl("pools").stdout
+    assert "10.208.0.0/12" in shown and "10.77.0.0/28" in shown and "/64" in shown
+    assert both.ctl("pools", "-q").lines[0] == "10.208.0.0/12"
+
+
+@pytest.mark.parametrize("line, sentence", [
+    ("10.50.0.0/24", "is no pool"), ("10.50.0.1/24 26", "host bits"), ("10.50.0.0/24 23", "from 24 to 30"), ("10.50.0.0/24 31", "from 24 to 30"),
+    ("10.0.0.0/7 24", "too large"), ("10.0.0.0/8 x", "size"), ("fd00::/16 64", "too many"), ("10.50.0.0/24 26\npool = 10.50.0.0/25 26", "overlaps")])
+def test_bad_pools(host, line, sentence):
+    host.write("/etc/netd/netd.conf", f"pool = {line}\n")
+    with pytest.raises(AssertionError) as failure:
+        host.start_daemon()
+    assert sentence in str(failure.value) and "netd.conf" in str(failure.value)
