@@ -15,7 +15,9 @@
 
 /* What `network set` can change, too. */
 #define NETWORK_SETTINGS                                                                           \
-	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ROUTE, OPTION_PUBLISH_ADDRESS
+	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ISOLATED, OPTION_MODE, OPTION_MODE4,     \
+	        OPTION_MODE6, OPTION_HOST_ACCESS, OPTION_TRUSTED_IFACE, OPTION_ALLOW, OPTION_SNAT, \
+	        OPTION_ROUTE, OPTION_IP_RANGE, OPTION_RESERVE, OPTION_PUBLISH_ADDRESS
 
 /* What `ns set` can change, too. */
 #define NAMESPACE_SETTINGS OPTION_LABEL, OPTION_SYSCTL
@@ -54,6 +56,11 @@ static const struct command table[] = {
         {{"network", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
                 "change settings of a network (those of create; an empty value: the default)",
                 network_set},
+        {{"network", "allow"}, {NETWORK, {"NETWORK|NS:PORT[/tcp|udp]", "to", .repeated = true}},
+                NULL, {CREATE}, "let a network's namespaces reach another network, or one port",
+                network_allow},
+        {{"network", "disallow"}, {NETWORK, {"NETWORK|NS:PORT[/tcp|udp]", "to", .repeated = true}},
+                NULL, {CREATE}, "take that back", network_disallow},
         {{"network", "ls"}, {{0}}, NULL, {OPTION_FILTER}, "list the networks", noun_ls,
                 &network_noun},
         {{"network", "inspect"}, {NAMES}, NULL, {0}, "show all about networks", noun_inspect,
@@ -63,6 +70,8 @@ static const struct command table[] = {
         {{"network", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
                 "remove all networks without endpoints (with this label)", noun_prune,
                 &network_noun},
+        {{"pools"}, {{0}}, NULL, {0}, "show where subnets come from, and what is in use",
+                pools_show},
         {{"ns", "create"}, {NAME}, NULL, {NAMESPACE_SETTINGS, CREATE}, "make a network namespace",
                 namespace_create},
         {{"ns", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
@@ -95,8 +104,8 @@ static const struct command table[] = {
                 {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_GW_PRIORITY,
                         OPTION_NO_DEFAULT_ROUTE, OPTION_ROUTER, OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
-        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
-                endpoint_disconnect},
+        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {OPTION_FORGET, CHANGE},
+                "detach a namespace from a network", endpoint_disconnect},
         {{"publish"},
                 {{"[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", "port", .repeated = true},
                         {"NS", "namespace", .optional = true}},

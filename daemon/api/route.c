@@ -23,8 +23,12 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_GET, "/v1/networks/NAME", .read = network_inspect, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/networks", {"dry_run"}, .parse = network_create, .answer = network_answer},
 	{EVHTTP_REQ_PATCH, "/v1/networks/NAME", {"dry_run"}, .parse = network_set, .answer = network_answer},
+	{EVHTTP_REQ_POST, "/v1/networks/NAME/allow", {"dry_run"}, .parse = network_allow, .answer = network_answer},
+	{EVHTTP_REQ_POST, "/v1/networks/NAME/disallow", {"dry_run"}, .parse = network_disallow, .answer = network_answer},
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME", {"dry_run", "force"}, .parse = network_remove},
 	{EVHTTP_REQ_POST, "/v1/networks/prune", {"dry_run"}, .parse = network_prune},
+
+	{EVHTTP_REQ_GET, "/v1/pools", .read = pool_list},
 
 	{EVHTTP_REQ_GET, "/v1/namespaces", .read = namespace_list, .is_long = true},
 	{EVHTTP_REQ_GET, "/v1/namespaces/NAME", .read = namespace_inspect},
@@ -38,7 +42,7 @@ static const struct route routes[] = {
 
 	{EVHTTP_REQ_GET, "/v1/endpoints", .read = endpoint_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/endpoints", {"dry_run"}, .parse = endpoint_connect, .answer = endpoint_answer},
-	{EVHTTP_REQ_DELETE, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run"}, .parse = endpoint_disconnect},
+	{EVHTTP_REQ_DELETE, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run", "forget"}, .parse = endpoint_disconnect},
 
 	{EVHTTP_REQ_GET, "/v1/publications", .read = publication_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/publications", {"dry_run"}, .parse = publication_publish, .answer = publication_answer},

@@ -120,6 +120,9 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	engine->base = config->base;
 	engine->take_over = config->take_over;
 	engine->publish_address = config->publish_address;
+	engine->pool_count = config->pool_count < POOLS_MAX ? config->pool_count : POOLS_MAX;
+	for (unsigned i = 0; i < engine->pool_count; i++)
+		engine->pools[i] = config->pools[i];
 	engine->reap_pause = 1000;
 	engine->runtime_dir = strdup(config->runtime_dir);
 	engine->turn = event_new(config->base, -1, 0, on_turn, engine);

@@ -43,6 +43,8 @@ static int gather_network(struct engine *engine, struct facts *facts, struct err
 	unsigned count = 0;
 	int r = look_default_mtu(engine->kernel, &facts->default_mtu, err);
 
+	facts->pools = engine->pools;
+	facts->pool_count = engine->pool_count;
 	facts->no_ip6 = access("/proc/sys/net/ipv6", F_OK) < 0;
 	if (r == 0)
 		r = link_names(engine, "", &facts->links, &facts->link_count, err);
@@ -74,6 +76,11 @@ static bool has_foreign_default(struct engine *engine, const char *name, int fam
 
 	return !(ns && namespace_default_endpoint(engine->model, ns, family)) &&
 	       look_default_route(engine->kernel, name, family);
+}
+
+int engine_look_at_host(struct engine *engine, struct facts *ret, struct error *err)
+{
+	return gather_network(engine, ret, err);
 }
 
 static int gather_namespace(struct engine *engine, const struct request *request,
@@ -158,6 +165,8 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 		r = facts_gather_bridge(engine, request->wanted_network.use_bridge, ret, err);
 		return r < 0 ? r : gather_network(engine, ret, err);
 	case REQUEST_NS_ATTACH:
@@ -376,11 +385,48 @@ static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAM
 		answer_warn(answer, "%s", sentences[i]);
 }
 
+/* True also where it could not be asked. */
+static bool has_address(struct engine *engine, const struct ip *ip)
+{
+	_cleanup_(freep) struct look_prefix *prefixes = NULL;
+	char text[IP_TEXT_SIZE];
+	unsigned count = 0;
+	struct error err;
+
+	if (look_prefixes(engine->kernel, &prefixes, &count, &err) < 0) {
+		log_debug("look for the address %s: %s", ip_format(ip, text), err.text);
+		return true;
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (!prefixes[i].route && ip_equal(&prefixes[i].cidr.ip, ip))
+			return true;
+	return false;
+}
+
+static void warn_of_absent_sources(
+        struct engine *engine, const struct network *network, struct answer *answer)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	char text[IP_TEXT_SIZE];
+	struct ip ip;
+
+	for (int i = 0; i < 2; i++)
+		if (network_snat(network, families[i], &ip) && !has_address(engine, &ip))
+			answer_warn(answer,
+			        "this host does not have the address %s yet; what leaves network "
+			        "%s "
+			        "bears it all the same, and is answered once the host has it",
+			        ip_format(&ip, text), network->name);
+}
+
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer)
 {
 	const struct network *network = model_network(model, answer->network);
 
+	if (network &&
+	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET))
+		warn_of_absent_sources(engine, network, answer);
 	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
 	        request->kind != REQUEST_PUBLISH)
 		return;

@@ -23,6 +23,14 @@ struct used_prefix {
 	bool route; /* else an address */
 };
 
+#define POOLS_MAX 16
+
+/* Subnets are given out of these, each `size` bits long. */
+struct pool {
+	struct cidr cidr;
+	uint8_t size;
+};
+
 /* An interface of the host that is to be moved. */
 struct moving {
 	bool exists;
@@ -41,6 +49,8 @@ struct facts {
 
 	struct used_prefix *used; /* for network create; netd's own bridges included */
 	unsigned used_count;
+	const struct pool *pools; /* those that are configured; borrowed */
+	unsigned pool_count;
 	char (*links)[IFNAMSIZ]; /* names of all interfaces of the host, for --bridge */
 	unsigned link_count;
 

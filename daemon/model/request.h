@@ -9,6 +9,8 @@ enum request_kind {
 	/* from outside */
 	REQUEST_NETWORK_CREATE,
 	REQUEST_NETWORK_SET,
+	REQUEST_NETWORK_ALLOW,
+	REQUEST_NETWORK_DISALLOW,
 	REQUEST_NETWORK_REMOVE,
 	REQUEST_NETWORK_PRUNE,
 	REQUEST_NS_CREATE,
@@ -44,6 +46,7 @@ struct request {
 	bool dry_run;
 	bool exist_ok;
 	bool force;
+	bool forget; /* disconnect: its addresses are anyone's */
 
 	char network[NAME_SIZE];   /* "": not given */
 	char namespace[NAME_SIZE]; /* "": not given */

@@ -271,6 +271,7 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 	const struct namespace *ns = model_namespace(fork, request->namespace);
 	enum namespace_origin origin = ns ? ns->origin : ORIGIN_ADOPTED;
 	uint64_t cookie = ns ? ns->cookie : facts->ns_cookie;
+	struct allowed gone = {0};
 	int r;
 
 	if (!ns && (request->detach || !facts->ns_exists) && !facts->ns_symlink)
@@ -281,13 +282,17 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 		                  "them)",
 		        request->namespace);
 	r = refuse_removal(request, origin, facts, err);
+	memcpy(gone.namespace, request->namespace, NAME_SIZE);
+	if (r == 0)
+		r = policy_forget(fork, &gone, answer, err);
 	if (r == 0)
 		r = remove_publications(fork, request->namespace, answer, err);
 	if (r == 0)
 		r = remove_endpoints(fork, request->namespace, answer, err);
 	if (r == 0)
 		r = namespace_bring_back(fork, request->namespace, answer, err);
-	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)
+	if (r == 0 && (leases_drop_namespace(fork, request->namespace) < 0 ||
+	                      model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0))
 		r = error_memory(err);
 	/* Another's name, which is no link, stays. */
 	if (r < 0 || (origin == ORIGIN_ADOPTED && !facts->ns_symlink))
@@ -318,7 +323,8 @@ int rule_ns_prune(struct model *fork, const struct request *request, const struc
 			continue;
 		r = condemn_namespace(
 		        fork, facts->idle[i], ORIGIN_CREATED, ns->cookie, answer, err);
-		if (r == 0 && model_remove(fork, TABLE_NAMESPACES, facts->idle[i]) < 0)
+		if (r == 0 && (leases_drop_namespace(fork, facts->idle[i]) < 0 ||
+		                      model_remove(fork, TABLE_NAMESPACES, facts->idle[i]) < 0))
 			r = error_memory(err);
 	}
 	return r;

@@ -187,6 +187,7 @@ static void save_endpoint(struct writer *writer, const struct namespace *ns, uns
 		number(writer, i);
 		address(writer, &endpoint->addresses[i].ip);
 		number(writer, endpoint->addresses[i].prefix);
+		number(writer, endpoint->fixed[i]);
 		finish(writer);
 	}
 }
@@ -282,6 +283,37 @@ static void save_moved(struct writer *writer, const char *key, const void *objec
 	finish(writer);
 }
 
+static void save_lease(struct writer *writer, const char *key, const void *object)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	const struct lease *lease = object;
+	char mac[MAC_TEXT_SIZE];
+
+	if (!lease) {
+		drop(writer, STATEMENT_DROP_LEASE, key);
+		return;
+	}
+	start(writer, STATEMENT_SAVE_LEASE);
+	text(writer, lease->id);
+	number(writer, lease->number);
+	text(writer, lease->network);
+	text(writer, lease->namespace);
+	text(writer, mac_format(lease->mac, mac));
+	for (unsigned i = 0; i < 2; i++) {
+		struct ip ip = {0};
+		bool fixed = false;
+
+		for (unsigned j = 0; j < lease->address_count; j++)
+			if (lease->addresses[j].ip.family == families[i]) {
+				ip = lease->addresses[j].ip;
+				fixed = lease->addresses[j].fixed;
+			}
+		address(writer, &ip);
+		number(writer, fixed);
+	}
+	finish(writer);
+}
+
 static const struct {
 	enum model_table table;
 	void (*save)(struct writer *writer, const char *key, const void *object);
@@ -292,6 +324,7 @@ static const struct {
         {TABLE_PUBLICATIONS, save_publication},
         {TABLE_TOMBSTONES, save_tombstone},
         {TABLE_MOVED, save_moved},
+        {TABLE_LEASES, save_lease},
 };
 
 int store_save(struct store *store, const struct model *fork, struct error *err)

@@ -212,7 +212,7 @@ def test_what_is_refused(lan):
             (["--use-bridge", "netd0", "--subnet", "192.168.79.0/24"], 5, "network default"),
             ([*OPTIONS, "--bridge", "mine"], 2, "use_bridge names it"), ([*OPTIONS, "--internal"], 2, "not netd's to say"),
             ([*OPTIONS, "--mtu", "1300"], 2, "would change it"), ([*OPTIONS, "--no-host-address"], 2, "not netd's to say"),
-            ([*OPTIONS, "--publish-address", "127.0.0.1"], 2, "nothing is published"),
+            ([*OPTIONS, "--publish-address", "127.0.0.1"], 2, "forwarded or published"),
             (["--use-bridge", "br0", "--subnet", "192.0.2.0/24"], 2, "overlaps")):
         assert sentence in lan.ctl("network", "create", "lan", *options, check=status).stderr
     assert_same(before, lan.snapshot())

@@ -167,7 +167,7 @@ def test_nothing_is_published_there(lab):
     assert "no way in" in lab.ctl("publish", "8080:80", "l0", check=1).stderr
     lab.ctl("connect", "default", "l0")
     assert "default 10." in lab.ctl("publish", "8080:80", "l0").stdout
-    assert "nothing is published here" in lab.ctl("network", "create", "x", "--no-host-address", "--publish-address", "127.0.0.1",
+    assert "forwarded or published here" in lab.ctl("network", "create", "x", "--no-host-address", "--publish-address", "127.0.0.1",
                                                   check=2).stderr
     assert "cannot be changed" in lab.ctl("network", "set", "left", "no-host-address=no", check=1).stderr
 

@@ -107,3 +107,11 @@ def test_every_source_file_says_what_it_owns():
 def test_no_path_of_a_developers_machine():
     found = [str(path.relative_to(ROOT)) for path in list(sources(".c", ".h", ".build")) + sorted(ROOT.glob("*.md")) if "/home/" in path.read_text()]
     assert not found
+
+
+def test_the_manual_names_options_that_there_are():
+    known = set(re.findall(r'\{"(--[\w-]+)"', (ROOT / "cli/grammar.c").read_text()))
+    for line in (ROOT / "doc/docker.md").read_text().splitlines():
+        cells = line.split("|")
+        named = set(re.findall(r"--[\w-]+", "".join(cells[2:]))) - {"---"}
+        assert not {name for name in named if name.strip("-")} - known, line
