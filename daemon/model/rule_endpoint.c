@@ -261,6 +261,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 
 	memcpy(answer->network, request->network, NAME_SIZE);
 	memcpy(answer->namespace, request->namespace, NAME_SIZE);
+	if (network_is_builtin(request->network))
+		return rule_connect_builtin(fork, request, facts, answer, err);
 	if (!network)
 		return error_set(err, ERROR_NOT_FOUND, 0,
 		        "network %s: there is no such network; create it with 'netd-ctl network "
@@ -342,6 +344,8 @@ int rule_disconnect(
 	const struct namespace *ns = model_namespace(fork, request->namespace);
 	int r;
 
+	if (network_is_builtin(request->network))
+		return rule_disconnect_builtin(fork, request, answer, err);
 	if (!network)
 		return error_set(err, ERROR_NOT_FOUND, 0,
 		        "network %s: there is no such network (netd-ctl network ls lists them)",
