@@ -50,8 +50,16 @@ def udp(source, destination, source_port, port, payload, ttl=64):
     return ip4(source, destination, socket.IPPROTO_UDP, transport(source, destination, socket.IPPROTO_UDP, segment, 6), ttl)
 
 
+RESET, PUSH = 0x14, 0x18  # flags, both with ACK
+
+
 def tcp_reset(source, destination, source_port, port, payload):
-    segment = struct.pack("!HHIIBBHHH", source_port, port, 1, 1, 0x50, 0x14, 0, 0, 0) + payload
+    return tcp_segment(source, destination, source_port, port, payload, RESET)
+
+
+def tcp_segment(source, destination, source_port, port, payload, flags=PUSH):
+    """Of a connection that is open, for all its sender knows."""
+    segment = struct.pack("!HHIIBBHHH", source_port, port, 1, 1, 0x50, flags, 8192, 0, 0) + payload
     return ip4(source, destination, socket.IPPROTO_TCP, transport(source, destination, socket.IPPROTO_TCP, segment, 16))
 
 
