@@ -17,7 +17,7 @@
 #define NETWORK_SETTINGS                                                                           \
 	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ISOLATED, OPTION_MODE, OPTION_MODE4,     \
 	        OPTION_MODE6, OPTION_HOST_ACCESS, OPTION_TRUSTED_IFACE, OPTION_ALLOW, OPTION_SNAT, \
-	        OPTION_ROUTE, OPTION_PUBLISH_ADDRESS
+	        OPTION_ROUTE, OPTION_IP_RANGE, OPTION_RESERVE, OPTION_PUBLISH_ADDRESS
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -35,6 +35,10 @@
 #define NAME                                                                                       \
 	{                                                                                          \
 		"NAME", "name", ARGUMENT_NAME                                                      \
+	}
+#define IFNAME                                                                                     \
+	{                                                                                          \
+		"IFNAME", "interface"                                                              \
 	}
 #define NAMES                                                                                      \
 	{                                                                                          \
@@ -63,6 +67,8 @@ static const struct command table[] = {
         {{"network", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
                 "remove all networks without endpoints (with this label)", noun_prune,
                 &network_noun},
+        {{"pools"}, {{0}}, NULL, {0}, "show where subnets come from, and what is in use",
+                pools_show},
         {{"ns", "create"}, {NAME}, NULL, {OPTION_LABEL, CREATE}, "make a network namespace",
                 namespace_create},
         {{"ns", "attach"}, {NAME}, NULL, {OPTION_PID, OPTION_PATH, OPTION_LABEL, CREATE},
@@ -79,6 +85,11 @@ static const struct command table[] = {
         {{"ns", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
                 "remove all created ones without endpoints, ports and processes", noun_prune,
                 &namespace_noun},
+        {{"ns", "move-in"}, {NAMESPACE, IFNAME}, NULL, {OPTION_NAME, OPTION_FORCE, CHANGE},
+                "move an interface of the host into a namespace (-f: whatever it carries)",
+                namespace_move_in},
+        {{"ns", "move-out"}, {NAMESPACE, IFNAME}, NULL, {CHANGE},
+                "bring it back, with its addresses and routes", namespace_move_out},
         {{"ns", "pids"}, {NETNS}, NULL, {0}, "list the processes in a namespace", namespace_pids},
         {{"ns", "identify"}, {{"PID", "pid", .optional = true}}, NULL, {0},
                 "say which namespace a process is in (this one)", namespace_identify},
@@ -87,8 +98,8 @@ static const struct command table[] = {
                 {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_GW_PRIORITY,
                         OPTION_NO_DEFAULT_ROUTE, OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
-        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
-                endpoint_disconnect},
+        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {OPTION_FORGET, CHANGE},
+                "detach a namespace from a network", endpoint_disconnect},
         {{"publish"},
                 {{"[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", "port", .repeated = true},
                         {"NS", "namespace", .optional = true}},

@@ -51,7 +51,7 @@ static int read_subnet(const json_t *item, struct subnet *ret, struct error *err
 	if (r == 0)
 		r = field_required(subnet, "subnet", err);
 	if (r == 0)
-		r = parse_subnet(subnet, "subnet", &ret->cidr, err);
+		r = parse_subnet_or_size(subnet, "subnet", &ret->cidr, err);
 	return r == 0 && gateway ? parse_ip(gateway, "gateway", &ret->gateway, err) : r;
 }
 

@@ -42,6 +42,8 @@ struct gone {
 struct engine {
 	struct event_base *base;
 	char *runtime_dir;
+	struct pool pools[POOLS_MAX];
+	unsigned pool_count;
 	struct ip publish_address; /* of the host, where nobody says one; family 0: every */
 	char boot_id[BOOT_ID_SIZE];
 	struct model *model;

@@ -292,7 +292,8 @@ int rule_network_remove(
 	r = remove_members(fork, request->network, answer, err);
 	if (r == 0)
 		r = policy_forget(fork, &gone, answer, err);
-	if (r == 0 && model_remove(fork, TABLE_NETWORKS, request->network) < 0)
+	if (r == 0 && (leases_drop_network(fork, request->network) < 0 ||
+	                      model_remove(fork, TABLE_NETWORKS, request->network) < 0))
 		r = error_memory(err);
 	if (r == 0)
 		r = host_follow_networks(fork, err);

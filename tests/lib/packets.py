@@ -50,16 +50,12 @@ def udp(source, destination, source_port, port, payload, ttl=64):
     return ip4(source, destination, socket.IPPROTO_UDP, transport(source, destination, socket.IPPROTO_UDP, segment, 6), ttl)
 
 
-RESET, PUSH = 0x14, 0x18  # flags, both with ACK
-
-
 def tcp_reset(source, destination, source_port, port, payload):
-    return tcp_segment(source, destination, source_port, port, payload, RESET)
+    return tcp(source, destination, source_port, port, 0x14, payload)
 
 
-def tcp_segment(source, destination, source_port, port, payload, flags=PUSH):
-    """Of a connection that is open, for all its sender knows."""
-    segment = struct.pack("!HHIIBBHHH", source_port, port, 1, 1, 0x50, flags, 8192, 0, 0) + payload
+def tcp(source, destination, source_port, port, flags, payload):
+    segment = struct.pack("!HHIIBBHHH", source_port, port, 1, 1, 0x50, flags, 1000, 0, 0) + payload
     return ip4(source, destination, socket.IPPROTO_TCP, transport(source, destination, socket.IPPROTO_TCP, segment, 16))
 
 

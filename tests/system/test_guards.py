@@ -368,6 +368,14 @@ def stray_reset_leaves_with_a_private_source(lab):
         return [eyes.see(sought, lab.patience) is not None]
 
 
+@guard(INET, "nd_forward", r"ct state new tcp flags")
+def flow_that_was_ended_is_picked_up_from_its_middle(lab):
+    sought = packets.token()
+    with Eyes(lab.out, "eth0") as eyes:
+        send_packet(lab.web, packets.tcp(lab.address("web"), lab.out.address, 80, 4001, 0x18, sought))
+        return [eyes.see(sought, lab.patience) is not None]
+
+
 # --- what is not netd's ---
 
 @guard(INET, "nd_early", r"nfproto ipv4|ip daddr != @nd_nets4")

@@ -8,6 +8,7 @@ from lib.policy_lab import FAMILIES, PolicyLab
 from test_guards import BRIDGE, INET, Row, check_row
 
 ROWS = []
+PUSH = 0x18  # with ACK: of a connection that is open, for all its sender knows
 
 
 def row(attack, table, chain, pattern, families=FAMILIES, bridge_filter=(False, True)):
@@ -110,7 +111,7 @@ def answer_picks_a_connection_up_in_the_middle(lab, family):
     """As after the end of a published port; what it would pick up, the other side would then be let in by."""
     sought = packets.token()
     with Eyes(lab.out, "eth0") as eyes:
-        send_packet(lab.shop, packets.tcp_segment(lab.address("shop"), lab.out.address, 80, 4001, sought))
+        send_packet(lab.shop, packets.tcp(lab.address("shop"), lab.out.address, 80, 4001, PUSH, sought))
         return [eyes.see(sought, lab.patience) is not None]
 
 
