@@ -15,8 +15,9 @@
 
 /* What `network set` can change, too. */
 #define NETWORK_SETTINGS                                                                           \
-	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ROUTE, OPTION_IP_RANGE, OPTION_RESERVE,  \
-	        OPTION_PUBLISH_ADDRESS
+	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ISOLATED, OPTION_MODE, OPTION_MODE4,     \
+	        OPTION_MODE6, OPTION_HOST_ACCESS, OPTION_TRUSTED_IFACE, OPTION_ALLOW, OPTION_SNAT, \
+	        OPTION_ROUTE, OPTION_IP_RANGE, OPTION_RESERVE, OPTION_PUBLISH_ADDRESS
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -52,6 +53,11 @@ static const struct command table[] = {
         {{"network", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
                 "change settings of a network (those of create; an empty value: the default)",
                 network_set},
+        {{"network", "allow"}, {NETWORK, {"NETWORK|NS:PORT[/tcp|udp]", "to", .repeated = true}},
+                NULL, {CREATE}, "let a network's namespaces reach another network, or one port",
+                network_allow},
+        {{"network", "disallow"}, {NETWORK, {"NETWORK|NS:PORT[/tcp|udp]", "to", .repeated = true}},
+                NULL, {CREATE}, "take that back", network_disallow},
         {{"network", "ls"}, {{0}}, NULL, {OPTION_FILTER}, "list the networks", noun_ls,
                 &network_noun},
         {{"network", "inspect"}, {NAMES}, NULL, {0}, "show all about networks", noun_inspect,

@@ -9,6 +9,8 @@ extern const struct noun publication_noun;
 
 int network_create(const struct call *call);
 int network_set(const struct call *call);
+int network_allow(const struct call *call);
+int network_disallow(const struct call *call);
 int namespace_create(const struct call *call);
 int namespace_attach(const struct call *call);
 int namespace_detach(const struct call *call);

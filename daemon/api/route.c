@@ -23,6 +23,8 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_GET, "/v1/networks/NAME", .read = network_inspect, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/networks", {"dry_run"}, .parse = network_create, .answer = network_answer},
 	{EVHTTP_REQ_PATCH, "/v1/networks/NAME", {"dry_run"}, .parse = network_set, .answer = network_answer},
+	{EVHTTP_REQ_POST, "/v1/networks/NAME/allow", {"dry_run"}, .parse = network_allow, .answer = network_answer},
+	{EVHTTP_REQ_POST, "/v1/networks/NAME/disallow", {"dry_run"}, .parse = network_disallow, .answer = network_answer},
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME", {"dry_run", "force"}, .parse = network_remove},
 	{EVHTTP_REQ_POST, "/v1/networks/prune", {"dry_run"}, .parse = network_prune},
 

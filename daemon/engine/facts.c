@@ -164,6 +164,8 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 		return gather_network(engine, ret, err);
 	case REQUEST_NS_ATTACH:
 		r = netns_source_cookie(request->source, &ret->source_cookie, err);
@@ -335,11 +337,48 @@ static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAM
 		answer_warn(answer, "%s", sentences[i]);
 }
 
+/* True also where it could not be asked. */
+static bool has_address(struct engine *engine, const struct ip *ip)
+{
+	_cleanup_(freep) struct look_prefix *prefixes = NULL;
+	char text[IP_TEXT_SIZE];
+	unsigned count = 0;
+	struct error err;
+
+	if (look_prefixes(engine->kernel, &prefixes, &count, &err) < 0) {
+		log_debug("look for the address %s: %s", ip_format(ip, text), err.text);
+		return true;
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (!prefixes[i].route && ip_equal(&prefixes[i].cidr.ip, ip))
+			return true;
+	return false;
+}
+
+static void warn_of_absent_sources(
+        struct engine *engine, const struct network *network, struct answer *answer)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	char text[IP_TEXT_SIZE];
+	struct ip ip;
+
+	for (int i = 0; i < 2; i++)
+		if (network_snat(network, families[i], &ip) && !has_address(engine, &ip))
+			answer_warn(answer,
+			        "this host does not have the address %s yet; what leaves network "
+			        "%s "
+			        "bears it all the same, and is answered once the host has it",
+			        ip_format(&ip, text), network->name);
+}
+
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer)
 {
 	const struct network *network = model_network(model, answer->network);
 
+	if (network &&
+	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET))
+		warn_of_absent_sources(engine, network, answer);
 	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
 	        request->kind != REQUEST_PUBLISH)
 		return;

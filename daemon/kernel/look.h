@@ -51,6 +51,15 @@ int look_interface(struct kernel *kernel, const char *ifname, const struct ip *s
 /* Whether the host's interface of this name bears a mark of netd, of any instance. */
 bool look_link_ours(struct kernel *kernel, const char *ifname);
 
+/* What a bridge's port of this name has beyond the defaults, and its alias, which may be cut off.
+ * False: it is not there. */
+struct look_port {
+	char alias[256];
+	bool hairpin, isolated;
+};
+
+bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret);
+
 /* What the way to the Internet takes: the least of the MTUs of its interface and route, and of both
  * families; 0 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);

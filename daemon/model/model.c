@@ -40,6 +40,11 @@ struct model *model_fork(const struct model *parent)
 	return model;
 }
 
+const struct model *model_parent(const struct model *fork)
+{
+	return fork->parent;
+}
+
 struct model *model_free(struct model *model)
 {
 	if (!model)
@@ -117,6 +122,20 @@ static int claim(struct model *model, enum model_table table, const char *key, c
 	return put(model, table, key, NULL);
 }
 
+static int index_allowed(struct model *model, const struct network *network, bool withdraw)
+{
+	const char *rest = network->allow;
+	struct allowed allowed;
+	char key[KEY_SIZE];
+	int r = 0;
+
+	while (r == 0 && allowed_next(&rest, &allowed)) {
+		model_allowed_key(key, &allowed, network->name);
+		r = claim(model, TABLE_ALLOWED, key, network->name, withdraw);
+	}
+	return r;
+}
+
 /* How a network's addresses are used is known as long as there is the network; one that is only
  * replaced may have endpoints. */
 static int index_network(struct model *model, const struct network *network, bool withdraw)
@@ -126,7 +145,7 @@ static int index_network(struct model *model, const struct network *network, boo
 	if (r == 0 && network && withdraw && model_usage(model, network->name).endpoints == 0 &&
 	        model_usage(model, network->name).leases == 0)
 		r = put(model, TABLE_USAGE, network->name, NULL);
-	return r;
+	return r == 0 && network ? index_allowed(model, network, withdraw) : r;
 }
 
 static int count_endpoint(struct model *model, const struct endpoint *endpoint, bool withdraw)
@@ -276,6 +295,7 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 	case TABLE_BRIDGES:
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
+	case TABLE_ALLOWED:
 	case TABLE_SOURCES:
 	case TABLE_USAGE:
 	case TABLE_LEASED:

@@ -52,6 +52,7 @@ enum model_table {
 	TABLE_BRIDGES,   /* bridge interface -> network */
 	TABLE_PORTS,     /* a block of ports of a host's address -> publication: ports.c */
 	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
+	TABLE_ALLOWED,   /* "n/NETWORK/network" and "s/NAMESPACE/network": who may reach it */
 	TABLE_SOURCES,   /* "NETWORK/publication": who is let in by the network's name */
 	TABLE_USAGE,     /* network -> struct usage */
 	TABLE_COOKIES,   /* "boot id/cookie" -> namespace */
@@ -99,6 +100,26 @@ struct network {
 	char *ip_range; /* CIDRs that addresses are given out of; NULL: the whole subnet */
 	char *reserve;  /* "NAME=IP": given to that namespace only */
 	struct ip publish_address; /* of the host, where publish names none; family 0: none */
+	bool isolated;
+	unsigned mode;         /* enum network_mode */
+	unsigned mode4, mode6; /* 0: as `mode`; else one more than enum network_mode */
+	unsigned host_access;  /* enum host_access */
+	char *trusted_interfaces;
+	char *allow; /* what its namespaces may reach: struct allowed */
+	char *snat;  /* addresses that they leave with, at most one of each family */
+};
+
+/* What a namespace's traffic meets on its way in and out. network_mode() tells which one. */
+enum network_mode { MODE_NAT, MODE_ROUTED, MODE_OPEN };
+/* Whether a network's namespaces may reach the host itself. */
+enum host_access { HOST_ACCESS_YES, HOST_ACCESS_NO, HOST_ACCESS_DNS };
+
+/* An item of network->allow: a whole network, or one port of a namespace. */
+struct allowed {
+	char network[NAME_SIZE];   /* "": a port */
+	char namespace[NAME_SIZE]; /* "": a network */
+	uint16_t port;
+	uint8_t protocol;
 };
 
 /* A namespace's attachment to a network. */
@@ -223,6 +244,8 @@ struct model *model_new(void);
 /* A fork reads through to `parent`, which must outlive it and not change meanwhile. NULL: out of
  * memory. */
 struct model *model_fork(const struct model *parent);
+/* What the fork lies over; NULL: it is none. */
+const struct model *model_parent(const struct model *fork);
 /* Moves every entry of the fork into its parent and frees the fork. Cannot fail: nodes move. */
 void model_merge(struct model *fork, struct model *parent);
 /* NULL is allowed; returns NULL. */
@@ -303,6 +326,22 @@ bool network_next_route(const char **rest, struct cidr *ret, struct ip *via);
 /* Where a publication leads now, in either family; NULL while it is pending. */
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication);
+/* How this family of the network meets the world outside. */
+enum network_mode network_mode(const struct network *network, int family);
+bool network_is_routed(const struct network *network); /* in either family */
+/* The address by which others reach what is published, in this family, besides the host's: where
+ * the network is routed, and the port is for everyone. NULL: by none. */
+const struct ip *publication_opening(
+        const struct model *model, const struct publication *publication, int family);
+/* The address that what leaves is given, in this family; false: that of the way out. */
+bool network_snat(const struct network *network, int family, struct ip *ret);
+/* Whether ports of its bridge may send a frame back, and whether the bridge keeps them apart. */
+bool network_hairpin(const struct model *model);
+bool network_separates(const struct model *model, const struct network *network);
+/* Reads an item of network->allow: NETWORK or NS:PORT[/tcp|udp]. */
+int allowed_parse(const char *text, const char *field, struct allowed *ret, struct error *err);
+/* The next item; *rest, which begins as the list, moves behind it. False at the end. */
+bool allowed_next(const char **rest, struct allowed *ret);
 /* Where it leads in this family (AF_INET, AF_INET6), and to which address; NULL where it does not.
  */
 const struct endpoint *publication_endpoint(
@@ -335,6 +374,7 @@ bool network_next_reserve(const char **rest, char name[NAME_SIZE], struct ip *re
 void model_lease_key(char ret[KEY_SIZE], const char *network, const char *ns);
 void model_leased_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
 void model_lease_age_prefix(char ret[KEY_SIZE], const char *network);
+void model_allowed_key(char ret[KEY_SIZE], const struct allowed *allowed, const char *by);
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE]);
 void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie);

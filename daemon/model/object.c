@@ -79,6 +79,7 @@ void (*const object_free[TABLE_COUNT])(void *) = {
         [TABLE_BRIDGES] = free_plain,
         [TABLE_PORTS] = free_plain,
         [TABLE_NS_PORTS] = free_plain,
+        [TABLE_ALLOWED] = free_plain,
         [TABLE_SOURCES] = free_plain,
         [TABLE_USAGE] = free_plain,
         [TABLE_LEASED] = free_plain,

@@ -246,6 +246,7 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 	const struct namespace *ns = model_namespace(fork, request->namespace);
 	enum namespace_origin origin = ns ? ns->origin : ORIGIN_ADOPTED;
 	uint64_t cookie = ns ? ns->cookie : facts->ns_cookie;
+	struct allowed gone = {0};
 	int r;
 
 	if (!ns && (request->detach || !facts->ns_exists) && !facts->ns_symlink)
@@ -256,6 +257,9 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 		                  "them)",
 		        request->namespace);
 	r = refuse_removal(request, origin, facts, err);
+	memcpy(gone.namespace, request->namespace, NAME_SIZE);
+	if (r == 0)
+		r = policy_forget(fork, &gone, answer, err);
 	if (r == 0)
 		r = remove_publications(fork, request->namespace, answer, err);
 	if (r == 0)

@@ -98,6 +98,18 @@ bool labels_match(const char *labels, const char *filter);
  * not given is wanted as its default. */
 int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
         const char *noun, const char *name, struct error *err);
+/* Whether a network's settings go together, and what they name newly is there. `before`: what it
+ * was; NULL: it is new. */
+int policy_check(const struct model *model, const struct network *before,
+        const struct network *network, struct error *err);
+/* Ends what flows only because of what a change takes away: `before` is what the network was. */
+int policy_end_flows(struct model *fork, const struct network *before,
+        const struct network *network, struct error *err);
+/* Gives or takes back what the request says, in a network that owns its settings. */
+int policy_allow(struct network *network, const struct request *request, struct error *err);
+/* Takes every permission back that names this network or namespace. `answer` may be NULL. */
+int policy_forget(
+        struct model *fork, const struct allowed *gone, struct answer *answer, struct error *err);
 /* Takes an endpoint away and condemns its link and its flows. Invalidates pointers into this
  * namespace. */
 int endpoint_condemn(struct model *fork, const char *ns, const char *network, struct error *err);

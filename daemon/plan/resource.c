@@ -138,7 +138,7 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 	case RESOURCE_END:
 		return equal_end(a, b);
 	case RESOURCE_PORT:
-		return a->port.hairpin == b->port.hairpin;
+		return a->port.hairpin == b->port.hairpin && a->port.isolated == b->port.isolated;
 	case RESOURCE_SYSCTL:
 		return strcmp(a->sysctl.value, b->sysctl.value) == 0;
 	case RESOURCE_ROUTE:

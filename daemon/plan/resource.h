@@ -96,7 +96,8 @@ struct resource {
 			uint8_t mac[MAC_SIZE];
 		} end;
 		struct {
-			bool hairpin; /* a frame may leave by the port it came from */
+			bool hairpin;  /* a frame may leave by the port it came from */
+			bool isolated; /* none comes to it from another port that is */
 		} port;
 		struct {
 			char value[16];

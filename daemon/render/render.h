@@ -30,6 +30,17 @@ int render_host(const struct host *host, struct resources *ret, struct error *er
 /* What is condemned, as it is while it waits. */
 int render_tombstone(const struct tombstone *tombstone, struct resources *ret, struct error *err);
 
+/* The ports of a namespace that are reached by its own address, since its network is routed; NULL:
+ * none. */
+int render_openings(const struct model *model, const struct namespace *ns, struct resources *ret,
+        struct error *err);
+/* The namespaces that a network's permissions are about; NULL: none. */
+int render_permitted(const struct model *model, const struct network *network,
+        struct resources *ret, struct error *err);
+/* The members of networks that have, in `index`, a permission for a port of this namespace. */
+int render_holders(const struct model *index, const struct model *model, const char *ns,
+        struct resources *ret, struct error *err);
+
 /* Everything that should be there, but the base: what is condemned should not. */
 int render_all(const struct model *model, struct resources *ret, struct error *err);
 /*

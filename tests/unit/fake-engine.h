@@ -195,6 +195,8 @@ static inline int pretend(struct engine *engine, const struct request *request,
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 		return pretend_network(engine, request, err);
 	case REQUEST_CONNECT:
 		answer->created_namespace = true;
