@@ -221,20 +221,6 @@ const struct publication *model_publication(const struct model *model, const cha
 	return model_object(model, TABLE_PUBLICATIONS, id);
 }
 
-const char *model_owner(const struct model *model, enum model_table table, const char *key)
-{
-	const struct reference *reference = model_object(model, table, key);
-
-	return reference ? reference->owner : NULL;
-}
-
-struct usage model_usage(const struct model *model, const char *network)
-{
-	const struct usage *usage = model_object(model, TABLE_USAGE, network);
-
-	return usage ? *usage : (struct usage){0};
-}
-
 unsigned model_count(const struct model *model, enum model_table table)
 {
 	int count = 0;

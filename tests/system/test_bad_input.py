@@ -128,7 +128,7 @@ API = [
     *[(network(name=name), 400, "name") for name in (None, 1, True, [], {})],
     (("POST", "/v1/networks", {}), 400, "name"),
     *[(("POST", "/v1/namespaces", {"name": name}), 400, "name") for name in ("../x", "", LONG, 1, None)],
-    *[(subnets(subnet=subnet), 400, SUBNET) for subnet in ("10.77.0.0/25", "10.78.0.1/24", "text", "", 1, None, "fd00::1/64", "fd00::/127", "fd00::/15", "::/64", "::ffff:a4e:0/112",
+    *[(subnets(subnet=subnet), 400, SUBNET) for subnet in ("10.77.0.0/25", "10.78.0.1/24", "text", "", 1, None, "fd00::1/64", "fd00::/127", "fd00::/15", "::ffff:a4e:0/112",
                                                           "64:ff9b::/96", "fe80:1::/64", "ff02::/64", "fd00::/129", "fd00::", "fd00:::/64")],
     *[(subnets(gateway=gateway), 400, GATEWAY) for gateway in ("10.79.0.1", "10.78.0.0", "text", 1)],
     *[(network(subnets=[{"subnet": "fd00:78::/64", "gateway": gateway}]), 400, GATEWAY)
