@@ -15,7 +15,8 @@
 
 /* What `network set` can change, too. */
 #define NETWORK_SETTINGS                                                                           \
-	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ROUTE, OPTION_PUBLISH_ADDRESS
+	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ROUTE, OPTION_IP_RANGE, OPTION_RESERVE,  \
+	        OPTION_PUBLISH_ADDRESS
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -33,6 +34,10 @@
 #define NAME                                                                                       \
 	{                                                                                          \
 		"NAME", "name", ARGUMENT_NAME                                                      \
+	}
+#define IFNAME                                                                                     \
+	{                                                                                          \
+		"IFNAME", "interface"                                                              \
 	}
 #define NAMES                                                                                      \
 	{                                                                                          \
@@ -72,6 +77,11 @@ static const struct command table[] = {
         {{"ns", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
                 "remove all created ones without endpoints, ports and processes", noun_prune,
                 &namespace_noun},
+        {{"ns", "move-in"}, {NAMESPACE, IFNAME}, NULL, {OPTION_NAME, OPTION_FORCE, CHANGE},
+                "move an interface of the host into a namespace (-f: whatever it carries)",
+                namespace_move_in},
+        {{"ns", "move-out"}, {NAMESPACE, IFNAME}, NULL, {CHANGE},
+                "bring it back, with its addresses and routes", namespace_move_out},
         {{"ns", "pids"}, {NETNS}, NULL, {0}, "list the processes in a namespace", namespace_pids},
         {{"ns", "identify"}, {{"PID", "pid", .optional = true}}, NULL, {0},
                 "say which namespace a process is in (this one)", namespace_identify},
@@ -80,8 +90,8 @@ static const struct command table[] = {
                 {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_GW_PRIORITY,
                         OPTION_NO_DEFAULT_ROUTE, OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
-        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
-                endpoint_disconnect},
+        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {OPTION_FORGET, CHANGE},
+                "detach a namespace from a network", endpoint_disconnect},
         {{"publish"},
                 {{"[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", "port", .repeated = true},
                         {"NS", "namespace", .optional = true}},

@@ -40,6 +40,13 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_ROUTE] = {"--route", 0, "CIDR,VIA",
                 "a route of its members, by an address in it; may be given several times",
                 BODY_LIST, "routes"},
+        [OPTION_IP_RANGE] = {"--ip-range", 0, "CIDR",
+                "give addresses out of this part of the subnet; once for each family", BODY_LIST},
+        [OPTION_RESERVE] = {"--reserve", 0, "NAME=IP",
+                "keep an address for the namespace NAME, or for what is not netd's; may be given "
+                "several times",
+                BODY_LIST},
+        [OPTION_FORGET] = {"--forget", 0, NULL, "do not keep its addresses for it"},
         [OPTION_GW_PRIORITY] = {"--gw-priority", 0, "N",
                 "of several networks the highest has the default route (0)", BODY_NUMBER},
         [OPTION_NO_DEFAULT_ROUTE] = {"--no-default-route", 0, NULL,
@@ -65,6 +72,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_FILTER] = {"--filter", 0, "KEY=VALUE",
                 "only those that have it; several times: all of them", BODY_LIST},
         [OPTION_PID] = {"--pid", 0, "PID", "the namespace that this process is in", BODY_NUMBER},
+        [OPTION_NAME] = {"--name", 0, "IFNAME", "its name in the namespace (the same)", BODY_TEXT},
         [OPTION_PATH] = {"--path", 0, "FILE", "the namespace that is mounted on this file"},
 };
 

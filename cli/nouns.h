@@ -12,6 +12,8 @@ int network_set(const struct call *call);
 int namespace_create(const struct call *call);
 int namespace_attach(const struct call *call);
 int namespace_detach(const struct call *call);
+int namespace_move_in(const struct call *call);
+int namespace_move_out(const struct call *call);
 int namespace_pids(const struct call *call);
 int namespace_identify(const struct call *call);
 int endpoint_connect(const struct call *call);

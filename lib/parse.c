@@ -187,6 +187,27 @@ int parse_route(
 	return 0;
 }
 
+int parse_reserve(const char *text, const char *field, char name[NAME_SIZE], struct ip *ret,
+        struct error *err)
+{
+	const char *equal = strchr(text, '=');
+	char key[NAME_SIZE];
+	int r;
+
+	if (!equal || equal - text >= NAME_SIZE)
+		return error_field(err, field,
+		        "%s: %s: write it as NAME=IP, like router=10.1.0.254", field,
+		        quote(text).text);
+	memcpy(key, text, (size_t)(equal - text));
+	key[equal - text] = '\0';
+	r = parse_name(key, field, key, err);
+	if (r == 0)
+		r = parse_ip(equal + 1, field, ret, err);
+	if (r == 0)
+		memcpy(name, key, NAME_SIZE);
+	return r;
+}
+
 int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct error *err)
 {
 	static const uint8_t zero[MAC_SIZE];

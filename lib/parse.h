@@ -41,6 +41,10 @@ int parse_subnet(const char *text, const char *field, struct cidr *ret, struct e
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err);
 
+/* NAME=IP */
+int parse_reserve(const char *text, const char *field, char name[NAME_SIZE], struct ip *ret,
+        struct error *err);
+
 /* A unicast MAC address, six bytes in colon notation. */
 int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct error *err);
 

@@ -178,6 +178,13 @@ int namespace_remove(const struct call *call, struct request *request, struct er
 int namespace_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);
 
+int interface_move_in(const struct call *call, struct request *request, struct error *err);
+int interface_move_out(const struct call *call, struct request *request, struct error *err);
+int interface_answer(
+        const struct call *call, const struct answer *answer, json_t *body, struct error *err);
+/* What was moved into a namespace. */
+json_t *moved_json(const struct model *model, const char *ns);
+
 int endpoint_list(const struct call *call, json_t **ret, struct error *err);
 int endpoint_connect(const struct call *call, struct request *request, struct error *err);
 int endpoint_disconnect(const struct call *call, struct request *request, struct error *err);

@@ -150,6 +150,8 @@ void engine_announce_change(
 	case REQUEST_NS_PRUNE:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_MOVE_IN:
+	case REQUEST_MOVE_OUT:
 	case REQUEST_NS_REMOVE:
 	case REQUEST_CONNECT:
 	case REQUEST_DISCONNECT:
@@ -174,11 +176,11 @@ void engine_announce_released(
 {
 	static const char *const why[] = {
 	        [RELEASE_REMOVED] = "is gone, as someone removed it",
-	        [RELEASE_REPLACED] = "is let go of, as what it was found by leads to another one "
-	                             "now, or nowhere (its container has ended or was started "
-	                             "again)",
-	        [RELEASE_ENDED] = "is let go of, as no process is left in it (its container has "
-	                          "ended)",
+	        [RELEASE_REPLACED] = ("is let go of, as what it was found by leads to another one "
+	                              "now, or nowhere (its container has ended or was started "
+	                              "again)"),
+	        [RELEASE_ENDED] = ("is let go of, as no process is left in it (its container has "
+	                           "ended)"),
 	};
 	const struct announcement released = {.kind = ANNOUNCE_RELEASED, .namespace = namespace};
 

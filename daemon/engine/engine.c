@@ -60,6 +60,7 @@ static int repair_again(struct engine *engine, struct error *err)
 	r = repair(engine, fork, err);
 	engine_commit(engine, fork, &said); /* else all of this is done again when it works */
 	model_merge(fork, engine->model);
+	engine_reap(engine, NULL);
 	return r;
 }
 

@@ -98,7 +98,7 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
 		        sizeof(facts->ns_inside), err);
-	if (request->kind != REQUEST_CONNECT || there.is_host)
+	if ((request->kind != REQUEST_CONNECT && request->kind != REQUEST_MOVE_IN) || there.is_host)
 		return 0;
 	facts->ns_default_route = has_foreign_default(engine, request->namespace, AF_INET);
 	facts->ns_default_route6 = has_foreign_default(engine, request->namespace, AF_INET6);
@@ -128,6 +128,26 @@ static int gather_idle(struct engine *engine, struct facts *facts, struct error 
 	return r;
 }
 
+static int gather_moving(struct engine *engine, const struct request *request,
+        struct moving *moving, struct error *err)
+{
+	struct look_interface seen;
+	int r = look_interface(
+	        engine->kernel, request->interface, &request->caller_address, &seen, err);
+
+	if (r < 0)
+		return r;
+	moving->exists = seen.exists;
+	moving->loopback = seen.loopback;
+	moving->ours = seen.ours;
+	memcpy(moving->master, seen.master, IFNAMSIZ);
+	moving->default_route = seen.default_route;
+	moving->has_caller = seen.has_address;
+	moving->belongings = seen.belongings;
+	moving->new_index = seen.new_index;
+	return 0;
+}
+
 int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
         struct facts *ret, struct error *err)
 {
@@ -141,6 +161,9 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_NS_ATTACH:
 		r = netns_source_cookie(request->source, &ret->source_cookie, err);
 		return r < 0 ? r : gather_namespace(engine, request, ret, err);
+	case REQUEST_MOVE_IN:
+		r = gather_moving(engine, request, &ret->moving, err);
+		return r < 0 ? r : gather_namespace(engine, request, ret, err);
 	case REQUEST_NS_PRUNE:
 		return gather_idle(engine, ret, err);
 	case REQUEST_NS_CREATE:
@@ -150,6 +173,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_PUBLISH:
 		return facts_gather_ports(engine, fork, request, ret, err);
 	case REQUEST_NETWORK_REMOVE:
+	case REQUEST_MOVE_OUT:
 	case REQUEST_NETWORK_PRUNE:
 	case REQUEST_DISCONNECT:
 	case REQUEST_UNPUBLISH:

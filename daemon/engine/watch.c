@@ -233,7 +233,14 @@ static bool is_own_link(struct watch *watch, const struct happening *link)
 /* An interface that is not netd's and that the model does not know, or does not have any more. */
 static void on_foreign_link(struct watch *watch, const struct happening *link)
 {
+	const struct timeval soon = {.tv_usec = SETTLE_MS * 1000};
 	bool known = model_object(watch->engine->model, TABLE_INTERFACES, link->name) != NULL;
+
+	/* One that belongs in a namespace was plugged in. */
+	if (!link->gone && model_object(watch->engine->model, TABLE_MOVED, link->name)) {
+		event_add(watch->engine->reconcile, &soon);
+		return;
+	}
 
 	if (known == link->gone && !is_own_link(watch, link))
 		refresh_soon(watch);

@@ -23,6 +23,17 @@ struct used_prefix {
 	bool route; /* else an address */
 };
 
+/* An interface of the host that is to be moved. */
+struct moving {
+	bool exists;
+	bool loopback, ours;
+	char master[IFNAMSIZ];
+	bool default_route;
+	bool has_caller;  /* the address that the caller came to */
+	char *belongings; /* what it has, as kernel/belongings.h writes it; owned */
+	int new_index;    /* for its life in the namespace */
+};
+
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
 	uint32_t default_mtu; /* what the way to the Internet takes; 0: there is none */
@@ -51,6 +62,8 @@ struct facts {
 	char (*idle)[NAME_SIZE]; /* for ns prune: those without a process, as far as they could go
 	                          */
 	unsigned idle_count;
+
+	struct moving moving;
 
 	uint64_t source_cookie; /* of the namespace to attach, by what it is found by */
 

@@ -75,6 +75,12 @@ void request_describe(const struct request *request, char *text, size_t size)
 	case REQUEST_NETWORK_REMOVE:
 		snprintf(text, size, "network rm %s", request->network);
 		break;
+	case REQUEST_MOVE_IN:
+		snprintf(text, size, "ns move-in %s %s", request->namespace, request->interface);
+		break;
+	case REQUEST_MOVE_OUT:
+		snprintf(text, size, "ns move-out %s %s", request->namespace, request->interface);
+		break;
 	case REQUEST_NETWORK_PRUNE:
 		snprintf(text, size, "network prune");
 		break;
@@ -155,6 +161,7 @@ void facts_done(struct facts *facts)
 	free(facts->links);
 	free(facts->ns_links);
 	free(facts->idle);
+	free(facts->moving.belongings);
 	free(facts->listeners);
 	*facts = (struct facts){0};
 }
@@ -169,6 +176,10 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 		return rule_network_set(fork, request, facts, answer, err);
 	case REQUEST_NETWORK_REMOVE:
 		return rule_network_remove(fork, request, answer, err);
+	case REQUEST_MOVE_IN:
+		return rule_move_in(fork, request, facts, answer, err);
+	case REQUEST_MOVE_OUT:
+		return rule_move_out(fork, request, answer, err);
 	case REQUEST_NETWORK_PRUNE:
 		return rule_network_prune(fork, request, answer, err);
 	case REQUEST_NS_PRUNE:

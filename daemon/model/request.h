@@ -15,6 +15,8 @@ enum request_kind {
 	REQUEST_NS_ATTACH,
 	REQUEST_NS_REMOVE,
 	REQUEST_NS_PRUNE,
+	REQUEST_MOVE_IN,
+	REQUEST_MOVE_OUT,
 	REQUEST_CONNECT,
 	REQUEST_DISCONNECT,
 	REQUEST_PUBLISH,
@@ -41,6 +43,7 @@ struct request {
 	bool dry_run;
 	bool exist_ok;
 	bool force;
+	bool forget; /* disconnect: its addresses are anyone's */
 
 	char network[NAME_SIZE];   /* "": not given */
 	char namespace[NAME_SIZE]; /* "": not given */
@@ -71,6 +74,10 @@ struct request {
 
 	/* ns remove */
 	bool detach; /* only the name that netd gave to what someone else made */
+
+	/* move in, move out; the name inside is `ifname` */
+	char interface[IFNAMSIZ];
+	struct ip caller_address; /* of this host, that the caller came to; family 0: unknown */
 
 	/* prune */
 	char *label_filter; /* owned: lines of KEY or KEY=VALUE; NULL: all */
@@ -107,6 +114,7 @@ struct listener_info {
 struct answer {
 	char network[NAME_SIZE];
 	char namespace[NAME_SIZE];
+	char interface[IFNAMSIZ];
 	char publications[SPECS_MAX][ID_SIZE]; /* published, in the order of the request */
 	unsigned publication_count;
 	bool created_namespace; /* connect made it, too */

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MTU_MIN6 1280 /* RFC 8200: below it the kernel takes IPv6 away */
-#define MTU_LEAST 68
+#define MTU_MIN6      1280 /* RFC 8200: below it the kernel takes IPv6 away */
+#define MTU_LEAST     68
 #define MTU_OTHERWISE 1500 /* where there is no way out */
 
 static int no_network(const struct request *request, struct error *err)
@@ -272,7 +272,8 @@ int rule_network_remove(
 	}
 	memcpy(tombstone.name, network->bridge, IFNAMSIZ);
 	r = remove_members(fork, request->network, answer, err);
-	if (r == 0 && model_remove(fork, TABLE_NETWORKS, request->network) < 0)
+	if (r == 0 && (leases_drop_network(fork, request->network) < 0 ||
+	                      model_remove(fork, TABLE_NETWORKS, request->network) < 0))
 		r = error_memory(err);
 	if (r == 0)
 		r = host_follow_networks(fork, err);

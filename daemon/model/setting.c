@@ -50,6 +50,21 @@ static int check_route(const char *text, const char *field, struct error *err)
 	return parse_route(text, field, &cidr, &via, err);
 }
 
+static int check_range(const char *text, const char *field, struct error *err)
+{
+	struct cidr range;
+
+	return parse_subnet(text, field, &range, err);
+}
+
+static int check_reserve(const char *text, const char *field, struct error *err)
+{
+	char name[NAME_SIZE];
+	struct ip ip;
+
+	return parse_reserve(text, field, name, &ip, err);
+}
+
 /* clang-format off */
 #define PLACE(object, field) .offset = offsetof(struct object, field)
 #define FIXED(why) .fixed = why
@@ -59,6 +74,8 @@ static const struct setting network_rows[] = {
 	{"internal", SETTING_SWITCH, PLACE(network, internal)},
 	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label, .keyed = true},
 	{"routes", SETTING_LIST, PLACE(network, routes), .check = check_route},
+	{"ip_range", SETTING_LIST, PLACE(network, ip_range), .check = check_range},
+	{"reserve", SETTING_LIST, PLACE(network, reserve), .check = check_reserve},
 	{"publish_address", SETTING_IP, PLACE(network, publish_address)},
 };
 static const struct setting namespace_rows[] = {

@@ -368,6 +368,20 @@ int render_host(const struct host *host, struct resources *ret, struct error *er
 	                                                                       : 0;
 }
 
+int render_moved(const struct moved *moved, struct resources *ret, struct error *err)
+{
+	struct resource *resource = resources_add(ret, RESOURCE_MOVED, "", moved->name);
+
+	if (resource)
+		resource->text = strdup(moved->belongings);
+	if (!resource || !resource->text)
+		return error_memory(err);
+	memcpy(resource->moved.ns, moved->namespace, NAME_SIZE);
+	memcpy(resource->moved.inside, moved->inside, IFNAMSIZ);
+	resource->moved.index = moved->index;
+	return 0;
+}
+
 static int render_condemned_link(const struct tombstone *tombstone, struct resources *list)
 {
 	struct resource *link = resources_add(list, RESOURCE_LINK, "", tombstone->name);

@@ -40,6 +40,8 @@ static int render_object(const struct model *model, enum model_table table, cons
 		return render_publication(model, object, ret, err);
 	case TABLE_TOMBSTONES:
 		return render_tombstone(object, ret, err);
+	case TABLE_MOVED:
+		return render_moved(object, ret, err);
 	case TABLE_INTERFACES:
 		return render_interface(model, object, ret, err);
 	case TABLE_HOST:
@@ -50,9 +52,12 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
 	case TABLE_SOURCES:
+	case TABLE_LEASES:
+	case TABLE_LEASED:
 	case TABLE_USAGE:
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
+	case TABLE_MOVED_IN:
 	case TABLE_COUNT:
 		return 0;
 	}

@@ -19,6 +19,7 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
         struct error *err);
 int render_publication(const struct model *model, const struct publication *publication,
         struct resources *ret, struct error *err);
+int render_moved(const struct moved *moved, struct resources *ret, struct error *err);
 /* The element that counts what goes through it in this family; none where it is not for it. -1:
  * there is no memory. */
 int render_counter(const struct publication *publication, int family, struct resources *ret);

@@ -207,6 +207,8 @@ static inline int pretend(struct engine *engine, const struct request *request,
 		return 0;
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_MOVE_IN:
+	case REQUEST_MOVE_OUT:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:
