@@ -174,9 +174,10 @@ def test_address_that_comes_later(netd, out, interface):
         netd.run("ip", "addr", "add", f"{ADDRESS}/32", "dev", name)
         wait_for(lambda: reaches(netd), "packets pass")
         netd.run(*(["ip", "link", "del", "new"] if name == "new" else ["ip", "addr", "del", f"{ADDRESS}/32", "dev", name]))
-        assert netd.ctl_json("ports")[0]["state"] == "active"
+        port = netd.ctl_json("ports")[0]
+        assert (port["state"], port["reason"]) == ("pending", f"{ADDRESS} is on no interface of this host")
     netd.run("ip", "addr", "add", f"{ADDRESS}/32", "dev", "lo")
-    assert reaches(netd)
+    assert reaches(netd) and netd.ctl_json("ports")[0]["state"] == "active"
 
 
 def test_address_that_comes_after_a_reboot(netd, out):
