@@ -146,6 +146,9 @@ bool facts_forwards6(const struct host *host, const char *interface);
 bool facts_force_forwarding(void);
 /* Whether bridged IPv4, or IPv6, passes the inet hooks. */
 bool facts_bridge_netfilter(void);
+/* Whether the way to the Internet takes something else than is known. Which way that is follows
+ * from rules and routes of all tables, and from interfaces: the kernel is asked for the result. */
+bool facts_way_out_differs(const struct engine *engine);
 /* What the answer of a granted request should warn of. */
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer);

@@ -183,24 +183,12 @@ static void look_at_switches(struct watch *watch)
 	}
 }
 
-/* Which way packets for the Internet take follows from rules and routes of all tables, and from
- * interfaces: the kernel is asked for the result. */
-static bool way_out_differs(const struct watch *watch)
-{
-	const struct engine *engine = watch->engine;
-	struct error ignored; /* what cannot be read now is read again soon */
-	uint32_t mtu;
-
-	return look_default_mtu(engine->kernel, &mtu, &ignored) == 0 &&
-	       mtu != model_host(engine->model)->default_mtu;
-}
-
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 
 	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter ||
-	        way_out_differs(watch))
+	        facts_way_out_differs(watch->engine))
 		refresh_soon(watch);
 	if (watch->netns_wd < 0 && watch_netns_dir(watch) == 0)
 		look_at_namespaces(watch);
