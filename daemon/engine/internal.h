@@ -263,9 +263,8 @@ bool mark_read(const struct model *model, const char *alias, struct mark *ret);
 /* Holds an announcement of the kernel against the model. */
 void suspect_host(
         struct drift *drift, const struct model *model, const struct happening *happening);
-/* Whether a port of a network's bridge has other settings than it should have. So it is, too, while
- * netd makes it. */
-bool suspect_port(const struct model *model, const struct happening *port);
+/* The settings of a bridge's port. */
+void suspect_port(struct engine *engine, const struct happening *port);
 void suspect_inside(struct drift *drift, const struct model *model, const char *name,
         const struct happening *happening);
 

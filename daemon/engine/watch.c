@@ -250,22 +250,6 @@ static void on_own_link(struct watch *watch, const struct happening *link)
 		hearing_know(watch->hearing, link->peer_nsid, mark.namespace);
 }
 
-/* It is looked at by itself, as every port is wrong for a moment while netd makes it. */
-static void on_port(struct watch *watch, const struct happening *port)
-{
-	const struct model *model = watch->engine->model;
-	struct happening now = *port;
-	struct look_port found;
-	struct mark mark;
-
-	if (!suspect_port(model, port) || !look_port(watch->engine->kernel, port->name, &found))
-		return;
-	now.hairpin = found.hairpin;
-	now.isolated = found.isolated;
-	if (suspect_port(model, &now) && mark_read(model, found.alias, &mark) && mark.namespace[0])
-		drift_namespace(watch->engine->drift, mark.namespace, SIDE_OUTER);
-}
-
 /* Something of the IPv6 of an interface that had none. */
 static bool is_new_ip6(const struct watch *watch, const struct happening *happening)
 {
@@ -288,7 +272,7 @@ static void on_host(const struct happening *happening, void *arg)
 	else if (happening->kind == EVENT_LINK)
 		on_foreign_link(watch, happening);
 	if (happening->kind == EVENT_PORT)
-		on_port(watch, happening);
+		suspect_port(watch->engine, happening);
 	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
 	if (happening->kind == EVENT_FORWARDING &&
 	        (happening->index == 0 || is_new_ip6(watch, happening)))
