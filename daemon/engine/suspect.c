@@ -31,9 +31,18 @@ static bool bridge_is_wrong(const struct network *network, const struct happenin
 	       link->mtu != network->link_mtu || memcmp(link->mac, network->mac, MAC_SIZE) != 0;
 }
 
+/* Its bridge, which is somebody else's, is gone: that is followed, not mended. */
+static bool waits_for_bridge(const struct network *network, const struct happening *link)
+{
+	return network->use_bridge[0] && !link->gone && link->up && !link->master &&
+	       !if_nametoindex(network->use_bridge);
+}
+
 static bool pair_is_wrong(const struct network *network, const struct endpoint *endpoint,
         const struct happening *link)
 {
+	if (waits_for_bridge(network, link))
+		return false;
 	return link->gone || !link->up || strcmp(link->name, endpoint->host_ifname) != 0 ||
 	       link->mtu != network->link_mtu || !is_bridge(link->master, network->bridge);
 }
@@ -162,7 +171,7 @@ static void suspect_forwarding(
 	if (happening->cidr.ip.family == AF_INET6 && facts_forwards6(model_host(model), ifname))
 		return;
 	network = model_owner(model, TABLE_BRIDGES, ifname);
-	if (network)
+	if (network && !bridge_user(model, ifname))
 		drift_network(drift, network);
 	else if (model_object(model, TABLE_INTERFACES, ifname))
 		drift_interfaces(drift);
