@@ -40,6 +40,17 @@ int parse_subnet(const char *text, const char *field, struct cidr *ret, struct e
 /* The same, or only a size: /26, which is 0.0.0.0/26, or /80, which is ::/80. */
 int parse_subnet_or_size(const char *text, const char *field, struct cidr *ret, struct error *err);
 
+/* What subnets are given out of, each with a prefix of `size` bits. */
+struct pool {
+	struct cidr cidr;
+	uint8_t size;
+};
+
+#define POOLS_MAX 16 /* as many as may be configured */
+
+/* BASE/PREFIX SIZE: of what may be a network's subnet, at most 2^24. */
+int parse_pool(const char *text, const char *field, struct pool *ret, struct error *err);
+
 /* CIDR,VIA: a destination, no default route, and an address of the same family that leads there. */
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err);

@@ -12,6 +12,7 @@
 
 struct engine;
 struct kernel;
+struct facts;
 
 struct engine_config {
 	const char *state_dir;

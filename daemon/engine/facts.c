@@ -369,6 +369,15 @@ int facts_host(struct engine *engine, struct request *ret, struct error *err)
 	return r;
 }
 
+bool facts_way_out_differs(const struct engine *engine)
+{
+	struct error ignored; /* what cannot be read now is read again soon */
+	uint32_t mtu;
+
+	return look_default_mtu(engine->kernel, &mtu, &ignored) == 0 &&
+	       mtu != model_host(engine->model)->default_mtu;
+}
+
 /* --- warnings --- */
 
 static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAMSIZ],

@@ -149,6 +149,9 @@ bool facts_forwards6(const struct host *host, const char *interface);
 bool facts_force_forwarding(void);
 /* Whether bridged IPv4, or IPv6, passes the inet hooks. */
 bool facts_bridge_netfilter(void);
+/* Whether the way to the Internet takes something else than is known. Which way that is follows
+ * from rules and routes of all tables, and from interfaces: the kernel is asked for the result. */
+bool facts_way_out_differs(const struct engine *engine);
 /* What the answer of a granted request should warn of. */
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer);
@@ -263,9 +266,8 @@ bool mark_read(const struct model *model, const char *alias, struct mark *ret);
 /* Holds an announcement of the kernel against the model. */
 void suspect_host(
         struct drift *drift, const struct model *model, const struct happening *happening);
-/* Whether a port of a network's bridge has other settings than it should have. So it is, too, while
- * netd makes it. */
-bool suspect_port(const struct model *model, const struct happening *port);
+/* The settings of a bridge's port. */
+void suspect_port(struct engine *engine, const struct happening *port);
 void suspect_inside(struct drift *drift, const struct model *model, const char *name,
         const struct happening *happening);
 

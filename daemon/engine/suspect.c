@@ -6,6 +6,8 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/kernel/look.h"
+
 #include <string.h>
 
 /* --- the host --- */
@@ -81,7 +83,7 @@ static void suspect_link(
 		drift_namespace(drift, ns->name, link->gone ? SIDE_BOTH : SIDE_OUTER);
 }
 
-bool suspect_port(const struct model *model, const struct happening *port)
+static bool port_is_wrong(const struct model *model, const struct happening *port)
 {
 	char bridge[IFNAMSIZ];
 	const char *name = port->master && if_indextoname((unsigned)port->master, bridge)
@@ -91,6 +93,22 @@ bool suspect_port(const struct model *model, const struct happening *port)
 
 	return network && (port->hairpin != network_hairpin(model) ||
 	                          port->isolated != network_separates(model, network));
+}
+
+/* It is looked at by itself, as every port is wrong for a moment while netd makes it. */
+void suspect_port(struct engine *engine, const struct happening *port)
+{
+	struct happening now = *port;
+	struct look_port found;
+	struct mark mark;
+
+	if (!port_is_wrong(engine->model, port) || !look_port(engine->kernel, port->name, &found))
+		return;
+	now.hairpin = found.hairpin;
+	now.isolated = found.isolated;
+	if (port_is_wrong(engine->model, &now) && mark_read(engine->model, found.alias, &mark) &&
+	        mark.namespace[0])
+		drift_namespace(engine->drift, mark.namespace, SIDE_OUTER);
 }
 
 static bool is_of_network(const struct network *network, const struct happening *happening)

@@ -146,24 +146,12 @@ static int watch_netns_dir(struct watch *watch)
 
 /* --- what the kernel does not announce --- */
 
-/* Which way packets for the Internet take follows from rules and routes of all tables, and from
- * interfaces: the kernel is asked for the result. */
-static bool way_out_differs(const struct watch *watch)
-{
-	const struct engine *engine = watch->engine;
-	struct error ignored; /* what cannot be read now is read again soon */
-	uint32_t mtu;
-
-	return look_default_mtu(engine->kernel, &mtu, &ignored) == 0 &&
-	       mtu != model_host(engine->model)->default_mtu;
-}
-
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 
 	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter ||
-	        way_out_differs(watch))
+	        facts_way_out_differs(watch->engine))
 		refresh_soon(watch);
 	if (watch->netns_wd < 0 && watch_netns_dir(watch) == 0)
 		look_at_namespaces(watch);
@@ -229,22 +217,6 @@ static void on_own_link(struct watch *watch, const struct happening *link)
 		hearing_know(watch->hearing, link->peer_nsid, mark.namespace);
 }
 
-/* It is looked at by itself, as every port is wrong for a moment while netd makes it. */
-static void on_port(struct watch *watch, const struct happening *port)
-{
-	const struct model *model = watch->engine->model;
-	struct happening now = *port;
-	struct look_port found;
-	struct mark mark;
-
-	if (!suspect_port(model, port) || !look_port(watch->engine->kernel, port->name, &found))
-		return;
-	now.hairpin = found.hairpin;
-	now.isolated = found.isolated;
-	if (suspect_port(model, &now) && mark_read(model, found.alias, &mark) && mark.namespace[0])
-		drift_namespace(watch->engine->drift, mark.namespace, SIDE_OUTER);
-}
-
 /* Something of the IPv6 of an interface that had none. */
 static bool is_new_ip6(const struct watch *watch, const struct happening *happening)
 {
@@ -267,7 +239,7 @@ static void on_host(const struct happening *happening, void *arg)
 	else if (happening->kind == EVENT_LINK)
 		on_foreign_link(watch, happening);
 	if (happening->kind == EVENT_PORT)
-		on_port(watch, happening);
+		suspect_port(watch->engine, happening);
 	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
 	if (happening->kind == EVENT_FORWARDING &&
 	        (happening->index == 0 || is_new_ip6(watch, happening)))

@@ -27,6 +27,20 @@ void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip 
 	hex(ret + length, ip->bytes, ip_size(ip->family));
 }
 
+const char *model_owner(const struct model *model, enum model_table table, const char *key)
+{
+	const struct reference *reference = model_object(model, table, key);
+
+	return reference ? reference->owner : NULL;
+}
+
+struct usage model_usage(const struct model *model, const char *network)
+{
+	const struct usage *usage = model_object(model, TABLE_USAGE, network);
+
+	return usage ? *usage : (struct usage){0};
+}
+
 void model_leased_key(char ret[KEY_SIZE], const char *network, const struct ip *ip)
 {
 	char address[KEY_SIZE];

@@ -23,14 +23,6 @@ struct used_prefix {
 	bool route; /* else an address */
 };
 
-#define POOLS_MAX 16
-
-/* Subnets are given out of these, each `size` bits long. */
-struct pool {
-	struct cidr cidr;
-	uint8_t size;
-};
-
 /* An interface of the host that is to be moved. */
 struct moving {
 	bool exists;
