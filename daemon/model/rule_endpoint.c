@@ -250,6 +250,25 @@ static int check_bridge(struct model *fork, const struct network *network,
 	return bridge_know(fork, facts, err);
 }
 
+/* On somebody else's bridge the host has its addresses like any other machine there. */
+static int check_host_ips(const struct network *network, const struct endpoint *endpoint,
+        const struct facts *facts, struct error *err)
+{
+	char text[IP_TEXT_SIZE];
+
+	for (unsigned i = 0; network->use_bridge[0] && i < facts->bridge_ip_count; i++) {
+		const struct ip *ip = &facts->bridge_ips[i];
+		const struct cidr *chosen = endpoint_address(endpoint, ip->family);
+
+		if (chosen && ip_equal(&chosen->ip, ip))
+			return error_set(err, ERROR_EXISTS, 0,
+			        "address %s on bridge %s is this host's own; choose another, or "
+			        "keep it out with 'netd-ctl network set %s reserve=NAME=%s'",
+			        ip_format(ip, text), network->use_bridge, network->name, text);
+	}
+	return 0;
+}
+
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err)
 {
@@ -284,6 +303,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 		r = error_memory(err);
 	if (r == 0)
 		r = fill_endpoint(fork, request, facts, network, &ns, &endpoint, err);
+	if (r == 0)
+		r = check_host_ips(network, &endpoint, facts, err);
 	if (r == 0)
 		r = publications_revive(fork, ns.name, err);
 	if (r == 0 && (lease_drop(fork, network->name, ns.name) < 0 ||
