@@ -180,6 +180,7 @@ int namespace_answer(
 
 int endpoint_list(const struct call *call, json_t **ret, struct error *err);
 int endpoint_connect(const struct call *call, struct request *request, struct error *err);
+int endpoint_set(const struct call *call, struct request *request, struct error *err);
 int endpoint_disconnect(const struct call *call, struct request *request, struct error *err);
 int endpoint_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);

@@ -151,6 +151,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 		return facts_gather_ports(engine, fork, request, ret, err);
 	case REQUEST_NETWORK_REMOVE:
 	case REQUEST_NETWORK_PRUNE:
+	case REQUEST_ENDPOINT_SET:
 	case REQUEST_DISCONNECT:
 	case REQUEST_UNPUBLISH:
 	case REQUEST_NS_RELEASE:

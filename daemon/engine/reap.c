@@ -132,6 +132,7 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
 	case REQUEST_CONNECT:
+	case REQUEST_ENDPOINT_SET:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:

@@ -104,6 +104,7 @@ struct endpoint {
 	/* Settings. */
 	int64_t gw_priority; /* the highest has the default route */
 	bool no_default_route;
+	int64_t rate_in, rate_out; /* bits per second, towards the namespace and from it; 0: none */
 };
 
 enum namespace_origin {

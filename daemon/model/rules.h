@@ -40,6 +40,8 @@ int rule_ns_prune(struct model *fork, const struct request *request, const struc
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err);
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
+int rule_endpoint_set(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 int rule_disconnect(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
 int rule_publish(struct model *fork, const struct request *request, const struct facts *facts,

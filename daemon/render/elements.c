@@ -119,6 +119,18 @@ static int add_source(struct resources *list, const struct endpoint *endpoint, c
 	return 0;
 }
 
+static int add_rate(
+        struct resources *list, const char *set, const struct endpoint *endpoint, int64_t bits)
+{
+	struct element *element = bits ? element_add(list, "bridge netd", set) : NULL;
+
+	if (!element)
+		return bits ? -1 : 0;
+	element_key_ifname(element, endpoint->host_ifname);
+	element->rate = (uint64_t)bits / 8;
+	return 0;
+}
+
 int add_endpoint_elements(struct resources *list, const struct endpoint *endpoint)
 {
 	struct element *element = element_add(list, "bridge netd", "nd_ports");
@@ -131,6 +143,9 @@ int add_endpoint_elements(struct resources *list, const struct endpoint *endpoin
 		return -1;
 	element_key_ifname(element, endpoint->host_ifname);
 	element_key_mac(element, endpoint->mac);
+	if (add_rate(list, "nd_ratein", endpoint, endpoint->rate_in) < 0 ||
+	        add_rate(list, "nd_rateout", endpoint, endpoint->rate_out) < 0)
+		return -1;
 	for (unsigned i = 0; i < endpoint->address_count; i++)
 		if (add_source(list, endpoint, &endpoint->addresses[i].ip) < 0)
 			return -1;

@@ -529,6 +529,30 @@ def neighbour_advertisement_for_its_own_address(lab):
     return ipv6_arrives(lab, packets.neighbour6(lab.address6("cli"), "ff02::1", 136, lab.address6("cli"), sought), sought)
 
 
+# --- rates ---
+
+def flood_arrives(lab, elements):
+    """Whether the last of many packets comes through. A second's worth and one long packet may."""
+    sought = packets.token()
+    def packet(payload):
+        return ether(lab.mac["web"], lab.mac["cli"], packets.ETH_IP, packets.udp(lab.address("cli"), lab.address("web"), 4000, 4001, payload))
+    with lab.element(BRIDGE, *elements), Eyes(lab.web, "eth0") as eyes:
+        for _ in range(60):
+            send_frame(lab.cli, "eth0", packet(bytes(1400)))
+        send_frame(lab.cli, "eth0", packet(bytes(1300) + sought))
+        return [eyes.see(sought, lab.patience) is not None]
+
+
+@guard(BRIDGE, "nd_from", r"@nd_rateout")
+def namespace_sends_more_than_its_rate(lab):
+    return flood_arrives(lab, ("nd_rateout", f'"{lab.outer["cli"]}" limit rate over 1000 bytes/second burst 65536 bytes'))
+
+
+@guard(BRIDGE, "nd_to", r"@nd_ratein")
+def namespace_gets_more_than_its_rate(lab):
+    return flood_arrives(lab, ("nd_ratein", f'"{lab.outer["web"]}" limit rate over 1000 bytes/second burst 65536 bytes'))
+
+
 def check_row(lab, row):
     """The test of one row; fails when its rule is not there."""
     if row.attack:

@@ -43,6 +43,8 @@ const struct chain chains[] = {
         {BRIDGE, "nd_v4"},
         {BRIDGE, "nd_v6"},
         {BRIDGE, "nd_between", "filter", NF_INET_FORWARD, -200, "forward priority filter"},
+        {BRIDGE, "nd_from", "filter", NF_INET_PRE_ROUTING, -290, "prerouting priority dstnat + 10"},
+        {BRIDGE, "nd_to", "filter", NF_INET_POST_ROUTING, -200, "postrouting priority filter"},
         {NULL},
 };
 
@@ -377,6 +379,10 @@ const struct rule rules[] = {
 	RULE(BRIDGE, "nd_between", "iifname @nd_isolated oifname @nd_isolated meta pkttype != host drop",
 		IIFNAME(1), IN(1, "nd_isolated"), OIFNAME(1), IN(1, "nd_isolated"),
 		META(1, NFT_META_PKTTYPE), IS_NOT(1, 1, 0), DROP),
+
+	/* What exceeds an endpoint's rate: its element matches that only. Behind nd_spoof: what is dropped there costs nothing. */
+	RULE(BRIDGE, "nd_from", "iifname @nd_rateout drop", IIFNAME(1), IN(1, "nd_rateout"), DROP),
+	RULE(BRIDGE, "nd_to", "oifname @nd_ratein drop", OIFNAME(1), IN(1, "nd_ratein"), DROP),
 	{NULL},
 };
 /* clang-format on */
