@@ -24,6 +24,7 @@
 
 const struct set sets[] = {
         {INET, "nd_bridges", KEY(FIELD_IFNAME)},
+        {INET, "nd_outer", KEY(FIELD_IFNAME)},
         {INET, "nd_nets4", KEY(FIELD_IP4), .interval = true},
         {INET, "nd_nets6", KEY(FIELD_IP6), .interval = true},
         {INET, "nd_gateways4", KEY(FIELD_IP4)},

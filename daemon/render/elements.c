@@ -135,7 +135,7 @@ int add_endpoint_elements(struct resources *list, const struct endpoint *endpoin
 {
 	struct element *element = element_add(list, "bridge netd", "nd_ports");
 
-	if (!element)
+	if (!element || add_interface(list, "nd_outer", endpoint->host_ifname) < 0)
 		return -1;
 	element_key_ifname(element, endpoint->host_ifname);
 	element = element_add(list, "bridge netd", "nd_mac");
