@@ -166,6 +166,16 @@ static void measure_publications(struct bench *bench, unsigned existing)
 	print_row(unpublish);
 }
 
+static void measure_ranges(struct bench *bench)
+{
+	struct row *publish = new_row("publish a range of 10,000 ports", 0, NULL);
+	struct row *unpublish = new_row("unpublish it", 0, NULL);
+
+	rounds_ranges(bench, publish, unpublish);
+	print_row(publish);
+	print_row(unpublish);
+}
+
 static void measure_rest(struct bench *bench)
 {
 	struct row *networks = new_row("network create", 0, NULL);
@@ -207,6 +217,7 @@ static void measure_requests(struct bench *bench, const struct options *options)
 	fill_publications(bench, options->publications);
 	publications = netd_pss(&bench->netd);
 	measure_publications(bench, options->publications);
+	measure_ranges(bench);
 	printf("Pss of netd: %.1f MB idle, %.1f MB with %u endpoints, %.1f MB with %u published "
 	       "ports "
 	       "more\n",

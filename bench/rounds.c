@@ -237,6 +237,22 @@ void rounds_publications(struct bench *bench, struct row *publish_row, struct ro
 			        bench, publish_row, unpublish, ROUND_PORT + i);
 }
 
+void rounds_ranges(struct bench *bench, struct row *publish_row, struct row *unpublish)
+{
+	for (unsigned i = 0; i < bench->rounds; i++) {
+		double start = now_ms();
+
+		connection_call(&bench->connection, "POST", "/v1/publications",
+		        "{\"host_port\":51000,\"host_port_end\":60999,\"port\":51000,"
+		        "\"port_end\":60999,\"namespace\":\"" TARGET "\"}");
+		samples_add(&publish_row->netd, start);
+		start = now_ms();
+		connection_call(&bench->connection, "DELETE",
+		        "/v1/publications?protocol=tcp&host_port=51000&host_port_end=60999", NULL);
+		samples_add(&unpublish->netd, start);
+	}
+}
+
 void rounds_programs(struct bench *bench, struct row *connect)
 {
 	char *const nothing[] = {(char *)"/bin/true", NULL};

@@ -38,6 +38,8 @@ void rounds_networks(struct bench *bench, struct row *create);
 /* `later`: from the answer of disconnect until the pair is gone. */
 void rounds_endpoints(
         struct bench *bench, struct row *connect, struct row *disconnect, struct row *later);
+/* Ten thousand ports at once, that keep their numbers. */
+void rounds_ranges(struct bench *bench, struct row *publish_row, struct row *unpublish);
 void rounds_publications(struct bench *bench, struct row *publish, struct row *unpublish);
 /* Whole processes: netd-ctl connect beside /bin/true. */
 void rounds_programs(struct bench *bench, struct row *connect);

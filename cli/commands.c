@@ -15,7 +15,9 @@
 
 /* What `network set` can change, too. */
 #define NETWORK_SETTINGS                                                                           \
-	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ROUTE, OPTION_PUBLISH_ADDRESS
+	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ISOLATED, OPTION_MODE, OPTION_MODE4,     \
+	        OPTION_MODE6, OPTION_HOST_ACCESS, OPTION_TRUSTED_IFACE, OPTION_ALLOW, OPTION_SNAT, \
+	        OPTION_ROUTE, OPTION_IP_RANGE, OPTION_RESERVE, OPTION_PUBLISH_ADDRESS
 
 /* Likewise `endpoint set`. */
 #define ENDPOINT_SETTINGS                                                                          \
@@ -38,6 +40,10 @@
 	{                                                                                          \
 		"NAME", "name", ARGUMENT_NAME                                                      \
 	}
+#define IFNAME                                                                                     \
+	{                                                                                          \
+		"IFNAME", "interface"                                                              \
+	}
 #define NAMES                                                                                      \
 	{                                                                                          \
 		"NAME", "name", ARGUMENT_NAME, .repeated = true                                    \
@@ -51,6 +57,11 @@ static const struct command table[] = {
         {{"network", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
                 "change settings of a network (those of create; an empty value: the default)",
                 network_set},
+        {{"network", "allow"}, {NETWORK, {"NETWORK|NS:PORT[/tcp|udp]", "to", .repeated = true}},
+                NULL, {CREATE}, "let a network's namespaces reach another network, or one port",
+                network_allow},
+        {{"network", "disallow"}, {NETWORK, {"NETWORK|NS:PORT[/tcp|udp]", "to", .repeated = true}},
+                NULL, {CREATE}, "take that back", network_disallow},
         {{"network", "ls"}, {{0}}, NULL, {OPTION_FILTER}, "list the networks", noun_ls,
                 &network_noun},
         {{"network", "inspect"}, {NAMES}, NULL, {0}, "show all about networks", noun_inspect,
@@ -60,6 +71,8 @@ static const struct command table[] = {
         {{"network", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
                 "remove all networks without endpoints (with this label)", noun_prune,
                 &network_noun},
+        {{"pools"}, {{0}}, NULL, {0}, "show where subnets come from, and what is in use",
+                pools_show},
         {{"ns", "create"}, {NAME}, NULL, {OPTION_LABEL, CREATE}, "make a network namespace",
                 namespace_create},
         {{"ns", "attach"}, {NAME}, NULL, {OPTION_PID, OPTION_PATH, OPTION_LABEL, CREATE},
@@ -76,6 +89,11 @@ static const struct command table[] = {
         {{"ns", "prune"}, {{0}}, NULL, {OPTION_LABEL, CHANGE},
                 "remove all created ones without endpoints, ports and processes", noun_prune,
                 &namespace_noun},
+        {{"ns", "move-in"}, {NAMESPACE, IFNAME}, NULL, {OPTION_NAME, OPTION_FORCE, CHANGE},
+                "move an interface of the host into a namespace (-f: whatever it carries)",
+                namespace_move_in},
+        {{"ns", "move-out"}, {NAMESPACE, IFNAME}, NULL, {CHANGE},
+                "bring it back, with its addresses and routes", namespace_move_out},
         {{"ns", "pids"}, {NETNS}, NULL, {0}, "list the processes in a namespace", namespace_pids},
         {{"ns", "identify"}, {{"PID", "pid", .optional = true}}, NULL, {0},
                 "say which namespace a process is in (this one)", namespace_identify},
@@ -88,8 +106,8 @@ static const struct command table[] = {
                 NULL, {CHANGE},
                 "change settings of an endpoint (those of connect; an empty value: the default)",
                 endpoint_set},
-        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {CHANGE}, "detach a namespace from a network",
-                endpoint_disconnect},
+        {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {OPTION_FORGET, CHANGE},
+                "detach a namespace from a network", endpoint_disconnect},
         {{"publish"},
                 {{"[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", "port", .repeated = true},
                         {"NS", "namespace", .optional = true}},

@@ -97,7 +97,10 @@ int endpoint_disconnect(const struct call *call)
 	_cleanup_(freep) char *network =
 	        request_path("/v1/networks", call->arguments[0], "/endpoints");
 
-	removal_add(&removal, network ? request_path(network, call->arguments[1], "") : NULL,
+	removal_add(&removal,
+	        network ? request_path(network, call->arguments[1],
+	                          call_has(call, OPTION_FORGET) ? "?forget=true" : "")
+	                : NULL,
 	        call->arguments[1]);
 	return removal_end(&removal);
 }

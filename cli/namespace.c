@@ -6,6 +6,7 @@
 
 #include "cli/output.h"
 #include "cli/request.h"
+#include "cli/ssh.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
@@ -32,6 +33,22 @@ static char *cell_attached(const json_t *object)
 static char *cell_endpoints(const json_t *object)
 {
 	return endpoint_lines(object, "network");
+}
+
+/* "eth1 as lan0" of each, joined with ", ". */
+static char *cell_moved(const json_t *object)
+{
+	json_auto_t *texts = json_array();
+	const json_t *moved;
+	size_t i;
+
+	json_array_foreach (json_object_get(object, "moved"), i, moved) {
+		if (!texts || json_array_append_new(texts,
+		                      json_sprintf("%s as %s", field_text(moved, "interface"),
+		                              field_text(moved, "name"))) < 0)
+			return NULL;
+	}
+	return texts ? cell_value(texts) : NULL;
 }
 
 /* What netd gave its name is still someone else's. */
@@ -75,6 +92,7 @@ static const struct column record[] = {
         {"INTERFACES", "interfaces"},
         {"LABELS", "labels"},
         {"ENDPOINTS", NULL, cell_endpoints},
+        {"MOVED IN", NULL, cell_moved},
         {NULL},
 };
 
@@ -155,6 +173,46 @@ int namespace_detach(const struct call *call)
 		removal_add(&removal,
 		        request_path(namespace_noun.path, call->arguments[i], "?detach=true"),
 		        call->arguments[i]);
+	return removal_end(&removal);
+}
+
+static void say_moved(const struct call *call, const json_t *answer)
+{
+	const json_t *moved = json_object_get(answer, "moved");
+
+	if (call_has(call, OPTION_QUIET))
+		output_line("%s", field_text(moved, "name"));
+	else
+		output_line("%s: %s in %s (undo: netd-ctl ns move-out %s %s)",
+		        field_text(moved, "interface"), field_text(moved, "name"),
+		        field_text(moved, "namespace"), field_text(moved, "namespace"),
+		        field_text(moved, "interface"));
+}
+
+int namespace_move_in(const struct call *call)
+{
+	const char *force = call_has(call, OPTION_FORCE) ? "/interfaces?force=true" : "/interfaces";
+	_cleanup_(freep) char *path = request_path(namespace_noun.path, call->arguments[0], force);
+	char address[IP_TEXT_SIZE];
+	bool remote = ssh_server_address(address);
+	struct error err = {0};
+	json_t *body = json_pack("{s:s, s:s*}", "interface", call->arguments[1], "caller_address",
+	        remote ? address : NULL);
+
+	body = path ? call_body(call, body, &err) : NULL;
+	if (!path)
+		error_memory(&err);
+	return change_send(call, "POST", path, body, &err, say_moved);
+}
+
+int namespace_move_out(const struct call *call)
+{
+	struct removal removal = {.call = call};
+	_cleanup_(freep) char *path =
+	        request_path(namespace_noun.path, call->arguments[0], "/interfaces");
+
+	removal_add(&removal, path ? request_path(path, call->arguments[1], "") : NULL,
+	        call->arguments[1]);
 	return removal_end(&removal);
 }
 

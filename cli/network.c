@@ -42,6 +42,23 @@ static char *cell_count(const json_t *network)
 	return asprintf(&text, "%zu", n) < 0 ? NULL : text;
 }
 
+/* "nat", or "nat, IPv6 routed". */
+static char *cell_mode(const json_t *network)
+{
+	static const char *const families[][2] = {{"mode4", "IPv4"}, {"mode6", "IPv6"}};
+	char text[64];
+	int used = snprintf(text, sizeof(text), "%s", field_text(network, "mode"));
+
+	for (int i = 0; i < 2; i++) {
+		const char *mode = field_text(network, families[i][0]);
+
+		if (*mode && strcmp(mode, "same") != 0)
+			used += snprintf(text + used, sizeof(text) - (size_t)used, ", %s %s",
+			        families[i][1], mode);
+	}
+	return strdup(text);
+}
+
 static char *cell_endpoints(const json_t *network)
 {
 	return endpoint_lines(network, "namespace");
@@ -68,6 +85,12 @@ static const struct column record[] = {
         {"GATEWAY", NULL, cell_gateways},
         {"MTU", "mtu"},
         {"INTERNAL", "internal"},
+        {"ISOLATED", "isolated"},
+        {"MODE", NULL, cell_mode},
+        {"HOST ACCESS", "host_access"},
+        {"TRUSTED", "trusted_interfaces"},
+        {"MAY REACH", "allow"},
+        {"SNAT", "snat"},
         {"LABELS", "labels"},
         {"ENDPOINTS", NULL, cell_endpoints},
         {NULL},
@@ -181,4 +204,27 @@ int network_set(const struct call *call)
 	_cleanup_(freep) char *path = request_path(network_noun.path, call->arguments[0], "");
 
 	return change_assignments(call, (const char *const[2]){"network", "create"}, path, say_set);
+}
+
+/* The verb is the last part of the path. */
+static int permit(const struct call *call, const char *verb)
+{
+	_cleanup_(freep) char *path = request_path(network_noun.path, call->arguments[0], verb);
+	json_t *list = json_array();
+	struct error err = {0};
+
+	for (size_t i = 1; i < call->n_arguments; i++)
+		json_array_append_new(list, json_string(call->arguments[i]));
+	return change_send(call, "POST", path ? path : network_noun.path,
+	        path ? call_body(call, json_pack("{s:o}", "to", list), &err) : NULL, &err, say_set);
+}
+
+int network_allow(const struct call *call)
+{
+	return permit(call, "/allow");
+}
+
+int network_disallow(const struct call *call)
+{
+	return permit(call, "/disallow");
 }

@@ -9,9 +9,13 @@ extern const struct noun publication_noun;
 
 int network_create(const struct call *call);
 int network_set(const struct call *call);
+int network_allow(const struct call *call);
+int network_disallow(const struct call *call);
 int namespace_create(const struct call *call);
 int namespace_attach(const struct call *call);
 int namespace_detach(const struct call *call);
+int namespace_move_in(const struct call *call);
+int namespace_move_out(const struct call *call);
 int namespace_pids(const struct call *call);
 int namespace_identify(const struct call *call);
 int endpoint_connect(const struct call *call);
@@ -22,6 +26,7 @@ int publication_unpublish(const struct call *call);
 /* Returns only where the command could not be started. */
 int exec_run(const struct call *call);
 int events_show(const struct call *call);
+int pools_show(const struct call *call);
 int version_show(const struct call *call);
 int help_show(const struct call *call);
 

@@ -223,6 +223,8 @@ static int run(const struct options *options, struct error *err)
 	        .runtime_dir = options->runtime_dir,
 	        .own_tables = options->own_tables,
 	        .publish_address = options->publish_address,
+	        .pools = options->pools,
+	        .pool_count = options->pool_count,
 	        .take_over = options->take_over};
 	_cleanup_(closep) int lock = -1, runtime_lock = -1;
 	struct engine *engine = NULL;

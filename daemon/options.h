@@ -1,6 +1,7 @@
 /* What the command line and the configuration file say: the command line wins. */
 #pragma once
 
+#include "daemon/model/facts.h"
 #include "lib/error.h"
 #include "lib/ip.h"
 #include "lib/log.h"
@@ -12,6 +13,8 @@ enum mode { MODE_RUN, MODE_CLEANUP, MODE_SANDBOX, MODE_HELP, MODE_VERSION };
 struct options {
 	enum mode mode;
 	bool dry_run, purge, own_tables, take_over;
+	struct pool pools[POOLS_MAX];
+	unsigned pool_count;
 	struct ip publish_address;                       /* family 0: every */
 	char *config, *socket, *state_dir, *runtime_dir; /* owned */
 	enum log_level log_level;

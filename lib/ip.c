@@ -135,6 +135,13 @@ bool cidr_overlap(const struct cidr *a, const struct cidr *b)
 	return a->prefix <= b->prefix ? cidr_contains(a, &b->ip) : cidr_contains(b, &a->ip);
 }
 
+uint64_t cidr_size(const struct cidr *cidr)
+{
+	unsigned bits = (unsigned)(8 * ip_size(cidr->ip.family)) - cidr->prefix;
+
+	return bits >= 64 ? UINT64_MAX : (uint64_t)1 << bits;
+}
+
 bool cidr_equal(const struct cidr *a, const struct cidr *b)
 {
 	return a->prefix == b->prefix && ip_equal(&a->ip, &b->ip);

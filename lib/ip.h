@@ -43,6 +43,8 @@ struct ip cidr_first(const struct cidr *cidr);
 struct ip cidr_last(const struct cidr *cidr);
 bool cidr_contains(const struct cidr *cidr, const struct ip *ip);
 bool cidr_overlap(const struct cidr *a, const struct cidr *b);
+/* How many addresses it has; 2^64 and more count as 2^64 - 1. */
+uint64_t cidr_size(const struct cidr *cidr);
 bool cidr_equal(const struct cidr *a, const struct cidr *b);
 /* The link-local address that belongs to a MAC address (RFC 4291, appendix A), as fe80::/64 has it.
  */

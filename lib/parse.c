@@ -195,6 +195,22 @@ const char *rate_format(int64_t rate, char text[RATE_TEXT_SIZE])
 	return text;
 }
 
+int parse_subnet_or_size(const char *text, const char *field, struct cidr *ret, struct error *err)
+{
+	struct cidr cidr = {0};
+	unsigned long prefix;
+
+	if (text[0] != '/')
+		return parse_subnet(text, field, ret, err);
+	if (parse_number(text + 1, field, 0, 128, &prefix, err) < 0)
+		return error_field(err, field, "%s: %s is no size; write it as /PREFIX, like /26",
+		        field, quote(text).text);
+	cidr.ip.family = prefix > 32 ? AF_INET6 : AF_INET;
+	cidr.prefix = (uint8_t)prefix;
+	*ret = cidr;
+	return 0;
+}
+
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err)
 {
@@ -225,6 +241,27 @@ int parse_route(
 	*ret = cidr;
 	*via = ip;
 	return 0;
+}
+
+int parse_reserve(const char *text, const char *field, char name[NAME_SIZE], struct ip *ret,
+        struct error *err)
+{
+	const char *equal = strchr(text, '=');
+	char key[NAME_SIZE];
+	int r;
+
+	if (!equal || equal - text >= NAME_SIZE)
+		return error_field(err, field,
+		        "%s: %s: write it as NAME=IP, like router=10.1.0.254", field,
+		        quote(text).text);
+	memcpy(key, text, (size_t)(equal - text));
+	key[equal - text] = '\0';
+	r = parse_name(key, field, key, err);
+	if (r == 0)
+		r = parse_ip(equal + 1, field, ret, err);
+	if (r == 0)
+		memcpy(name, key, NAME_SIZE);
+	return r;
 }
 
 int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct error *err)

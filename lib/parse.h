@@ -37,9 +37,16 @@ int parse_ip(const char *text, const char *field, struct ip *ret, struct error *
 /* A network's prefix: no host bits set, and a prefix length given. */
 int parse_subnet(const char *text, const char *field, struct cidr *ret, struct error *err);
 
+/* The same, or only a size: /26, which is 0.0.0.0/26, or /80, which is ::/80. */
+int parse_subnet_or_size(const char *text, const char *field, struct cidr *ret, struct error *err);
+
 /* CIDR,VIA: a destination, no default route, and an address of the same family that leads there. */
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err);
+
+/* NAME=IP */
+int parse_reserve(const char *text, const char *field, char name[NAME_SIZE], struct ip *ret,
+        struct error *err);
 
 /* A unicast MAC address, six bytes in colon notation. */
 int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct error *err);

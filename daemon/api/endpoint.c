@@ -88,6 +88,8 @@ int endpoint_disconnect(const struct call *call, struct request *request, struct
 	int r = parse_name(call->names[0], "network", request->network, err);
 
 	request->kind = REQUEST_DISCONNECT;
+	if (r == 0)
+		r = call_flag(call, "forget", &request->forget, err);
 	return r == 0 ? parse_name(call->names[1], "namespace", request->namespace, err) : r;
 }
 

@@ -37,8 +37,8 @@ int field_ip(const char *text, const char *field, struct ip *ret, struct error *
 	return 0;
 }
 
-static int read_list(
-        const json_t *list, const struct setting *setting, void *object, struct error *err)
+int field_list(const json_t *list, const char *field, const struct setting *setting, void *object,
+        struct error *err)
 {
 	const json_t *item;
 	char place[ERROR_FIELD_SIZE];
@@ -46,7 +46,7 @@ static int read_list(
 	int r = 0;
 
 	json_array_foreach (list, i, item) {
-		snprintf(place, sizeof(place), "%s[%zu]", setting->name, i);
+		snprintf(place, sizeof(place), "%s[%zu]", field, i);
 		if (!json_is_string(item))
 			return error_field(err, place, "%s must be a string", place);
 		r = setting_read(setting, json_string_value(item), object, err);
@@ -89,7 +89,7 @@ static int read_setting(
 	if (reader->result < 0 || json_is_null(json_object_get(reader->object, setting->name)))
 		return reader->result;
 	return text ? setting_read(setting, text, object, err)
-	            : read_list(list, setting, object, err);
+	            : field_list(list, setting->name, setting, object, err);
 }
 
 int field_settings(struct json_reader *reader, const struct settings *settings, void *object,

@@ -137,6 +137,9 @@ int field_ip(const char *text, const char *field, struct ip *ret, struct error *
  * default. */
 int field_settings(struct json_reader *reader, const struct settings *settings, void *object,
         struct request *request, struct error *err);
+/* The items of a list setting, into `object`; `field` is where they stand. */
+int field_list(const json_t *list, const char *field, const struct setting *setting, void *object,
+        struct error *err);
 /* The body of a request to prune: labels that things must have. */
 int field_label_filter(const struct call *call, struct request *request, struct error *err);
 /* Puts the place of the object in front of the field that *err names. */
@@ -164,6 +167,8 @@ int network_list(const struct call *call, json_t **ret, struct error *err);
 int network_inspect(const struct call *call, json_t **ret, struct error *err);
 int network_create(const struct call *call, struct request *request, struct error *err);
 int network_set(const struct call *call, struct request *request, struct error *err);
+int network_allow(const struct call *call, struct request *request, struct error *err);
+int network_disallow(const struct call *call, struct request *request, struct error *err);
 int network_prune(const struct call *call, struct request *request, struct error *err);
 int network_remove(const struct call *call, struct request *request, struct error *err);
 int network_answer(
@@ -178,6 +183,13 @@ int namespace_remove(const struct call *call, struct request *request, struct er
 int namespace_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);
 
+int interface_move_in(const struct call *call, struct request *request, struct error *err);
+int interface_move_out(const struct call *call, struct request *request, struct error *err);
+int interface_answer(
+        const struct call *call, const struct answer *answer, json_t *body, struct error *err);
+/* What was moved into a namespace. */
+json_t *moved_json(const struct model *model, const char *ns);
+
 int endpoint_list(const struct call *call, json_t **ret, struct error *err);
 int endpoint_connect(const struct call *call, struct request *request, struct error *err);
 int endpoint_set(const struct call *call, struct request *request, struct error *err);
@@ -191,5 +203,7 @@ int publication_unpublish(const struct call *call, struct request *request, stru
 int publication_unpublish_port(const struct call *call, struct request *request, struct error *err);
 int publication_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);
+
+int pool_list(const struct call *call, json_t **ret, struct error *err);
 
 int version_read(const struct call *call, json_t **ret, struct error *err);

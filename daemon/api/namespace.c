@@ -132,7 +132,10 @@ static int add_interfaces(
 	list = json_array();
 	for (unsigned i = 0; i < count; i++)
 		list = list_add(list, json_string(links[i].name));
-	return answer_add(object, "interfaces", list, err);
+	r = answer_add(object, "interfaces", list, err);
+	return r < 0 ? r
+	             : answer_add(object, "moved",
+	                       moved_json(engine_model(call->engine), known->name), err);
 }
 
 static int not_found(const char *name, struct error *err)

@@ -51,7 +51,7 @@ static int read_subnet(const json_t *item, struct subnet *ret, struct error *err
 	if (r == 0)
 		r = field_required(subnet, "subnet", err);
 	if (r == 0)
-		r = parse_subnet(subnet, "subnet", &ret->cidr, err);
+		r = parse_subnet_or_size(subnet, "subnet", &ret->cidr, err);
 	return r == 0 && gateway ? parse_ip(gateway, "gateway", &ret->gateway, err) : r;
 }
 
@@ -120,6 +120,39 @@ int network_set(const struct call *call, struct request *request, struct error *
 		r = field_settings(
 		        &reader, &network_settings, &request->wanted_network, request, err);
 	return r == 0 ? json_reader_end(&reader) : r;
+}
+
+/* {"to": [NETWORK | NS:PORT/PROTOCOL], "exist_ok"?} */
+static int read_permissions(const struct call *call, struct request *request, struct error *err)
+{
+	struct json_reader reader = json_reader_start(call->body, err);
+	const json_t *list = json_read_array(&reader, "to");
+	int r;
+
+	request->exist_ok = json_read_bool(&reader, "exist_ok");
+	r = json_reader_end(&reader);
+	if (r == 0 && json_array_size(list) == 0)
+		r = error_field(err, "to", "to is missing: networks, or ports as NS:PORT/PROTOCOL");
+	if (r == 0)
+		r = parse_name(call->names[0], "network", request->network, err);
+	if (r == 0)
+		r = field_list(list, "to", setting_find(&network_settings, "allow"),
+		        &request->wanted_network, err);
+	if (r < 0 && strcmp(err->field, "allow") == 0)
+		snprintf(err->field, sizeof(err->field), "to");
+	return r;
+}
+
+int network_allow(const struct call *call, struct request *request, struct error *err)
+{
+	request->kind = REQUEST_NETWORK_ALLOW;
+	return read_permissions(call, request, err);
+}
+
+int network_disallow(const struct call *call, struct request *request, struct error *err)
+{
+	request->kind = REQUEST_NETWORK_DISALLOW;
+	return read_permissions(call, request, err);
 }
 
 int network_prune(const struct call *call, struct request *request, struct error *err)

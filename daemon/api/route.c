@@ -23,12 +23,18 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_GET, "/v1/networks/NAME", .read = network_inspect, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/networks", {"dry_run"}, .parse = network_create, .answer = network_answer},
 	{EVHTTP_REQ_PATCH, "/v1/networks/NAME", {"dry_run"}, .parse = network_set, .answer = network_answer},
+	{EVHTTP_REQ_POST, "/v1/networks/NAME/allow", {"dry_run"}, .parse = network_allow, .answer = network_answer},
+	{EVHTTP_REQ_POST, "/v1/networks/NAME/disallow", {"dry_run"}, .parse = network_disallow, .answer = network_answer},
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME", {"dry_run", "force"}, .parse = network_remove},
 	{EVHTTP_REQ_POST, "/v1/networks/prune", {"dry_run"}, .parse = network_prune},
+
+	{EVHTTP_REQ_GET, "/v1/pools", .read = pool_list},
 
 	{EVHTTP_REQ_GET, "/v1/namespaces", .read = namespace_list, .is_long = true},
 	{EVHTTP_REQ_GET, "/v1/namespaces/NAME", .read = namespace_inspect},
 	{EVHTTP_REQ_GET, "/v1/namespaces/NAME/processes", .read = namespace_processes, .is_long = true},
+	{EVHTTP_REQ_POST, "/v1/namespaces/NAME/interfaces", {"dry_run", "force"}, .parse = interface_move_in, .answer = interface_answer},
+	{EVHTTP_REQ_DELETE, "/v1/namespaces/NAME/interfaces/IFNAME", {"dry_run"}, .parse = interface_move_out},
 	{EVHTTP_REQ_POST, "/v1/namespaces", {"dry_run"}, .parse = namespace_create, .answer = namespace_answer},
 	{EVHTTP_REQ_POST, "/v1/namespaces/prune", {"dry_run"}, .parse = namespace_prune},
 	{EVHTTP_REQ_DELETE, "/v1/namespaces/NAME", {"dry_run", "force", "detach"}, .parse = namespace_remove},
@@ -36,7 +42,7 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_GET, "/v1/endpoints", .read = endpoint_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/endpoints", {"dry_run"}, .parse = endpoint_connect, .answer = endpoint_answer},
 	{EVHTTP_REQ_PATCH, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run"}, .parse = endpoint_set, .answer = endpoint_answer},
-	{EVHTTP_REQ_DELETE, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run"}, .parse = endpoint_disconnect},
+	{EVHTTP_REQ_DELETE, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run", "forget"}, .parse = endpoint_disconnect},
 
 	{EVHTTP_REQ_GET, "/v1/publications", .read = publication_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/publications", {"dry_run"}, .parse = publication_publish, .answer = publication_answer},

@@ -145,11 +145,15 @@ void engine_announce_change(
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 	case REQUEST_NETWORK_REMOVE:
 	case REQUEST_NETWORK_PRUNE:
 	case REQUEST_NS_PRUNE:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_MOVE_IN:
+	case REQUEST_MOVE_OUT:
 	case REQUEST_NS_REMOVE:
 	case REQUEST_CONNECT:
 	case REQUEST_ENDPOINT_SET:
@@ -175,11 +179,11 @@ void engine_announce_released(
 {
 	static const char *const why[] = {
 	        [RELEASE_REMOVED] = "is gone, as someone removed it",
-	        [RELEASE_REPLACED] = "is let go of, as what it was found by leads to another one "
-	                             "now, or nowhere (its container has ended or was started "
-	                             "again)",
-	        [RELEASE_ENDED] = "is let go of, as no process is left in it (its container has "
-	                          "ended)",
+	        [RELEASE_REPLACED] = ("is let go of, as what it was found by leads to another one "
+	                              "now, or nowhere (its container has ended or was started "
+	                              "again)"),
+	        [RELEASE_ENDED] = ("is let go of, as no process is left in it (its container has "
+	                           "ended)"),
 	};
 	const struct announcement released = {.kind = ANNOUNCE_RELEASED, .namespace = namespace};
 

@@ -33,7 +33,7 @@ static bool namespace_differs(const struct namespace *a, const struct namespace 
 static bool is_stored(const struct engine *engine, const struct model *fork)
 {
 	static const enum model_table always[] = {
-	        TABLE_NETWORKS, TABLE_PUBLICATIONS, TABLE_TOMBSTONES};
+	        TABLE_NETWORKS, TABLE_PUBLICATIONS, TABLE_TOMBSTONES, TABLE_LEASES, TABLE_MOVED};
 	const void *object;
 	char key[KEY_SIZE];
 

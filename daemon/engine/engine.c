@@ -60,6 +60,7 @@ static int repair_again(struct engine *engine, struct error *err)
 	r = repair(engine, fork, err);
 	engine_commit(engine, fork, &said); /* else all of this is done again when it works */
 	model_merge(fork, engine->model);
+	engine_reap(engine, NULL);
 	return r;
 }
 
@@ -119,6 +120,9 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	engine->base = config->base;
 	engine->take_over = config->take_over;
 	engine->publish_address = config->publish_address;
+	engine->pool_count = config->pool_count < POOLS_MAX ? config->pool_count : POOLS_MAX;
+	for (unsigned i = 0; i < engine->pool_count; i++)
+		engine->pools[i] = config->pools[i];
 	engine->reap_pause = 1000;
 	engine->runtime_dir = strdup(config->runtime_dir);
 	engine->turn = event_new(config->base, -1, 0, on_turn, engine);

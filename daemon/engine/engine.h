@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "daemon/model/facts.h"
 #include "daemon/model/model.h"
 #include "daemon/model/request.h"
 
@@ -17,6 +18,8 @@ struct engine_config {
 	const char *runtime_dir;
 	bool own_tables; /* let no one else change netd's nf_tables tables */
 	struct event_base *base;
+	const struct pool *pools; /* where subnets come from; copied */
+	unsigned pool_count;
 	struct ip publish_address; /* where publish names none; family 0: every address */
 	bool take_over; /* this database is the right one, whatever other marks the host bears */
 };
@@ -41,6 +44,9 @@ typedef void engine_answered(const struct answer *answer, const struct error *er
  * this call. */
 int engine_submit(struct engine *engine, struct request *request, engine_answered *answered,
         void *arg, struct error *err);
+
+/* What the rules for networks know of the host: what it uses, and the pools. */
+int engine_look_at_host(struct engine *engine, struct facts *ret, struct error *err);
 
 /* What happened, for those who listen. The words of the kinds are in doc/api.md. */
 enum announcement_kind {

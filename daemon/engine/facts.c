@@ -43,6 +43,8 @@ static int gather_network(struct engine *engine, struct facts *facts, struct err
 	unsigned count = 0;
 	int r = look_default_mtu(engine->kernel, &facts->default_mtu, err);
 
+	facts->pools = engine->pools;
+	facts->pool_count = engine->pool_count;
 	facts->no_ip6 = access("/proc/sys/net/ipv6", F_OK) < 0;
 	if (r == 0)
 		r = link_names(engine, "", &facts->links, &facts->link_count, err);
@@ -76,6 +78,11 @@ static bool has_foreign_default(struct engine *engine, const char *name, int fam
 	       look_default_route(engine->kernel, name, family);
 }
 
+int engine_look_at_host(struct engine *engine, struct facts *ret, struct error *err)
+{
+	return gather_network(engine, ret, err);
+}
+
 static int gather_namespace(struct engine *engine, const struct request *request,
         struct facts *facts, struct error *err)
 {
@@ -98,7 +105,7 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
 		        sizeof(facts->ns_inside), err);
-	if (request->kind != REQUEST_CONNECT || there.is_host)
+	if ((request->kind != REQUEST_CONNECT && request->kind != REQUEST_MOVE_IN) || there.is_host)
 		return 0;
 	facts->ns_default_route = has_foreign_default(engine, request->namespace, AF_INET);
 	facts->ns_default_route6 = has_foreign_default(engine, request->namespace, AF_INET6);
@@ -128,6 +135,26 @@ static int gather_idle(struct engine *engine, struct facts *facts, struct error 
 	return r;
 }
 
+static int gather_moving(struct engine *engine, const struct request *request,
+        struct moving *moving, struct error *err)
+{
+	struct look_interface seen;
+	int r = look_interface(
+	        engine->kernel, request->interface, &request->caller_address, &seen, err);
+
+	if (r < 0)
+		return r;
+	moving->exists = seen.exists;
+	moving->loopback = seen.loopback;
+	moving->ours = seen.ours;
+	memcpy(moving->master, seen.master, IFNAMSIZ);
+	moving->default_route = seen.default_route;
+	moving->has_caller = seen.has_address;
+	moving->belongings = seen.belongings;
+	moving->new_index = seen.new_index;
+	return 0;
+}
+
 int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
         struct facts *ret, struct error *err)
 {
@@ -137,9 +164,14 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 		return gather_network(engine, ret, err);
 	case REQUEST_NS_ATTACH:
 		r = netns_source_cookie(request->source, &ret->source_cookie, err);
+		return r < 0 ? r : gather_namespace(engine, request, ret, err);
+	case REQUEST_MOVE_IN:
+		r = gather_moving(engine, request, &ret->moving, err);
 		return r < 0 ? r : gather_namespace(engine, request, ret, err);
 	case REQUEST_NS_PRUNE:
 		return gather_idle(engine, ret, err);
@@ -150,6 +182,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_PUBLISH:
 		return facts_gather_ports(engine, fork, request, ret, err);
 	case REQUEST_NETWORK_REMOVE:
+	case REQUEST_MOVE_OUT:
 	case REQUEST_NETWORK_PRUNE:
 	case REQUEST_ENDPOINT_SET:
 	case REQUEST_DISCONNECT:
@@ -305,11 +338,48 @@ static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAM
 		answer_warn(answer, "%s", sentences[i]);
 }
 
+/* True also where it could not be asked. */
+static bool has_address(struct engine *engine, const struct ip *ip)
+{
+	_cleanup_(freep) struct look_prefix *prefixes = NULL;
+	char text[IP_TEXT_SIZE];
+	unsigned count = 0;
+	struct error err;
+
+	if (look_prefixes(engine->kernel, &prefixes, &count, &err) < 0) {
+		log_debug("look for the address %s: %s", ip_format(ip, text), err.text);
+		return true;
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (!prefixes[i].route && ip_equal(&prefixes[i].cidr.ip, ip))
+			return true;
+	return false;
+}
+
+static void warn_of_absent_sources(
+        struct engine *engine, const struct network *network, struct answer *answer)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	char text[IP_TEXT_SIZE];
+	struct ip ip;
+
+	for (int i = 0; i < 2; i++)
+		if (network_snat(network, families[i], &ip) && !has_address(engine, &ip))
+			answer_warn(answer,
+			        "this host does not have the address %s yet; what leaves network "
+			        "%s "
+			        "bears it all the same, and is answered once the host has it",
+			        ip_format(&ip, text), network->name);
+}
+
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer)
 {
 	const struct network *network = model_network(model, answer->network);
 
+	if (network &&
+	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET))
+		warn_of_absent_sources(engine, network, answer);
 	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
 	        request->kind != REQUEST_PUBLISH)
 		return;

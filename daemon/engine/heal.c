@@ -146,6 +146,7 @@ static struct ailing *owner(const struct healing *healing, const struct resource
 	case RESOURCE_FILE:
 	case RESOURCE_HOLD:
 	case RESOURCE_FLOWS:
+	case RESOURCE_MOVED:
 	case RESOURCE_KINDS:
 		return NULL;
 	}

@@ -42,6 +42,8 @@ struct gone {
 struct engine {
 	struct event_base *base;
 	char *runtime_dir;
+	struct pool pools[POOLS_MAX];
+	unsigned pool_count;
 	struct ip publish_address; /* of the host, where nobody says one; family 0: every */
 	char boot_id[BOOT_ID_SIZE];
 	struct model *model;
@@ -258,6 +260,9 @@ bool mark_read(const struct model *model, const char *alias, struct mark *ret);
 /* Holds an announcement of the kernel against the model. */
 void suspect_host(
         struct drift *drift, const struct model *model, const struct happening *happening);
+/* Whether a port of a network's bridge has other settings than it should have. So it is, too, while
+ * netd makes it. */
+bool suspect_port(const struct model *model, const struct happening *port);
 void suspect_inside(struct drift *drift, const struct model *model, const char *name,
         const struct happening *happening);
 

@@ -126,11 +126,15 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_DISCONNECT:
 	case REQUEST_UNPUBLISH:
 	case REQUEST_PUBLISH:
+	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 		return tombstone->kind == TOMBSTONE_FLOWS;
 	case REQUEST_NETWORK_CREATE:
-	case REQUEST_NETWORK_SET:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_MOVE_IN:
+	case REQUEST_MOVE_OUT:
 	case REQUEST_CONNECT:
 	case REQUEST_ENDPOINT_SET:
 	case REQUEST_NS_RELEASE:

@@ -72,6 +72,18 @@ static void suspect_link(
 		drift_namespace(drift, ns->name, link->gone ? SIDE_BOTH : SIDE_OUTER);
 }
 
+bool suspect_port(const struct model *model, const struct happening *port)
+{
+	char bridge[IFNAMSIZ];
+	const char *name = port->master && if_indextoname((unsigned)port->master, bridge)
+	                           ? model_owner(model, TABLE_BRIDGES, bridge)
+	                           : NULL;
+	const struct network *network = name ? model_network(model, name) : NULL;
+
+	return network && (port->hairpin != network_hairpin(model) ||
+	                          port->isolated != network_separates(model, network));
+}
+
 static bool is_of_network(const struct network *network, const struct happening *happening)
 {
 	for (unsigned i = 0; i < network->subnet_count; i++) {
@@ -143,6 +155,8 @@ void suspect_host(struct drift *drift, const struct model *model, const struct h
 	switch (happening->kind) {
 	case EVENT_LINK:
 		suspect_link(drift, model, happening);
+		break;
+	case EVENT_PORT:
 		break;
 	case EVENT_ADDRESS:
 	case EVENT_ROUTE:
@@ -225,6 +239,18 @@ static bool is_route_of(const struct network *network, const struct cidr *cidr)
 	return false;
 }
 
+/* As a permission needs it where the default route leads elsewhere. */
+static bool is_way_to_another(const struct model *model, const struct happening *route)
+{
+	const struct network *network;
+	char key[KEY_SIZE] = "";
+
+	while (route->gateway.family && (network = model_next(model, TABLE_NETWORKS, key)))
+		if (is_of_network(network, route))
+			return true;
+	return false;
+}
+
 /* A default route that is none of netd's is one too many; a subnet's that went is one too few. */
 static bool route_is_wrong(
         const struct model *model, const struct namespace *ns, const struct happening *route)
@@ -247,7 +273,7 @@ static bool route_is_wrong(
 		if (is_of_network(network, route) || is_route_of(network, &route->cidr))
 			return true;
 	}
-	return false;
+	return route->gone && is_way_to_another(model, route);
 }
 
 void suspect_inside(struct drift *drift, const struct model *model, const char *name,
@@ -273,6 +299,7 @@ void suspect_inside(struct drift *drift, const struct model *model, const char *
 	case EVENT_RULE:
 		wrong = table_is_wrong(ns, happening);
 		break;
+	case EVENT_PORT:
 	case EVENT_FORWARDING:
 	case EVENT_RULES:
 		break;

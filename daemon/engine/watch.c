@@ -233,7 +233,14 @@ static bool is_own_link(struct watch *watch, const struct happening *link)
 /* An interface that is not netd's and that the model does not know, or does not have any more. */
 static void on_foreign_link(struct watch *watch, const struct happening *link)
 {
+	const struct timeval soon = {.tv_usec = SETTLE_MS * 1000};
 	bool known = model_object(watch->engine->model, TABLE_INTERFACES, link->name) != NULL;
+
+	/* One that belongs in a namespace was plugged in. */
+	if (!link->gone && model_object(watch->engine->model, TABLE_MOVED, link->name)) {
+		event_add(watch->engine->reconcile, &soon);
+		return;
+	}
 
 	if (known == link->gone && !is_own_link(watch, link))
 		refresh_soon(watch);
@@ -253,6 +260,22 @@ static void on_own_link(struct watch *watch, const struct happening *link)
 		look_at_namespace(watch, mark.namespace);
 	else
 		hearing_know(watch->hearing, link->peer_nsid, mark.namespace);
+}
+
+/* It is looked at by itself, as every port is wrong for a moment while netd makes it. */
+static void on_port(struct watch *watch, const struct happening *port)
+{
+	const struct model *model = watch->engine->model;
+	struct happening now = *port;
+	struct look_port found;
+	struct mark mark;
+
+	if (!suspect_port(model, port) || !look_port(watch->engine->kernel, port->name, &found))
+		return;
+	now.hairpin = found.hairpin;
+	now.isolated = found.isolated;
+	if (suspect_port(model, &now) && mark_read(model, found.alias, &mark) && mark.namespace[0])
+		drift_namespace(watch->engine->drift, mark.namespace, SIDE_OUTER);
 }
 
 /* Something of the IPv6 of an interface that had none. */
@@ -276,6 +299,8 @@ static void on_host(const struct happening *happening, void *arg)
 		on_own_link(watch, happening);
 	else if (happening->kind == EVENT_LINK)
 		on_foreign_link(watch, happening);
+	if (happening->kind == EVENT_PORT)
+		on_port(watch, happening);
 	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
 	if (happening->kind == EVENT_FORWARDING &&
 	        (happening->index == 0 || is_new_ip6(watch, happening)))

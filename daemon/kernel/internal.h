@@ -52,3 +52,4 @@ extern const struct kind kind_rule;      /* rule.c */
 extern const struct kind kind_file;      /* file.c */
 extern const struct kind kind_hold;      /* hold.c */
 extern const struct kind kind_flows;     /* flows.c */
+extern const struct kind kind_moved;     /* moved.c */

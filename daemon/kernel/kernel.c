@@ -34,6 +34,7 @@ static const struct kind *const kinds[RESOURCE_KINDS] = {
         [RESOURCE_FILE] = &kind_file,
         [RESOURCE_HOLD] = &kind_hold,
         [RESOURCE_FLOWS] = &kind_flows,
+        [RESOURCE_MOVED] = &kind_moved,
 };
 
 int kernel_open(struct kernel **ret, const struct kernel_config *config, struct error *err)

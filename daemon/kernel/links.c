@@ -24,13 +24,19 @@
 /* DEVCONF_FORCE_FORWARDING, of Linux 6.17 and later, where the headers may be older. */
 #define FORCE_FORWARDING 59
 
+static bool is_on(const struct nlattr *attribute)
+{
+	return attribute && nla_len(attribute) >= 1 && nla_get_u8(attribute) != 0;
+}
+
 static void read_port(const struct nlattr *data, struct link_seen *link)
 {
 	struct nlattr *attributes[IFLA_BRPORT_MAX + 1];
 
-	if (nla_parse_nested(attributes, IFLA_BRPORT_MAX, (struct nlattr *)data, NULL) == 0 &&
-	        attributes[IFLA_BRPORT_MODE] && nla_len(attributes[IFLA_BRPORT_MODE]) >= 1)
-		link->hairpin = nla_get_u8(attributes[IFLA_BRPORT_MODE]) != 0;
+	if (nla_parse_nested(attributes, IFLA_BRPORT_MAX, (struct nlattr *)data, NULL) < 0)
+		return;
+	link->hairpin = is_on(attributes[IFLA_BRPORT_MODE]);
+	link->isolated = is_on(attributes[IFLA_BRPORT_ISOLATED]);
 }
 
 static void read_info(const struct nlattr *info, struct link_seen *link)

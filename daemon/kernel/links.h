@@ -26,7 +26,7 @@ struct link_seen {
 	uint32_t mtu, group;
 	uint8_t mac[MAC_SIZE];
 	bool up, loopback;
-	bool hairpin; /* as a bridge's port */
+	bool hairpin, isolated; /* as a bridge's port */
 	/* What /proc/sys/net/FAMILY/conf/NAME/ says: 0 or 1, or another number; -1: no such file.
 	 */
 	int forwarding, route_localnet;

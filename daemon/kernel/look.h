@@ -34,8 +34,31 @@ struct look_link {
 int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, unsigned *count,
         struct error *err);
 
+struct look_interface {
+	bool exists;
+	bool loopback, ours;
+	char master[IFNAMSIZ]; /* "": none */
+	bool default_route;    /* it carries one */
+	bool has_address;      /* the one that was asked for */
+	char *belongings;      /* kernel/belongings.h; the caller's to free */
+	int new_index;         /* one that it could have in a namespace */
+};
+
+/* One interface of the host, before it is moved. (look/interface.c) */
+int look_interface(struct kernel *kernel, const char *ifname, const struct ip *sought,
+        struct look_interface *ret, struct error *err);
+
 /* Whether the host's interface of this name bears a mark of netd, of any instance. */
 bool look_link_ours(struct kernel *kernel, const char *ifname);
+
+/* What a bridge's port of this name has beyond the defaults, and its alias, which may be cut off.
+ * False: it is not there. */
+struct look_port {
+	char alias[256];
+	bool hairpin, isolated;
+};
+
+bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret);
 
 /* What the way to the Internet takes: the least of the MTUs of its interface and route, and of both
  * families; 0 where there is none. */

@@ -74,13 +74,40 @@ static const char *text(const struct nlattr *attribute)
 	               : "";
 }
 
+static bool is_on(const struct nlattr *attribute)
+{
+	return attribute && mnl_attr_get_payload_len(attribute) >= 1 &&
+	       mnl_attr_get_u8(attribute) != 0;
+}
+
+/* A bridge tells of its ports in a family of its own. */
+static bool read_port(const struct nlmsghdr *header, const struct nlattr *const *attributes,
+        struct happening *ret)
+{
+	const struct nlattr *settings[ATTRIBUTES] = {0};
+
+	if (header->nlmsg_type != RTM_NEWLINK || !attributes[IFLA_PROTINFO] ||
+	        !attributes[IFLA_MASTER] ||
+	        mnl_attr_parse_nested(attributes[IFLA_PROTINFO], sort_attribute, settings) < 0)
+		return false;
+	ret->kind = EVENT_PORT;
+	ret->master = (int)rtnl_number(attributes[IFLA_MASTER], 0);
+	ret->hairpin = is_on(settings[IFLA_BRPORT_MODE]);
+	ret->isolated = is_on(settings[IFLA_BRPORT_ISOLATED]);
+	snprintf(ret->name, sizeof(ret->name), "%s", text(attributes[IFLA_IFNAME]));
+	return true;
+}
+
 static bool read_link(const struct nlmsghdr *header, struct happening *ret)
 {
 	const struct nlattr *attributes[ATTRIBUTES];
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(header);
 
-	/* A bridge also tells of its ports, in a family of its own. */
-	if (!sort(header, sizeof(*link), attributes) || link->ifi_family != AF_UNSPEC)
+	if (!sort(header, sizeof(*link), attributes))
+		return false;
+	if (link->ifi_family == AF_BRIDGE)
+		return read_port(header, attributes, ret);
+	if (link->ifi_family != AF_UNSPEC)
 		return false;
 	ret->kind = EVENT_LINK;
 	ret->gone = header->nlmsg_type == RTM_DELLINK;

@@ -21,6 +21,7 @@ enum monitor_source {
 
 enum event_kind {
 	EVENT_LINK,
+	EVENT_PORT, /* of a bridge: what it has beyond the defaults */
 	EVENT_ADDRESS,
 	EVENT_ROUTE, /* of the main table, or of netd's own */
 	EVENT_RULE,  /* a routing rule of netd's went: `cidr` is the source, `table` where it led */
@@ -42,6 +43,8 @@ struct happening {
 	int peer_nsid; /* of a veth pair whose other end is elsewhere; -1: none */
 	uint32_t mtu, group;
 	uint8_t mac[MAC_SIZE];
+	/* port: also `name` and `master` */
+	bool hairpin, isolated;
 	/* address; a route's destination */
 	struct cidr cidr;
 	struct ip gateway;

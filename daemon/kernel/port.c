@@ -1,7 +1,12 @@
 /*
- * RESOURCE_PORT: what a bridge port has beyond the defaults. Only hairpin so far: with br_netfilter
- * a namespace's way to its own published port is bridged back out of the port it came from, which a
- * bridge does only for a port in hairpin mode.
+ * RESOURCE_PORT: what a bridge port has beyond the defaults.
+ *
+ * Hairpin: with br_netfilter a namespace's way to its own published port is bridged back out of the
+ * port it came from, which a bridge does only for a port in hairpin mode.
+ *
+ * Isolated: no frame passes from one such port to another. With br_netfilter the way to another
+ * member's published port is bridged, too, and would be stopped; then a rule of the bridge table,
+ * which is there in any case, does it alone (nft/rules.c).
  *
  * A port has no life of its own: it comes and goes with its link's master, so one without anything
  * special is not listed.
@@ -16,11 +21,12 @@
 #include <netlink/attr.h>
 #include <string.h>
 
-static int put_hairpin(struct nl_msg *msg, bool on)
+static int put_flags(struct nl_msg *msg, bool hairpin, bool isolated)
 {
 	struct nlattr *info = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED);
 
-	if (!info || nla_put_u8(msg, IFLA_BRPORT_MODE, on) < 0)
+	if (!info || nla_put_u8(msg, IFLA_BRPORT_MODE, hairpin) < 0 ||
+	        nla_put_u8(msg, IFLA_BRPORT_ISOLATED, isolated) < 0)
 		return -ENOMEM;
 	return nla_nest_end(msg, info);
 }
@@ -44,7 +50,8 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 		return 0;
 	}
 	msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
-	if (!msg || put_hairpin(msg, step->new && step->new->port.hairpin) < 0)
+	if (!msg || put_flags(msg, step->new && step->new->port.hairpin,
+	                    step->new && step->new->port.isolated) < 0)
 		return error_memory(err);
 	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what,
 	        step->new ? RTNL_STRICT : RTNL_NO_PORT, step, err);
@@ -64,12 +71,13 @@ static int observe(struct observation *observation, struct resources *ret, struc
 		const struct link_seen *link = survey->pairs[i].outer;
 		struct resource *port;
 
-		if (!link->hairpin)
+		if (!link->hairpin && !link->isolated)
 			continue;
 		port = resources_add(ret, RESOURCE_PORT, "", link->name);
 		if (!port)
 			return error_memory(err);
-		port->port.hairpin = true;
+		port->port.hairpin = link->hairpin;
+		port->port.isolated = link->isolated;
 	}
 	return r;
 }
@@ -78,7 +86,9 @@ static void tell(const struct step *step, FILE *out)
 {
 	fputs("bridge link set dev ", out);
 	tell_word(out, (step->new ? step->new : step->old)->name);
-	fprintf(out, " hairpin %s\n", step->new && step->new->port.hairpin ? "on" : "off");
+	fprintf(out, " hairpin %s isolated %s\n",
+	        step->new && step->new->port.hairpin ? "on" : "off",
+	        step->new && step->new->port.isolated ? "on" : "off");
 }
 
 const struct kind kind_port = {

@@ -89,7 +89,11 @@ static int creation_flags(const struct step *step)
 {
 	if (is_connected(step->new))
 		return is_ip6(step->new) ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_REPLACE;
-	return step->old ? NLM_F_CREATE | NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
+	/* A tenant may have made a way to another network themselves: netd's takes its place. But a
+	 * default route of theirs is respected: then netd wants none. */
+	if (step->old || step->new->route.destination.prefix > 0)
+		return NLM_F_CREATE | NLM_F_REPLACE;
+	return NLM_F_CREATE | NLM_F_EXCL;
 }
 
 static int change(struct kernel *kernel, struct step *step, struct error *err)
@@ -200,9 +204,9 @@ static void tell(const struct step *step, FILE *out)
 		fputc(' ', out);
 	}
 	fprintf(out, "route %s %s",
-	        !step->new                         ? "del"
-	        : step->old || is_connected(route) ? "replace"
-	                                           : "add",
+	        !step->new                                                    ? "del"
+	        : is_connected(route) || creation_flags(step) & NLM_F_REPLACE ? "replace"
+	                                                                      : "add",
 	        to->prefix ? cidr_format(to, destination) : "default");
 	tell_way(route, out);
 }

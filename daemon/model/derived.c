@@ -20,9 +20,53 @@ static void hex(char *ret, const uint8_t *bytes, size_t size)
 
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip)
 {
-	int length = snprintf(ret, KEY_SIZE, "%s/%u/", network, ip->family == AF_INET6 ? 6U : 4U);
+	/* Room for a prefix is left. */
+	int length =
+	        snprintf(ret, KEY_SIZE - 2, "%s/%u/", network, ip->family == AF_INET6 ? 6U : 4U);
 
 	hex(ret + length, ip->bytes, ip_size(ip->family));
+}
+
+void model_leased_key(char ret[KEY_SIZE], const char *network, const struct ip *ip)
+{
+	char address[KEY_SIZE];
+
+	model_address_key(address, network, ip);
+	snprintf(ret, KEY_SIZE, "i/%.180s", address);
+}
+
+void model_lease_key(char ret[KEY_SIZE], const char *network, const char *ns)
+{
+	snprintf(ret, KEY_SIZE, "n/%s/%s", ns, network);
+}
+
+void model_lease_age_prefix(char ret[KEY_SIZE], const char *network)
+{
+	snprintf(ret, KEY_SIZE, "a/%s/", network);
+}
+
+static const struct lease *lease_by(const struct model *model, const char *key)
+{
+	const char *id = model_owner(model, TABLE_LEASED, key);
+
+	return id ? model_object(model, TABLE_LEASES, id) : NULL;
+}
+
+const struct lease *model_lease(const struct model *model, const char *network, const char *ns)
+{
+	char key[KEY_SIZE];
+
+	model_lease_key(key, network, ns);
+	return lease_by(model, key);
+}
+
+const struct lease *model_lease_of(
+        const struct model *model, const char *network, const struct ip *ip)
+{
+	char key[KEY_SIZE];
+
+	model_leased_key(key, network, ip);
+	return lease_by(model, key);
 }
 
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE])
@@ -138,6 +182,29 @@ bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpo
 uint32_t endpoint_table(const struct endpoint *endpoint)
 {
 	return (uint32_t)strtoull(endpoint->id, NULL, 16) & 0x3fffffff;
+}
+
+void network_range(const struct network *network, int family, struct cidr *ret)
+{
+	const char *rest = network->ip_range;
+	char item[SETTING_ITEM_MAX];
+	struct error ignored; /* it was checked when it came in */
+
+	*ret = network_subnet(network, family)->cidr;
+	while (setting_next_item(&rest, item)) {
+		struct cidr range;
+
+		if (parse_subnet(item, "", &range, &ignored) == 0 && range.ip.family == family)
+			*ret = range;
+	}
+}
+
+bool network_next_reserve(const char **rest, char name[NAME_SIZE], struct ip *ret)
+{
+	char item[SETTING_ITEM_MAX];
+	struct error ignored;
+
+	return setting_next_item(rest, item) && parse_reserve(item, "", name, ret, &ignored) == 0;
 }
 
 bool network_next_route(const char **rest, struct cidr *ret, struct ip *via)

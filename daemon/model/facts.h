@@ -23,6 +23,25 @@ struct used_prefix {
 	bool route; /* else an address */
 };
 
+#define POOLS_MAX 16
+
+/* Subnets are given out of these, each `size` bits long. */
+struct pool {
+	struct cidr cidr;
+	uint8_t size;
+};
+
+/* An interface of the host that is to be moved. */
+struct moving {
+	bool exists;
+	bool loopback, ours;
+	char master[IFNAMSIZ];
+	bool default_route;
+	bool has_caller;  /* the address that the caller came to */
+	char *belongings; /* what it has, as kernel/belongings.h writes it; owned */
+	int new_index;    /* for its life in the namespace */
+};
+
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
 	uint32_t default_mtu; /* what the way to the Internet takes; 0: there is none */
@@ -30,6 +49,8 @@ struct facts {
 
 	struct used_prefix *used; /* for network create; netd's own bridges included */
 	unsigned used_count;
+	const struct pool *pools; /* those that are configured; borrowed */
+	unsigned pool_count;
 	char (*links)[IFNAMSIZ]; /* names of all interfaces of the host, for --bridge */
 	unsigned link_count;
 
@@ -51,6 +72,8 @@ struct facts {
 	char (*idle)[NAME_SIZE]; /* for ns prune: those without a process, as far as they could go
 	                          */
 	unsigned idle_count;
+
+	struct moving moving;
 
 	uint64_t source_cookie; /* of the namespace to attach, by what it is found by */
 

@@ -15,6 +15,7 @@
 #include "lib/cleanup.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,11 @@ struct model *model_fork(const struct model *parent)
 	if (model)
 		model->parent = parent;
 	return model;
+}
+
+const struct model *model_parent(const struct model *fork)
+{
+	return fork->parent;
 }
 
 struct model *model_free(struct model *model)
@@ -116,15 +122,30 @@ static int claim(struct model *model, enum model_table table, const char *key, c
 	return put(model, table, key, NULL);
 }
 
+static int index_allowed(struct model *model, const struct network *network, bool withdraw)
+{
+	const char *rest = network->allow;
+	struct allowed allowed;
+	char key[KEY_SIZE];
+	int r = 0;
+
+	while (r == 0 && allowed_next(&rest, &allowed)) {
+		model_allowed_key(key, &allowed, network->name);
+		r = claim(model, TABLE_ALLOWED, key, network->name, withdraw);
+	}
+	return r;
+}
+
 /* How a network's addresses are used is known as long as there is the network; one that is only
  * replaced may have endpoints. */
 static int index_network(struct model *model, const struct network *network, bool withdraw)
 {
 	int r = network ? claim(model, TABLE_BRIDGES, network->bridge, network->name, withdraw) : 0;
 
-	if (r == 0 && network && withdraw && model_usage(model, network->name).endpoints == 0)
+	if (r == 0 && network && withdraw && model_usage(model, network->name).endpoints == 0 &&
+	        model_usage(model, network->name).leases == 0)
 		r = put(model, TABLE_USAGE, network->name, NULL);
-	return r;
+	return r == 0 && network ? index_allowed(model, network, withdraw) : r;
 }
 
 static int count_endpoint(struct model *model, const struct endpoint *endpoint, bool withdraw)
@@ -214,6 +235,44 @@ static int index_tombstone(struct model *model, const struct tombstone *tombston
 	return 0;
 }
 
+static int index_moved(struct model *model, const struct moved *moved, bool withdraw)
+{
+	char key[KEY_SIZE];
+
+	if (!moved)
+		return 0;
+	snprintf(key, sizeof(key), "%s/%s", moved->namespace, moved->name);
+	return claim(model, TABLE_MOVED_IN, key, moved->name, withdraw);
+}
+
+static int count_lease(struct model *model, const struct lease *lease, bool withdraw)
+{
+	struct usage usage = model_usage(model, lease->network);
+
+	usage.leases += withdraw ? -1U : 1U;
+	return put_copy(model, TABLE_USAGE, lease->network, &usage, sizeof(usage));
+}
+
+static int index_lease(struct model *model, const struct lease *lease, bool withdraw)
+{
+	char key[KEY_SIZE], age[KEY_SIZE];
+	int r;
+
+	if (!lease)
+		return 0;
+	model_lease_key(key, lease->network, lease->namespace);
+	r = claim(model, TABLE_LEASED, key, lease->id, withdraw);
+	for (unsigned i = 0; r == 0 && i < lease->address_count; i++) {
+		model_leased_key(key, lease->network, &lease->addresses[i].ip);
+		r = claim(model, TABLE_LEASED, key, lease->id, withdraw);
+	}
+	model_lease_age_prefix(key, lease->network);
+	snprintf(age, sizeof(age), "%.160s%016" PRIx64, key, lease->number);
+	if (r == 0)
+		r = claim(model, TABLE_LEASED, age, lease->id, withdraw);
+	return r == 0 ? count_lease(model, lease, withdraw) : r;
+}
+
 static int reindex(struct model *model, enum model_table table, const void *object, bool withdraw)
 {
 	switch (table) {
@@ -225,6 +284,10 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 		return object ? index_publication(model, object, withdraw) : 0;
 	case TABLE_TOMBSTONES:
 		return index_tombstone(model, object, withdraw);
+	case TABLE_MOVED:
+		return index_moved(model, object, withdraw);
+	case TABLE_LEASES:
+		return index_lease(model, object, withdraw);
 	case TABLE_HOST:
 	case TABLE_INTERFACES:
 	case TABLE_MEMBERS:
@@ -232,10 +295,13 @@ static int reindex(struct model *model, enum model_table table, const void *obje
 	case TABLE_BRIDGES:
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
+	case TABLE_ALLOWED:
 	case TABLE_SOURCES:
 	case TABLE_USAGE:
+	case TABLE_LEASED:
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
+	case TABLE_MOVED_IN:
 	case TABLE_COUNT:
 		return 0;
 	}
@@ -290,6 +356,11 @@ int model_put_publication(struct model *model, const struct publication *publica
 	        sizeof(*publication), &publication_settings);
 }
 
+int model_put_lease(struct model *model, const struct lease *lease)
+{
+	return replace_copy(model, TABLE_LEASES, lease->id, lease, sizeof(*lease), NULL);
+}
+
 int model_put_tombstone(struct model *model, const struct tombstone *tombstone)
 {
 	return replace_copy(
@@ -300,6 +371,13 @@ int model_put_interface(struct model *model, const struct interface *interface)
 {
 	return replace_copy(
 	        model, TABLE_INTERFACES, interface->name, interface, sizeof(*interface), NULL);
+}
+
+int model_put_moved(struct model *model, const struct moved *moved)
+{
+	struct moved *copy = moved_copy(moved);
+
+	return copy ? replace(model, TABLE_MOVED, copy->name, copy) : -ENOMEM;
 }
 
 /* Takes the copy over. */

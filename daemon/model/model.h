@@ -30,6 +30,8 @@
 #define NAMESPACE_ENDPOINTS_MAX 64
 #define NETWORK_ENDPOINTS_MAX   1023 /* ports of a Linux bridge: BR_MAX_PORTS - 1 */
 #define SUBNETS_MAX             2    /* one of each family */
+#define NETWORK_LEASES_MAX      1024 /* remembered endpoints of a network */
+#define MODEL_LEASES_MAX        16384
 #define RESOLVERS_MAX           3    /* MAXNS of resolv.conf(5) */
 #define UPSTREAMS_MAX           6    /* so many of each family */
 #define SHIFTED_PORTS_MAX       1024 /* of a range that leads to other ports: an element for each */
@@ -41,6 +43,8 @@ enum model_table {
 	TABLE_NAMESPACES,   /* name -> struct namespace */
 	TABLE_PUBLICATIONS, /* id -> struct publication */
 	TABLE_TOMBSTONES,   /* id -> struct tombstone */
+	TABLE_MOVED,        /* name on the host -> struct moved */
+	TABLE_LEASES,       /* id -> struct lease */
 	TABLE_INTERFACES,   /* name -> struct interface: the host's own, as observed */
 	/* Indexes, kept by model_put_*() itself. Their objects are struct reference. */
 	TABLE_MEMBERS,   /* "NETWORK/NAMESPACE" */
@@ -48,10 +52,14 @@ enum model_table {
 	TABLE_BRIDGES,   /* bridge interface -> network */
 	TABLE_PORTS,     /* a block of ports of a host's address -> publication: ports.c */
 	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
+	TABLE_ALLOWED,   /* "n/NETWORK/network" and "s/NAMESPACE/network": who may reach it */
 	TABLE_SOURCES,   /* "NETWORK/publication": who is let in by the network's name */
 	TABLE_USAGE,     /* network -> struct usage */
 	TABLE_COOKIES,   /* "boot id/cookie" -> namespace */
-	TABLE_FOREIGN,   /* namespaces that someone else made */
+	TABLE_MOVED_IN,  /* "NAMESPACE/name on the host" -> its name */
+	TABLE_LEASED, /* "n/NAMESPACE/NETWORK", "i/NETWORK/address in hex", "a/NETWORK/age" -> lease
+	               */
+	TABLE_FOREIGN, /* namespaces that someone else made */
 	TABLE_COUNT,
 };
 
@@ -88,8 +96,30 @@ struct network {
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;
 	char *labels;
-	char *routes;              /* "CIDR,VIA": where members send what is for CIDR */
+	char *routes;   /* "CIDR,VIA": where members send what is for CIDR */
+	char *ip_range; /* CIDRs that addresses are given out of; NULL: the whole subnet */
+	char *reserve;  /* "NAME=IP": given to that namespace only */
 	struct ip publish_address; /* of the host, where publish names none; family 0: none */
+	bool isolated;
+	unsigned mode;         /* enum network_mode */
+	unsigned mode4, mode6; /* 0: as `mode`; else one more than enum network_mode */
+	unsigned host_access;  /* enum host_access */
+	char *trusted_interfaces;
+	char *allow; /* what its namespaces may reach: struct allowed */
+	char *snat;  /* addresses that they leave with, at most one of each family */
+};
+
+/* What a namespace's traffic meets on its way in and out. network_mode() tells which one. */
+enum network_mode { MODE_NAT, MODE_ROUTED, MODE_OPEN };
+/* Whether a network's namespaces may reach the host itself. */
+enum host_access { HOST_ACCESS_YES, HOST_ACCESS_NO, HOST_ACCESS_DNS };
+
+/* An item of network->allow: a whole network, or one port of a namespace. */
+struct allowed {
+	char network[NAME_SIZE];   /* "": a port */
+	char namespace[NAME_SIZE]; /* "": a network */
+	uint16_t port;
+	uint8_t protocol;
 };
 
 /* A namespace's attachment to a network. */
@@ -100,6 +130,7 @@ struct endpoint {
 	char host_ifname[IFNAMSIZ]; /* the outer end: "nv" and the id */
 	uint8_t mac[MAC_SIZE];
 	struct cidr addresses[SUBNETS_MAX]; /* the address with its subnet's prefix length */
+	bool fixed[SUBNETS_MAX];            /* the address was asked for */
 	unsigned address_count;
 	/* Settings. */
 	int64_t gw_priority; /* the highest has the default route */
@@ -141,6 +172,20 @@ struct publication {
 	char *from; /* only these sources, a subnet or a network's name per line; NULL: all */
 };
 
+/* What is remembered of an endpoint that is gone: model/lease.c. */
+struct lease {
+	char id[ID_SIZE];
+	uint64_t number; /* the older, the lower */
+	char network[NAME_SIZE];
+	char namespace[NAME_SIZE];
+	uint8_t mac[MAC_SIZE];
+	struct {
+		struct ip ip;
+		bool fixed; /* it was asked for: no one else gets it */
+	} addresses[SUBNETS_MAX];
+	unsigned address_count;
+};
+
 /* Something condemned: committed as gone, not yet gone from the kernel. See engine/reap.c. */
 enum tombstone_kind { TOMBSTONE_LINK, TOMBSTONE_NETNS, TOMBSTONE_FLOWS };
 enum flows_match { FLOWS_REPLY_SOURCE, FLOWS_ORIGINAL_LOCAL };
@@ -173,6 +218,15 @@ struct interface {
 	bool hears_routers; /* its routes come from routers, as long as it does not forward */
 };
 
+/* An interface of the host that is in a namespace. */
+struct moved {
+	char name[IFNAMSIZ]; /* on the host */
+	char namespace[NAME_SIZE];
+	char inside[IFNAMSIZ]; /* its name in there, at first */
+	int index;             /* in there */
+	char *belongings;      /* what it had on the host, as kernel/belongings.h writes it */
+};
+
 /* An index entry: who owns the key. */
 struct reference {
 	char owner[NAME_SIZE];
@@ -182,6 +236,7 @@ struct reference {
 struct usage {
 	unsigned endpoints;
 	struct ip last, last6; /* the addresses claimed last; family 0: none yet */
+	unsigned leases;
 };
 
 struct model;
@@ -190,6 +245,8 @@ struct model *model_new(void);
 /* A fork reads through to `parent`, which must outlive it and not change meanwhile. NULL: out of
  * memory. */
 struct model *model_fork(const struct model *parent);
+/* What the fork lies over; NULL: it is none. */
+const struct model *model_parent(const struct model *fork);
 /* Moves every entry of the fork into its parent and frees the fork. Cannot fail: nodes move. */
 void model_merge(struct model *fork, struct model *parent);
 /* NULL is allowed; returns NULL. */
@@ -203,6 +260,10 @@ const struct namespace *model_namespace(const struct model *model, const char *n
 const struct publication *model_publication(const struct model *model, const char *id);
 const void *model_object(const struct model *model, enum model_table table, const char *key);
 const struct endpoint *namespace_endpoint(const struct namespace *ns, const char *network);
+/* What is remembered of this namespace on this network; of whoever had this address last there. */
+const struct lease *model_lease(const struct model *model, const char *network, const char *ns);
+const struct lease *model_lease_of(
+        const struct model *model, const char *network, const struct ip *ip);
 /* Who owns an index key, or NULL. */
 const char *model_owner(const struct model *model, enum model_table table, const char *key);
 /* Entries of this table, live ones only. */
@@ -228,8 +289,10 @@ int model_put_host(struct model *model, const struct host *host);
 int model_put_network(struct model *model, const struct network *network);
 int model_put_namespace(struct model *model, const struct namespace *ns);
 int model_put_publication(struct model *model, const struct publication *publication);
+int model_put_lease(struct model *model, const struct lease *lease);
 int model_put_tombstone(struct model *model, const struct tombstone *tombstone);
 int model_put_interface(struct model *model, const struct interface *interface);
+int model_put_moved(struct model *model, const struct moved *moved);
 /* Removing what is not there is success. */
 int model_remove(struct model *model, enum model_table table, const char *key);
 
@@ -264,6 +327,22 @@ bool network_next_route(const char **rest, struct cidr *ret, struct ip *via);
 /* Where a publication leads now, in either family; NULL while it is pending. */
 const struct endpoint *publication_target(
         const struct model *model, const struct publication *publication);
+/* How this family of the network meets the world outside. */
+enum network_mode network_mode(const struct network *network, int family);
+bool network_is_routed(const struct network *network); /* in either family */
+/* The address by which others reach what is published, in this family, besides the host's: where
+ * the network is routed, and the port is for everyone. NULL: by none. */
+const struct ip *publication_opening(
+        const struct model *model, const struct publication *publication, int family);
+/* The address that what leaves is given, in this family; false: that of the way out. */
+bool network_snat(const struct network *network, int family, struct ip *ret);
+/* Whether ports of its bridge may send a frame back, and whether the bridge keeps them apart. */
+bool network_hairpin(const struct model *model);
+bool network_separates(const struct model *model, const struct network *network);
+/* Reads an item of network->allow: NETWORK or NS:PORT[/tcp|udp]. */
+int allowed_parse(const char *text, const char *field, struct allowed *ret, struct error *err);
+/* The next item; *rest, which begins as the list, moves behind it. False at the end. */
+bool allowed_next(const char **rest, struct allowed *ret);
 /* Where it leads in this family (AF_INET, AF_INET6), and to which address; NULL where it does not.
  */
 const struct endpoint *publication_endpoint(
@@ -287,7 +366,16 @@ static inline bool publication_keeps_ports(const struct publication *publication
 {
 	return publication->host_port == publication->port;
 }
+/* Out of which part of its subnet of this family, which it has, a network gives addresses. */
+void network_range(const struct network *network, int family, struct cidr *ret);
+/* The next address that a network keeps for a name; start with *rest = network->reserve. */
+bool network_next_reserve(const char **rest, char name[NAME_SIZE], struct ip *ret);
 /* Keys of the indexes. */
+/* Network "": the prefix of all leases of the namespace. */
+void model_lease_key(char ret[KEY_SIZE], const char *network, const char *ns);
+void model_leased_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
+void model_lease_age_prefix(char ret[KEY_SIZE], const char *network);
+void model_allowed_key(char ret[KEY_SIZE], const struct allowed *allowed, const char *by);
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE]);
 void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie);

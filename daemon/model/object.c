@@ -42,22 +42,50 @@ static void free_namespace(void *object)
 	free(ns);
 }
 
+static void free_moved(void *object)
+{
+	struct moved *moved = object;
+
+	if (moved)
+		free(moved->belongings);
+	free(moved);
+}
+
+struct moved *moved_copy(const struct moved *moved)
+{
+	struct moved *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *moved;
+	copy->belongings = strdup(moved->belongings ? moved->belongings : "");
+	if (copy->belongings)
+		return copy;
+	free(copy);
+	return NULL;
+}
+
 void (*const object_free[TABLE_COUNT])(void *) = {
         [TABLE_HOST] = free_plain,
         [TABLE_NETWORKS] = free_network,
         [TABLE_NAMESPACES] = free_namespace,
         [TABLE_PUBLICATIONS] = free_publication,
         [TABLE_TOMBSTONES] = free_plain,
+        [TABLE_MOVED] = free_moved,
+        [TABLE_LEASES] = free_plain,
         [TABLE_INTERFACES] = free_plain,
         [TABLE_MEMBERS] = free_plain,
         [TABLE_ADDRESSES] = free_plain,
         [TABLE_BRIDGES] = free_plain,
         [TABLE_PORTS] = free_plain,
         [TABLE_NS_PORTS] = free_plain,
+        [TABLE_ALLOWED] = free_plain,
         [TABLE_SOURCES] = free_plain,
         [TABLE_USAGE] = free_plain,
+        [TABLE_LEASED] = free_plain,
         [TABLE_COOKIES] = free_plain,
         [TABLE_FOREIGN] = free_plain,
+        [TABLE_MOVED_IN] = free_plain,
 };
 
 /* Whether this is the endpoint of that network; NULL is none's. */

@@ -12,3 +12,6 @@ extern void (*const object_free[TABLE_COUNT])(void *);
  */
 struct namespace *namespace_copy(
         const struct namespace *ns, const char *network, const struct endpoint *endpoint);
+
+/* NULL: out of memory. */
+struct moved *moved_copy(const struct moved *moved);

@@ -115,6 +115,20 @@ int publications_revive(struct model *fork, const char *ns, struct error *err)
 	return r;
 }
 
+/* What came by the namespace's own address. */
+static int end_direct(struct model *fork, const struct publication *publication,
+        const struct ip *ip, struct error *err)
+{
+	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
+	        .protocol = publication->protocol,
+	        .ip = *ip,
+	        .port = publication->port,
+	        .port_end = (uint16_t)(publication->port + publication_more(publication)),
+	        .match = FLOWS_ORIGINAL_LOCAL};
+
+	return tombstone_add(fork, &flows, err);
+}
+
 int publication_end(struct model *fork, const struct publication *publication, struct error *err)
 {
 	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
@@ -134,6 +148,8 @@ int publication_end(struct model *fork, const struct publication *publication, s
 			continue;
 		one.ip = *ip;
 		r = tombstone_add(fork, &one, err);
+		if (r == 0 && publication_opening(fork, publication, families[i]))
+			r = end_direct(fork, publication, ip, err);
 	}
 	return r;
 }

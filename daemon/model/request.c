@@ -63,6 +63,17 @@ static void describe_ports(const struct request *request, char *text, size_t siz
 		        spec->protocol ? protocol_name(spec->protocol) : "*");
 }
 
+static void describe_permissions(const struct request *request, char *text, size_t size)
+{
+	const char *rest = request->wanted_network.allow;
+	char item[SETTING_ITEM_MAX];
+	size_t used = (size_t)snprintf(text, size, "network %s %s",
+	        request->kind == REQUEST_NETWORK_ALLOW ? "allow" : "disallow", request->network);
+
+	while (used < size && setting_next_item(&rest, item))
+		used += (size_t)snprintf(text + used, size - used, " %s", item);
+}
+
 void request_describe(const struct request *request, char *text, size_t size)
 {
 	switch (request->kind) {
@@ -72,8 +83,18 @@ void request_describe(const struct request *request, char *text, size_t size)
 	case REQUEST_NETWORK_SET:
 		snprintf(text, size, "network set %s", request->network);
 		break;
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
+		describe_permissions(request, text, size);
+		break;
 	case REQUEST_NETWORK_REMOVE:
 		snprintf(text, size, "network rm %s", request->network);
+		break;
+	case REQUEST_MOVE_IN:
+		snprintf(text, size, "ns move-in %s %s", request->namespace, request->interface);
+		break;
+	case REQUEST_MOVE_OUT:
+		snprintf(text, size, "ns move-out %s %s", request->namespace, request->interface);
 		break;
 	case REQUEST_NETWORK_PRUNE:
 		snprintf(text, size, "network prune");
@@ -158,6 +179,7 @@ void facts_done(struct facts *facts)
 	free(facts->links);
 	free(facts->ns_links);
 	free(facts->idle);
+	free(facts->moving.belongings);
 	free(facts->listeners);
 	*facts = (struct facts){0};
 }
@@ -169,9 +191,15 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 	case REQUEST_NETWORK_CREATE:
 		return rule_network_create(fork, request, facts, answer, err);
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 		return rule_network_set(fork, request, facts, answer, err);
 	case REQUEST_NETWORK_REMOVE:
 		return rule_network_remove(fork, request, answer, err);
+	case REQUEST_MOVE_IN:
+		return rule_move_in(fork, request, facts, answer, err);
+	case REQUEST_MOVE_OUT:
+		return rule_move_out(fork, request, answer, err);
 	case REQUEST_NETWORK_PRUNE:
 		return rule_network_prune(fork, request, answer, err);
 	case REQUEST_NS_PRUNE:

@@ -9,12 +9,16 @@ enum request_kind {
 	/* from outside */
 	REQUEST_NETWORK_CREATE,
 	REQUEST_NETWORK_SET,
+	REQUEST_NETWORK_ALLOW,
+	REQUEST_NETWORK_DISALLOW,
 	REQUEST_NETWORK_REMOVE,
 	REQUEST_NETWORK_PRUNE,
 	REQUEST_NS_CREATE,
 	REQUEST_NS_ATTACH,
 	REQUEST_NS_REMOVE,
 	REQUEST_NS_PRUNE,
+	REQUEST_MOVE_IN,
+	REQUEST_MOVE_OUT,
 	REQUEST_CONNECT,
 	REQUEST_ENDPOINT_SET,
 	REQUEST_DISCONNECT,
@@ -42,6 +46,7 @@ struct request {
 	bool dry_run;
 	bool exist_ok;
 	bool force;
+	bool forget; /* disconnect: its addresses are anyone's */
 
 	char network[NAME_SIZE];   /* "": not given */
 	char namespace[NAME_SIZE]; /* "": not given */
@@ -72,6 +77,10 @@ struct request {
 
 	/* ns remove */
 	bool detach; /* only the name that netd gave to what someone else made */
+
+	/* move in, move out; the name inside is `ifname` */
+	char interface[IFNAMSIZ];
+	struct ip caller_address; /* of this host, that the caller came to; family 0: unknown */
 
 	/* prune */
 	char *label_filter; /* owned: lines of KEY or KEY=VALUE; NULL: all */
@@ -108,6 +117,7 @@ struct listener_info {
 struct answer {
 	char network[NAME_SIZE];
 	char namespace[NAME_SIZE];
+	char interface[IFNAMSIZ];
 	char publications[SPECS_MAX][ID_SIZE]; /* published, in the order of the request */
 	unsigned publication_count;
 	bool created_namespace; /* connect made it, too */

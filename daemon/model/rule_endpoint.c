@@ -5,10 +5,25 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The one that the namespace had here before, if it is free. */
+static bool choose_leased_mac(const struct model *model, const struct network *network,
+        const struct lease *lease, struct endpoint *endpoint)
+{
+	char key[KEY_SIZE];
+
+	model_mac_key(key, network->name, lease->mac);
+	if (model_owner(model, TABLE_ADDRESSES, key) ||
+	        memcmp(lease->mac, network->mac, MAC_SIZE) == 0)
+		return false;
+	memcpy(endpoint->mac, lease->mac, MAC_SIZE);
+	return true;
+}
+
 static int choose_mac(struct model *model, const struct network *network,
         const struct request *request, struct endpoint *endpoint, struct error *err)
 {
 	const struct cidr *address = endpoint_address(endpoint, AF_INET);
+	const struct lease *lease = model_lease(model, network->name, request->namespace);
 	char key[KEY_SIZE], text[MAC_TEXT_SIZE];
 	const char *owner;
 
@@ -24,6 +39,8 @@ static int choose_mac(struct model *model, const struct network *network,
 			        mac_format(endpoint->mac, text), network->name, owner);
 		return 0;
 	}
+	if (lease && choose_leased_mac(model, network, lease, endpoint))
+		return 0;
 	/* Derived from network and address: who gets the address again is no surprise to a
 	 * neighbour's table. */
 	endpoint->mac[0] = 0x02;
@@ -250,7 +267,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 		r = fill_endpoint(fork, request, facts, network, &ns, &endpoint, err);
 	if (r == 0)
 		r = publications_revive(fork, ns.name, err);
-	if (r == 0 && model_put_endpoint(fork, &ns, &endpoint) < 0)
+	if (r == 0 && (lease_drop(fork, network->name, ns.name) < 0 ||
+	                      model_put_endpoint(fork, &ns, &endpoint) < 0))
 		r = error_memory(err);
 	settings_free(&endpoint_settings, &endpoint);
 	return r;
@@ -261,7 +279,8 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 	const struct namespace *ns = model_namespace(fork, name);
 	const struct endpoint endpoint = *namespace_endpoint(ns, network);
 	struct tombstone link = {.kind = TOMBSTONE_LINK};
-	bool forget = ns->origin == ORIGIN_ADOPTED && ns->endpoint_count == 1;
+	bool forget = ns->origin == ORIGIN_ADOPTED && ns->endpoint_count == 1 &&
+	              !namespace_has_moved(fork, name);
 	int r;
 
 	snprintf(link.name, sizeof(link.name), "%s", endpoint.host_ifname);
@@ -270,7 +289,9 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 	           : model_remove_endpoint(fork, ns, endpoint.network);
 	if (r < 0)
 		return error_memory(err);
-	r = tombstone_add(fork, &link, err);
+	r = lease_keep(fork, link.namespace, &endpoint, err);
+	if (r == 0)
+		r = tombstone_add(fork, &link, err);
 	for (unsigned i = 0; r == 0 && i < endpoint.address_count; i++) {
 		struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
 		        .ip = endpoint.addresses[i].ip,
@@ -324,16 +345,35 @@ int rule_endpoint_set(
 	return r;
 }
 
+/* It is not connected: what is remembered of it goes. */
+static int forget(
+        struct model *fork, const struct request *request, struct answer *answer, struct error *err)
+{
+	const struct lease *lease = model_lease(fork, request->network, request->namespace);
+	char ip[IP_TEXT_SIZE];
+
+	for (unsigned i = 0; i < lease->address_count; i++)
+		if (answer_removed(answer, "address %s of %s on %s",
+		            ip_format(&lease->addresses[i].ip, ip), request->namespace,
+		            request->network) < 0)
+			return error_memory(err);
+	return lease_drop(fork, request->network, request->namespace) < 0 ? error_memory(err) : 0;
+}
+
 int rule_disconnect(
         struct model *fork, const struct request *request, struct answer *answer, struct error *err)
 {
 	const struct namespace *ns;
 	int r = find_endpoint(fork, request, &ns, err);
 
+	if (r < 0 && request->forget && model_lease(fork, request->network, request->namespace))
+		return forget(fork, request, answer, err);
 	if (r == 0)
 		r = endpoint_condemn(fork, request->namespace, request->network, err);
 	if (r == 0 && answer_removed(answer, "endpoint %s on %s", request->namespace,
 	                      request->network) < 0)
+		r = error_memory(err);
+	if (r == 0 && request->forget && lease_drop(fork, request->network, request->namespace) < 0)
 		r = error_memory(err);
 	return r;
 }

@@ -29,6 +29,9 @@ static int put_interfaces(struct model *fork, const struct request *request)
 	for (unsigned i = 0; r == 0 && i < request->interface_count; i++) {
 		const struct interface *new = &request->interfaces[i];
 
+		/* It is on its way into a namespace, where it belongs. */
+		if (model_object(fork, TABLE_MOVED, new->name))
+			continue;
 		interface = model_object(fork, TABLE_INTERFACES, new->name);
 		if (!interface || differs(interface, new))
 			r = model_put_interface(fork, new);

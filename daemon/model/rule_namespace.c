@@ -246,6 +246,7 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 	const struct namespace *ns = model_namespace(fork, request->namespace);
 	enum namespace_origin origin = ns ? ns->origin : ORIGIN_ADOPTED;
 	uint64_t cookie = ns ? ns->cookie : facts->ns_cookie;
+	struct allowed gone = {0};
 	int r;
 
 	if (!ns && (request->detach || !facts->ns_exists) && !facts->ns_symlink)
@@ -256,11 +257,17 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 		                  "them)",
 		        request->namespace);
 	r = refuse_removal(request, origin, facts, err);
+	memcpy(gone.namespace, request->namespace, NAME_SIZE);
+	if (r == 0)
+		r = policy_forget(fork, &gone, answer, err);
 	if (r == 0)
 		r = remove_publications(fork, request->namespace, answer, err);
 	if (r == 0)
 		r = remove_endpoints(fork, request->namespace, answer, err);
-	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)
+	if (r == 0)
+		r = namespace_bring_back(fork, request->namespace, answer, err);
+	if (r == 0 && (leases_drop_namespace(fork, request->namespace) < 0 ||
+	                      model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0))
 		r = error_memory(err);
 	/* Another's name, which is no link, stays. */
 	if (r < 0 || (origin == ORIGIN_ADOPTED && !facts->ns_symlink))
@@ -286,12 +293,13 @@ int rule_ns_prune(struct model *fork, const struct request *request, const struc
 		const struct namespace *ns = model_namespace(fork, facts->idle[i]);
 
 		if (!ns || ns->origin != ORIGIN_CREATED || ns->endpoint_count ||
-		        has_publications(fork, ns->name) ||
+		        namespace_has_moved(fork, ns->name) || has_publications(fork, ns->name) ||
 		        !labels_match(ns->labels, request->label_filter))
 			continue;
 		r = condemn_namespace(
 		        fork, facts->idle[i], ORIGIN_CREATED, ns->cookie, answer, err);
-		if (r == 0 && model_remove(fork, TABLE_NAMESPACES, facts->idle[i]) < 0)
+		if (r == 0 && (leases_drop_namespace(fork, facts->idle[i]) < 0 ||
+		                      model_remove(fork, TABLE_NAMESPACES, facts->idle[i]) < 0))
 			r = error_memory(err);
 	}
 	return r;
@@ -307,6 +315,8 @@ int rule_ns_release(struct model *fork, const struct request *request, struct er
 	uint64_t cookie = ns ? ns->cookie : 0;
 	int r = remove_endpoints(fork, request->namespace, NULL, err);
 
+	if (r == 0)
+		r = namespace_bring_back(fork, request->namespace, NULL, err);
 	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)
 		r = error_memory(err);
 	return r == 0 && origin != ORIGIN_ADOPTED && current

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MTU_MIN6 1280 /* RFC 8200: below it the kernel takes IPv6 away */
-#define MTU_LEAST 68
+#define MTU_MIN6      1280 /* RFC 8200: below it the kernel takes IPv6 away */
+#define MTU_LEAST     68
 #define MTU_OTHERWISE 1500 /* where there is no way out */
 
 static int no_network(const struct request *request, struct error *err)
@@ -134,6 +134,8 @@ static int fill_network(struct model *fork, const struct request *request,
 	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
 		return error_memory(err);
 	r = network_check(fork, network, err);
+	if (r == 0)
+		r = policy_check(fork, NULL, network, err);
 	return r < 0 ? r : derive_mtu(network, facts, err);
 }
 
@@ -170,8 +172,8 @@ int rule_network_create(struct model *fork, const struct request *request,
 }
 
 /* Everything that cannot change together, or not at all, is said before anything has. */
-static int check_change(
-        const struct network *before, const struct network *after, struct error *err)
+static int check_change(const struct model *model, const struct network *before,
+        const struct network *after, struct error *err)
 {
 	for (unsigned i = 0; i < network_settings.count; i++) {
 		const struct setting *setting = &network_settings.rows[i];
@@ -181,7 +183,19 @@ static int check_change(
 			        "network %s: %s cannot be changed: %s", before->name, setting->name,
 			        setting->fixed);
 	}
-	return 0;
+	return policy_check(model, before, after, err);
+}
+
+/* What the request says, in a network that owns its settings. */
+static int change_settings(
+        struct network *network, const struct request *request, struct error *err)
+{
+	if (request->kind != REQUEST_NETWORK_SET)
+		return policy_allow(network, request, err);
+	return settings_copy(&network_settings, request->given, &request->wanted_network, network) <
+	                       0
+	               ? error_memory(err)
+	               : 0;
 }
 
 int rule_network_set(struct model *fork, const struct request *request, const struct facts *facts,
@@ -197,13 +211,15 @@ int rule_network_set(struct model *fork, const struct request *request, const st
 	memcpy(answer->network, request->network, NAME_SIZE);
 	if (settings_own(&network_settings, &network) < 0)
 		return error_memory(err);
-	r = settings_copy(&network_settings, request->given, &request->wanted_network, &network) < 0
-	            ? error_memory(err)
-	            : check_change(before, &network, err);
+	r = change_settings(&network, request, err);
+	if (r == 0)
+		r = check_change(fork, before, &network, err);
 	if (r == 0)
 		r = network_check(fork, &network, err);
 	if (r == 0)
 		r = derive_mtu(&network, facts, err);
+	if (r == 0)
+		r = policy_end_flows(fork, before, &network, err);
 	if (r == 0 && model_put_network(fork, &network) < 0)
 		r = error_memory(err);
 	settings_free(&network_settings, &network);
@@ -255,6 +271,7 @@ int rule_network_remove(
 {
 	const struct network *network = model_network(fork, request->network);
 	struct tombstone tombstone = {.kind = TOMBSTONE_LINK};
+	struct allowed gone = {0};
 	char members[512];
 	int r;
 
@@ -271,8 +288,12 @@ int rule_network_remove(
 		        network->name, members);
 	}
 	memcpy(tombstone.name, network->bridge, IFNAMSIZ);
+	memcpy(gone.network, request->network, NAME_SIZE);
 	r = remove_members(fork, request->network, answer, err);
-	if (r == 0 && model_remove(fork, TABLE_NETWORKS, request->network) < 0)
+	if (r == 0)
+		r = policy_forget(fork, &gone, answer, err);
+	if (r == 0 && (leases_drop_network(fork, request->network) < 0 ||
+	                      model_remove(fork, TABLE_NETWORKS, request->network) < 0))
 		r = error_memory(err);
 	if (r == 0)
 		r = host_follow_networks(fork, err);

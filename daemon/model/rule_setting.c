@@ -5,6 +5,7 @@
 #include "daemon/model/rules.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *family_name(int family)
 {
@@ -64,8 +65,146 @@ static int check_routes(const struct network *network, struct error *err)
 	return r;
 }
 
+/* --- the range that addresses are given out of --- */
+
+static int check_range(const struct network *network, const struct cidr *range, unsigned families,
+        const char *field, struct error *err)
+{
+	const struct subnet *subnet = network_subnet(network, range->ip.family);
+	char text[CIDR_TEXT_SIZE], other[CIDR_TEXT_SIZE];
+
+	cidr_format(range, text);
+	if (!subnet)
+		return error_field(err, field, "range %s: network %s has no %s", text,
+		        network->name, family_name(range->ip.family));
+	cidr_format(&subnet->cidr, other);
+	if (range->prefix < subnet->cidr.prefix || !cidr_contains(&subnet->cidr, &range->ip))
+		return error_field(err, field,
+		        "range %s is not within %s, the subnet of network %s", text, other,
+		        network->name);
+	if (families)
+		return error_field(err, field,
+		        "range %s is the second one of its family: a network has one of each",
+		        text);
+	return 0;
+}
+
+static int check_ranges(const struct network *network, struct error *err)
+{
+	const char *rest = network->ip_range;
+	unsigned seen[2] = {0};
+	char item[SETTING_ITEM_MAX], field[32];
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && setting_next_item(&rest, item); i++) {
+		struct cidr range;
+
+		snprintf(field, sizeof(field), "ip_range[%u]", i);
+		r = parse_subnet(item, field, &range, err);
+		if (r == 0)
+			r = check_range(
+			        network, &range, seen[range.ip.family == AF_INET6]++, field, err);
+	}
+	return r;
+}
+
+/* --- addresses that are kept for a name --- */
+
+/* Someone else's, now or as soon as it comes back. */
+static int check_holder(const struct model *model, const struct network *network, const char *name,
+        const struct ip *ip, const char *field, struct error *err)
+{
+	const struct lease *lease = model_lease_of(model, network->name, ip);
+	char text[IP_TEXT_SIZE], key[KEY_SIZE];
+	const char *owner;
+
+	ip_format(ip, text);
+	model_address_key(key, network->name, ip);
+	owner = model_owner(model, TABLE_ADDRESSES, key);
+	if (owner && model_namespace(model, owner) && strcmp(owner, name) != 0)
+		return error_field(err, field,
+		        "address %s cannot be reserved for %s: it belongs to namespace %s", text,
+		        name, owner);
+	for (unsigned i = 0; lease && i < lease->address_count; i++)
+		if (lease->addresses[i].fixed && ip_equal(&lease->addresses[i].ip, ip) &&
+		        strcmp(lease->namespace, name) != 0)
+			return error_field(err, field,
+			        "address %s cannot be reserved for %s: it is kept for namespace "
+			        "%s, "
+			        "which asked for it ('netd-ctl disconnect %s %s --forget' gives it "
+			        "up)",
+			        text, name, lease->namespace, network->name, lease->namespace);
+	return 0;
+}
+
+/* The earlier ones of the list. */
+static int check_earlier(const struct network *network, unsigned count, const char *name,
+        const struct ip *ip, const char *field, struct error *err)
+{
+	const char *rest = network->reserve;
+	char text[IP_TEXT_SIZE], earlier[NAME_SIZE];
+	struct ip other;
+
+	ip_format(ip, text);
+	for (unsigned i = 0; i < count && network_next_reserve(&rest, earlier, &other); i++) {
+		if (ip_equal(&other, ip))
+			return error_field(
+			        err, field, "address %s is reserved for %s already", text, earlier);
+		if (other.family == ip->family && strcmp(earlier, name) == 0)
+			return error_field(err, field,
+			        "address %s is the second one of its family that is reserved for "
+			        "%s",
+			        text, name);
+	}
+	return 0;
+}
+
+static int check_reserved(const struct model *model, const struct network *network,
+        const char *name, const struct ip *ip, const char *field, struct error *err)
+{
+	const struct subnet *subnet = network_subnet(network, ip->family);
+	char text[IP_TEXT_SIZE], range[CIDR_TEXT_SIZE];
+
+	ip_format(ip, text);
+	if (!subnet)
+		return error_field(err, field, "address %s: network %s has no %s", text,
+		        network->name, family_name(ip->family));
+	cidr_format(&subnet->cidr, range);
+	if (!cidr_contains(&subnet->cidr, ip))
+		return error_field(err, field,
+		        "address %s is outside of %s, the subnet of network %s", text, range,
+		        network->name);
+	if (subnet_reserves(subnet, ip))
+		return error_field(
+		        err, field, "address %s is %s in %s", text, subnet_reserved(ip), range);
+	if (ip_equal(ip, &subnet->gateway))
+		return error_field(
+		        err, field, "address %s is the gateway of network %s", text, network->name);
+	return check_holder(model, network, name, ip, field, err);
+}
+
+static int check_reserve(
+        const struct model *model, const struct network *network, struct error *err)
+{
+	const char *rest = network->reserve;
+	char name[NAME_SIZE], field[32];
+	struct ip ip;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && network_next_reserve(&rest, name, &ip); i++) {
+		snprintf(field, sizeof(field), "reserve[%u]", i);
+		r = check_reserved(model, network, name, &ip, field, err);
+		if (r == 0)
+			r = check_earlier(network, i, name, &ip, field, err);
+	}
+	return r;
+}
+
 int network_check(const struct model *model, const struct network *network, struct error *err)
 {
-	(void)model;
-	return check_routes(network, err);
+	int r = check_routes(network, err);
+
+	if (r == 0)
+		r = check_ranges(network, err);
+	return r == 0 ? check_reserve(model, network, err) : r;
 }

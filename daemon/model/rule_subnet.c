@@ -1,95 +1,70 @@
 /*
  * Subnets: which ones a new network may have, and which it gets where none was named.
  *
- * Of IPv4 it gets the first free /24 of 10.208.0.0/12: 4,096 of them, away from what Docker, Podman
- * and most home routers use. Of IPv6 it gets the first free /64 of this machine's own /48 of unique
- * local addresses (model_ula()). "Free" is looked up in a bitmap of those, so that the thousandth
- * network costs what the first one did.
+ * It gets the first free one of the first pool that has one (pool.c), of the pool's size or of the
+ * size that was asked for. What the host itself uses is not free, but for its default routes.
  */
+#include "daemon/model/pool.h"
 #include "daemon/model/rules.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define POOL_SIZE_MAX 65536U
-#define FIELD_SIZE    32
+#define FIELD_SIZE 32
 
-/* Where subnets come from: `size` of them, each `prefix` bits long. */
-struct pool {
-	struct cidr cidr;
-	uint8_t prefix;
-	uint32_t size;
-};
-
-static struct pool pool_of(const struct model *model, int family)
+/* "/24" where every network takes one; and what takes the pool. */
+static int exhausted(const struct pool *pool, const struct pool_uses *uses, uint8_t prefix,
+        unsigned others, struct error *err)
 {
-	static const struct ip first = {.family = AF_INET, .bytes = {10, 208}};
+	char text[CIDR_TEXT_SIZE], other[CIDR_TEXT_SIZE], more[32] = "";
+	const struct pool_use *largest = NULL;
+	unsigned networks = 0;
 
-	if (family == AF_INET)
-		return (struct pool){.cidr = {first, 12}, .prefix = 24, .size = 4096};
-	return (struct pool){.cidr = model_ula(model), .prefix = 64, .size = 65536};
-}
+	for (size_t i = 0; i < uses->count; i++) {
+		const struct pool_use *use = &uses->items[i];
 
-/* The number of the pool's subnet that this address is in. */
-static uint32_t pool_number(const struct pool *pool, const struct ip *ip)
-{
-	if (ip->family == AF_INET)
-		return (ip4_value(ip) - ip4_value(&pool->cidr.ip)) >> 8;
-	return (uint32_t)ip->bytes[6] << 8 | ip->bytes[7];
-}
-
-static struct cidr pool_subnet(const struct pool *pool, uint32_t number)
-{
-	struct cidr subnet = {pool->cidr.ip, pool->prefix};
-
-	if (subnet.ip.family == AF_INET) {
-		subnet.ip = ip_further(&subnet.ip, (uint64_t)number << 8);
-	} else {
-		subnet.ip.bytes[6] = (uint8_t)(number >> 8);
-		subnet.ip.bytes[7] = (uint8_t)number;
+		networks += use->network != NULL;
+		if (!use->network && (!largest || use->cidr.prefix < largest->cidr.prefix))
+			largest = use;
 	}
-	return subnet;
-}
-
-/* Marks the pool's subnets that this prefix covers a part of. */
-static void mark_used(uint8_t *bitmap, const struct pool *pool, const struct cidr *cidr)
-{
-	struct ip first = cidr_first(cidr), last = cidr_last(cidr);
-	uint32_t from = 0, to = pool->size - 1;
-
-	if (!cidr_overlap(&pool->cidr, cidr))
-		return;
-	if (cidr->prefix > pool->cidr.prefix) {
-		from = pool_number(pool, &first);
-		to = pool_number(pool, &last);
-	}
-	for (uint32_t i = from; i <= to; i++)
-		bitmap[i / 8] |= (uint8_t)(1 << i % 8);
-}
-
-static int choose_subnet(const struct model *model, const struct facts *facts, int family,
-        struct cidr *ret, struct error *err)
-{
-	const struct pool pool = pool_of(model, family);
-	uint8_t bitmap[POOL_SIZE_MAX / 8] = {0};
-	char key[KEY_SIZE] = "", text[CIDR_TEXT_SIZE];
-	const struct network *network;
-
-	for (unsigned i = 0; i < facts->used_count; i++)
-		mark_used(bitmap, &pool, &facts->used[i].cidr);
-	while ((network = model_next(model, TABLE_NETWORKS, key)))
-		for (unsigned i = 0; i < network->subnet_count; i++)
-			mark_used(bitmap, &pool, &network->subnets[i].cidr);
-	for (uint32_t i = 0; i < pool.size; i++) {
-		if (bitmap[i / 8] & 1 << i % 8)
-			continue;
-		*ret = pool_subnet(&pool, i);
-		return 0;
-	}
+	if (others)
+		snprintf(more, sizeof(more), " (nor in the %u before it)", others);
+	cidr_format(&pool->cidr, text);
+	if (!largest)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "no /%u is free in the pool %s%s: %u networks are in it (netd-ctl pools "
+		        "shows them); name a subnet with --subnet, or add a pool to netd.conf",
+		        prefix, text, more, networks);
 	return error_set(err, ERROR_REFUSED, 0,
-	        "the pool %s has no free /%u left: networks, addresses or routes of this host take "
-	        "all of it; name one with --subnet",
-	        cidr_format(&pool.cidr, text), pool.prefix);
+	        "no /%u is free in the pool %s%s: %u networks are in it, and %s %s of this host "
+	        "(interface %s) takes its part (netd-ctl pools shows all); name a subnet with "
+	        "--subnet, or add a pool to netd.conf",
+	        prefix, text, more, networks, largest->other->route ? "the route" : "the address",
+	        cidr_format(&largest->cidr, other), largest->other->ifname);
+}
+
+/* prefix 0: what the pool has. The first pool that has one gives it. */
+static int choose_subnet(const struct model *model, const struct facts *facts, int family,
+        uint8_t prefix, struct cidr *ret, struct error *err)
+{
+	struct pool pools[POOLS_MAX];
+	unsigned count = pools_of(model, facts, family, pools);
+
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t size = prefix ? prefix : pools[i].size;
+		struct pool_uses uses;
+		int r = pool_uses(model, facts, &pools[i], &uses);
+		bool found = r == 0 && pool_find(&pools[i], &uses, size, ret);
+
+		if (r < 0)
+			error_memory(err);
+		else if (!found && i + 1 == count)
+			r = exhausted(&pools[i], &uses, size, i, err);
+		pool_uses_done(&uses);
+		if (r < 0 || found)
+			return r;
+	}
+	return 0;
 }
 
 static int check_overlap(const struct model *model, const struct facts *facts,
@@ -134,22 +109,30 @@ static const char *not_for_hosts(const struct cidr *subnet)
 	               : NULL;
 }
 
-static int check_subnet(const struct model *model, const struct facts *facts,
-        const struct cidr *subnet, const char *field, struct error *err)
+static int check_prefix(const struct cidr *subnet, const char *field, struct error *err)
 {
 	bool v6 = subnet->ip.family == AF_INET6;
 	unsigned least = v6 ? 16 : 8, most = v6 ? 126 : 30;
 	char text[CIDR_TEXT_SIZE];
-	const char *others = not_for_hosts(subnet);
 
-	cidr_format(subnet, text);
-	if (subnet->prefix < least || subnet->prefix > most)
-		return error_field(err, field,
-		        "subnet %s: the prefix length of a network is from %u to %u%s", text, least,
-		        most, v6 ? " in IPv6" : "");
-	if (others)
-		return error_field(err, field, "subnet %s is not for hosts (%s)", text, others);
-	return check_overlap(model, facts, subnet, field, err);
+	if (subnet->prefix >= least && subnet->prefix <= most)
+		return 0;
+	return error_field(err, field,
+	        "subnet %s: the prefix length of a network is from %u to %u%s",
+	        cidr_format(subnet, text), least, most, v6 ? " in IPv6" : "");
+}
+
+static int check_subnet(const struct model *model, const struct facts *facts,
+        const struct cidr *subnet, const char *field, struct error *err)
+{
+	char text[CIDR_TEXT_SIZE];
+	const char *others = not_for_hosts(subnet);
+	int r = check_prefix(subnet, field, err);
+
+	if (r == 0 && others)
+		r = error_field(err, field, "subnet %s is not for hosts (%s)",
+		        cidr_format(subnet, text), others);
+	return r == 0 ? check_overlap(model, facts, subnet, field, err) : r;
 }
 
 bool subnet_reserves(const struct subnet *subnet, const struct ip *ip)
@@ -244,7 +227,15 @@ static int add_subnet(const struct model *model, const struct request *request,
 	int place = named(request, family), r;
 
 	if (place < 0) {
-		r = choose_subnet(model, facts, family, &subnet->cidr, err);
+		r = choose_subnet(model, facts, family, 0, &subnet->cidr, err);
+	} else if (ip_is_any(&request->subnets[place].cidr.ip)) {
+		snprintf(field, sizeof(field), "subnets[%d].subnet", place);
+		snprintf(gateway, sizeof(gateway), "subnets[%d].gateway", place);
+		*subnet = request->subnets[place];
+		r = check_prefix(&subnet->cidr, field, err);
+		if (r == 0)
+			r = choose_subnet(
+			        model, facts, family, subnet->cidr.prefix, &subnet->cidr, err);
 	} else {
 		snprintf(field, sizeof(field), "subnets[%d].subnet", place);
 		snprintf(gateway, sizeof(gateway), "subnets[%d].gateway", place);
@@ -266,13 +257,19 @@ int choose_subnets(const struct model *model, const struct request *request,
 	return r;
 }
 
+/* Of 0.0.0.0/26 and the like any subnet of this size is one. */
+static bool is_asked_for(const struct cidr *cidr, const struct cidr *asked)
+{
+	return ip_is_any(&asked->ip) ? cidr->prefix == asked->prefix : cidr_equal(cidr, asked);
+}
+
 const char *compare_subnets(const struct network *network, const struct request *request)
 {
 	for (unsigned i = 0; i < request->subnet_count; i++) {
 		const struct subnet *asked = &request->subnets[i],
 		                    *there = network_subnet(network, asked->cidr.ip.family);
 
-		if (!there || !cidr_equal(&there->cidr, &asked->cidr))
+		if (!there || !is_asked_for(&there->cidr, &asked->cidr))
 			return "subnet";
 		if (asked->gateway.family && !ip_equal(&there->gateway, &asked->gateway))
 			return "gateway";

@@ -38,6 +38,10 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 int rule_ns_prune(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_ns_release(struct model *fork, const struct request *request, struct error *err);
+int rule_move_in(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
+int rule_move_out(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_endpoint_set(struct model *fork, const struct request *request, struct answer *answer,
@@ -65,7 +69,7 @@ const char *subnet_reserved(const struct ip *ip);
 /* Whether a network's settings agree with one another and with what is there. */
 int network_check(const struct model *model, const struct network *network, struct error *err);
 /* Gives a new endpoint an address of each family that its network has. */
-int choose_addresses(const struct model *model, const struct network *network,
+int choose_addresses(struct model *fork, const struct network *network,
         const struct request *request, struct endpoint *endpoint, struct error *err);
 
 /* --- what several of them need --- */
@@ -74,6 +78,18 @@ int choose_addresses(const struct model *model, const struct network *network,
  * stays as it is). That of the way out may be less than IPv6 takes: then IPv6 finds out by itself.
  */
 uint32_t network_follow_mtu(const struct network *network, uint32_t default_mtu);
+/* Remembers an endpoint that goes. */
+int lease_keep(
+        struct model *fork, const char *ns, const struct endpoint *endpoint, struct error *err);
+/* Each forgets. 0 or -ENOMEM; there need be nothing to forget. */
+int lease_drop(struct model *fork, const char *network, const char *ns);
+int leases_drop_namespace(struct model *fork, const char *ns);
+int leases_drop_network(struct model *fork, const char *network);
+/* The oldest one of the network with an address in this range that someone else may have; NULL:
+ * there is none. And the way to take it. */
+const struct lease *lease_to_take(
+        const struct model *model, const char *network, const struct cidr *range, struct ip *ret);
+int lease_give_up(struct model *fork, const struct lease *lease, const struct ip *ip);
 /* After a network came or went: whether the host forwards IPv6. */
 int host_follow_networks(struct model *fork, struct error *err);
 /* Whether these labels have all of the filter: lines of KEY, with any value, or KEY=VALUE. Both may
@@ -84,6 +100,18 @@ bool labels_match(const char *labels, const char *filter);
  * not given is wanted as its default. */
 int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
         const char *noun, const char *name, struct error *err);
+/* Whether a network's settings go together, and what they name newly is there. `before`: what it
+ * was; NULL: it is new. */
+int policy_check(const struct model *model, const struct network *before,
+        const struct network *network, struct error *err);
+/* Ends what flows only because of what a change takes away: `before` is what the network was. */
+int policy_end_flows(struct model *fork, const struct network *before,
+        const struct network *network, struct error *err);
+/* Gives or takes back what the request says, in a network that owns its settings. */
+int policy_allow(struct network *network, const struct request *request, struct error *err);
+/* Takes every permission back that names this network or namespace. `answer` may be NULL. */
+int policy_forget(
+        struct model *fork, const struct allowed *gone, struct answer *answer, struct error *err);
 /* Takes an endpoint away and condemns its link and its flows. Invalidates pointers into this
  * namespace. */
 int endpoint_condemn(struct model *fork, const char *ns, const char *network, struct error *err);
@@ -107,6 +135,12 @@ int publication_end(struct model *fork, const struct publication *publication, s
 
 /* What a namespace that is not created by netd claims in the model. */
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts);
+bool namespace_has_moved(const struct model *model, const char *name);
+/* Brings back every interface of the host that is in it. */
+int namespace_bring_back(
+        struct model *fork, const char *name, struct answer *answer, struct error *err);
+/* Forgets an adopted one that netd has nothing to do with any more. */
+int namespace_forget_idle(struct model *fork, const char *name, struct error *err);
 /* Refuses a namespace that the model knows by another name than this one. */
 int namespace_check_alias(const struct model *model, const char *boot_id, uint64_t cookie,
         const char *name, struct error *err);

@@ -29,6 +29,36 @@ static int check_label(const char *text, const char *field, struct error *err)
 	return parse_name(name, field, name, err);
 }
 
+static int check_interface(const char *text, const char *field, struct error *err)
+{
+	char name[IFNAMSIZ];
+
+	return parse_ifname(text, field, name, err);
+}
+
+static int check_allowed(const char *text, const char *field, struct error *err)
+{
+	struct allowed allowed;
+
+	return allowed_parse(text, field, &allowed, err);
+}
+
+static int check_snat(const char *text, const char *field, struct error *err)
+{
+	struct ip ip;
+	int r = parse_ip(text, field, &ip, err);
+
+	if (r == 0 && (ip_is_any(&ip) || ip_is_loopback(&ip) || ip_is_link_local(&ip) ||
+	                      ip_is_multicast(&ip)))
+		return error_field(
+		        err, field, "%s: %s is no address that others can answer to", field, text);
+	return r;
+}
+
+static const char *const modes[] = {"nat", "routed", "open", NULL};
+static const char *const family_modes[] = {"same", "nat", "routed", "open", NULL};
+static const char *const accesses[] = {"yes", "no", "dns", NULL};
+
 /* An address, a subnet, or the name of a network. */
 static int check_source(const char *text, const char *field, struct error *err)
 {
@@ -50,6 +80,21 @@ static int check_route(const char *text, const char *field, struct error *err)
 	return parse_route(text, field, &cidr, &via, err);
 }
 
+static int check_range(const char *text, const char *field, struct error *err)
+{
+	struct cidr range;
+
+	return parse_subnet(text, field, &range, err);
+}
+
+static int check_reserve(const char *text, const char *field, struct error *err)
+{
+	char name[NAME_SIZE];
+	struct ip ip;
+
+	return parse_reserve(text, field, name, &ip, err);
+}
+
 /* clang-format off */
 #define PLACE(object, field) .offset = offsetof(struct object, field)
 #define FIXED(why) .fixed = why
@@ -59,6 +104,16 @@ static const struct setting network_rows[] = {
 	{"internal", SETTING_SWITCH, PLACE(network, internal)},
 	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label, .keyed = true},
 	{"routes", SETTING_LIST, PLACE(network, routes), .check = check_route},
+	{"ip_range", SETTING_LIST, PLACE(network, ip_range), .check = check_range},
+	{"reserve", SETTING_LIST, PLACE(network, reserve), .check = check_reserve},
+	{"isolated", SETTING_SWITCH, PLACE(network, isolated)},
+	{"mode", SETTING_WORD, PLACE(network, mode), .words = modes},
+	{"mode4", SETTING_WORD, PLACE(network, mode4), .words = family_modes},
+	{"mode6", SETTING_WORD, PLACE(network, mode6), .words = family_modes},
+	{"host_access", SETTING_WORD, PLACE(network, host_access), .words = accesses},
+	{"trusted_interfaces", SETTING_LIST, PLACE(network, trusted_interfaces), .check = check_interface},
+	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed},
+	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat},
 	{"publish_address", SETTING_IP, PLACE(network, publish_address)},
 };
 static const struct setting namespace_rows[] = {

@@ -48,6 +48,7 @@ static int rank(const struct resource *resource)
 	case RESOURCE_LINK:
 		return resource->link.type == LINK_BRIDGE ? 7 : 8;
 	case RESOURCE_PORT:
+	case RESOURCE_MOVED:
 		return 10;
 	case RESOURCE_END:
 		return 11;
@@ -94,6 +95,7 @@ static bool is_final(const struct step *step)
 	case RESOURCE_RULE:
 	case RESOURCE_FILE:
 	case RESOURCE_HOLD:
+	case RESOURCE_MOVED:
 	case RESOURCE_KINDS:
 		return false;
 	}

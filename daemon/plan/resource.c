@@ -68,6 +68,7 @@ static int compare_rest(const struct resource *a, const struct resource *b)
 	case RESOURCE_PORT:
 	case RESOURCE_SYSCTL:
 	case RESOURCE_FILE:
+	case RESOURCE_MOVED:
 	case RESOURCE_KINDS:
 		return 0;
 	}
@@ -138,11 +139,13 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 	case RESOURCE_END:
 		return equal_end(a, b);
 	case RESOURCE_PORT:
-		return a->port.hairpin == b->port.hairpin;
+		return a->port.hairpin == b->port.hairpin && a->port.isolated == b->port.isolated;
 	case RESOURCE_SYSCTL:
 		return strcmp(a->sysctl.value, b->sysctl.value) == 0;
 	case RESOURCE_ROUTE:
 		return ip_equal(&a->route.gateway, &b->route.gateway);
+	case RESOURCE_MOVED:
+		return a->moved.gone == b->moved.gone;
 	case RESOURCE_NETNS_DIR:
 	case RESOURCE_ADDRESS:
 	case RESOURCE_RULE:
@@ -185,6 +188,7 @@ bool resource_stands_on(const struct resource *resource, const struct resource *
 	case RESOURCE_FILE:
 	case RESOURCE_HOLD:
 	case RESOURCE_FLOWS:
+	case RESOURCE_MOVED:
 	case RESOURCE_KINDS:
 		return false;
 	}
@@ -256,6 +260,10 @@ const char *resource_describe(const struct resource *resource, char *text, size_
 		break;
 	case RESOURCE_FLOWS:
 		snprintf(text, size, "flows of %s", ip_format(&resource->flows.ip, address));
+		break;
+	case RESOURCE_MOVED:
+		snprintf(text, size, "interface %s in namespace %s", resource->name,
+		        resource->moved.ns);
 		break;
 	case RESOURCE_KINDS:
 		break;

@@ -34,6 +34,7 @@ enum resource_kind {
 	RESOURCE_FILE,
 	RESOURCE_HOLD,  /* a bound socket that keeps others off a published port */
 	RESOURCE_FLOWS, /* conntrack entries that must go: it exists only to be deleted */
+	RESOURCE_MOVED, /* an interface of the host that is in a namespace for a while */
 	RESOURCE_KINDS,
 };
 
@@ -55,8 +56,9 @@ struct resource {
 	 * hold, flows: "" (and the address, the port, below).
 	 */
 	char name[RESOURCE_NAME_SIZE];
-	char *text; /* owned. link: its alias. file: its content. skeleton: its fingerprint. netns:
-	               the instance that its record says (NULL: any). Else NULL. */
+	char *text; /* owned. moved: what it had on the host (kernel/belongings.h). link: its alias.
+	               file: its content. skeleton: its fingerprint. netns: the instance that its
+	               record says (NULL: any). Else NULL. */
 	union {
 		struct element element;
 		struct {
@@ -94,7 +96,8 @@ struct resource {
 			uint8_t mac[MAC_SIZE];
 		} end;
 		struct {
-			bool hairpin; /* a frame may leave by the port it came from */
+			bool hairpin;  /* a frame may leave by the port it came from */
+			bool isolated; /* none comes to it from another port that is */
 		} port;
 		struct {
 			char value[16];
@@ -135,6 +138,12 @@ struct resource {
 			bool original_local; /* by original destination, without translation; else
 			                        by reply source */
 		} flows;
+		struct {
+			char ns[NAME_SIZE];    /* where it is */
+			char inside[IFNAMSIZ]; /* what it is called there at first */
+			int index;             /* in there */
+			bool gone;             /* only what was kept about it is left */
+		} moved;                       /* by its name on the host */
 	};
 };
 

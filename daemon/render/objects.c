@@ -136,7 +136,7 @@ int render_network(const struct model *model, const struct network *network, str
 		r = add_subnet(ret, "", bridge, bridge, &address);
 	}
 	if (r == 0)
-		r = add_network_elements(ret, network);
+		r = add_network_elements(model, network, ret);
 	return r < 0 ? error_memory(err) : 0;
 }
 
@@ -160,13 +160,19 @@ static int add_veth(const struct model *model, const struct namespace *ns,
 	return 0;
 }
 
-static int add_hairpin(struct resources *list, const char *name)
+/* What the bridge's port needs beyond the defaults: model/policy.c says what. */
+static int add_port(const struct model *model, const struct network *network,
+        const struct endpoint *endpoint, struct resources *list)
 {
-	struct resource *port = resources_add(list, RESOURCE_PORT, "", name);
+	struct resource *port;
 
+	if (!network_hairpin(model) && !network_separates(model, network))
+		return 0;
+	port = resources_add(list, RESOURCE_PORT, "", endpoint->host_ifname);
 	if (!port)
 		return -1;
-	port->port.hairpin = true;
+	port->port.hairpin = network_hairpin(model);
+	port->port.isolated = network_separates(model, network);
 	return 0;
 }
 
@@ -226,8 +232,8 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		r = add_sysctl(list, "", "ipv6", endpoint->host_ifname, "disable_ipv6", "1", false);
 	if (r == 0)
 		r = add_end_ip6(ns, endpoint, list);
-	if (r == 0 && model_host(model)->bridge_netfilter)
-		r = add_hairpin(list, endpoint->host_ifname);
+	if (r == 0)
+		r = add_port(model, network, endpoint, list);
 	if (r == 0)
 		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
 		        network->link_mtu, endpoint->mac);
@@ -236,7 +242,7 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 		        list, ns->name, endpoint, network, &endpoint->addresses[i]);
 	if (r == 0)
 		r = add_ways_out(model, ns, endpoint, list);
-	return r == 0 ? add_endpoint_elements(list, endpoint) : r;
+	return r == 0 ? add_endpoint_elements(list, network, endpoint) : r;
 }
 
 static bool has_family(const struct namespace *ns, int family)
@@ -314,13 +320,16 @@ static int add_named(const struct model *model, const struct namespace *ns, stru
 int render_namespace(const struct model *model, const struct namespace *ns, struct resources *ret,
         struct error *err)
 {
+	size_t first = ret->count;
 	int r = ns->origin != ORIGIN_ADOPTED ? add_named(model, ns, ret) : 0;
 
 	if (r == 0)
 		r = add_resolver(model, ns, ret);
 	for (unsigned i = 0; r == 0 && i < ns->endpoint_count; i++)
 		r = add_endpoint(model, ns, &ns->endpoints[i], ret);
-	return r < 0 ? error_memory(err) : 0;
+	if (r == 0)
+		r = add_permissions(model, ns, first, ret);
+	return r < 0 ? error_memory(err) : render_openings(model, ns, ret, err);
 }
 
 /* --- interfaces, tombstones --- */
@@ -366,6 +375,20 @@ int render_host(const struct host *host, struct resources *ret, struct error *er
 		return 0;
 	return add_sysctl(ret, "", "ipv6", "all", "forwarding", "1", true) < 0 ? error_memory(err)
 	                                                                       : 0;
+}
+
+int render_moved(const struct moved *moved, struct resources *ret, struct error *err)
+{
+	struct resource *resource = resources_add(ret, RESOURCE_MOVED, "", moved->name);
+
+	if (resource)
+		resource->text = strdup(moved->belongings);
+	if (!resource || !resource->text)
+		return error_memory(err);
+	memcpy(resource->moved.ns, moved->namespace, NAME_SIZE);
+	memcpy(resource->moved.inside, moved->inside, IFNAMSIZ);
+	resource->moved.index = moved->index;
+	return 0;
 }
 
 static int render_condemned_link(const struct tombstone *tombstone, struct resources *list)

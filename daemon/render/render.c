@@ -40,6 +40,8 @@ static int render_object(const struct model *model, enum model_table table, cons
 		return render_publication(model, object, ret, err);
 	case TABLE_TOMBSTONES:
 		return render_tombstone(object, ret, err);
+	case TABLE_MOVED:
+		return render_moved(object, ret, err);
 	case TABLE_INTERFACES:
 		return render_interface(model, object, ret, err);
 	case TABLE_HOST:
@@ -49,10 +51,14 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_BRIDGES:
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
+	case TABLE_ALLOWED:
 	case TABLE_SOURCES:
+	case TABLE_LEASES:
+	case TABLE_LEASED:
 	case TABLE_USAGE:
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
+	case TABLE_MOVED_IN:
 	case TABLE_COUNT:
 		return 0;
 	}
@@ -112,6 +118,35 @@ static int render_members_of(
 	return r;
 }
 
+/* A publication is one of several that may want the same of its namespace. */
+static int render_opened(const struct model *version, const struct model *model, const char *id,
+        struct resources *ret, struct error *err)
+{
+	const struct publication *publication = model_publication(version, id);
+
+	return publication ? render_openings(model, model_namespace(model, publication->namespace),
+	                             ret, err)
+	                   : 0;
+}
+
+/* Some objects reach over to others: to those that they name now, and those that they named. */
+static int render_others(const struct model *fork, const struct model *model,
+        enum model_table table, const char *key, struct resources *ret, struct error *err)
+{
+	const struct model *versions[] = {model_parent(fork), fork};
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 2; i++) {
+		if (table == TABLE_NETWORKS && versions[i])
+			r = render_permitted(model, model_network(versions[i], key), ret, err);
+		if (table == TABLE_NAMESPACES && versions[i])
+			r = render_holders(versions[i], model, key, ret, err);
+		if (table == TABLE_PUBLICATIONS && versions[i])
+			r = render_opened(versions[i], model, key, ret, err);
+	}
+	return r;
+}
+
 static int render_touched_table(const struct model *fork, const struct model *model,
         enum model_table table, struct resources *ret, struct error *err)
 {
@@ -129,6 +164,8 @@ static int render_touched_table(const struct model *fork, const struct model *mo
 			r = render_publications_of(model, TABLE_NS_PORTS, key, ret, err);
 		if (r == 0 && table == TABLE_NETWORKS)
 			r = render_publications_of(model, TABLE_SOURCES, key, ret, err);
+		if (r == 0)
+			r = render_others(fork, model, table, key, ret, err);
 	}
 	return r;
 }

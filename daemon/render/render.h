@@ -19,6 +19,7 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
         struct error *err);
 int render_publication(const struct model *model, const struct publication *publication,
         struct resources *ret, struct error *err);
+int render_moved(const struct moved *moved, struct resources *ret, struct error *err);
 /* The element that counts what goes through it in this family; none where it is not for it. -1:
  * there is no memory. */
 int render_counter(const struct publication *publication, int family, struct resources *ret);
@@ -28,6 +29,17 @@ int render_interface(const struct model *model, const struct interface *interfac
 int render_host(const struct host *host, struct resources *ret, struct error *err);
 /* What is condemned, as it is while it waits. */
 int render_tombstone(const struct tombstone *tombstone, struct resources *ret, struct error *err);
+
+/* The ports of a namespace that are reached by its own address, since its network is routed; NULL:
+ * none. */
+int render_openings(const struct model *model, const struct namespace *ns, struct resources *ret,
+        struct error *err);
+/* The namespaces that a network's permissions are about; NULL: none. */
+int render_permitted(const struct model *model, const struct network *network,
+        struct resources *ret, struct error *err);
+/* The members of networks that have, in `index`, a permission for a port of this namespace. */
+int render_holders(const struct model *index, const struct model *model, const char *ns,
+        struct resources *ret, struct error *err);
 
 /* Everything that should be there, but the base: what is condemned should not. */
 int render_all(const struct model *model, struct resources *ret, struct error *err);

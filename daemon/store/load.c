@@ -9,202 +9,12 @@
 #include "daemon/store/internal.h"
 
 #include "daemon/model/setting.h"
+#include "daemon/store/rows.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One statement being read, column by column. The first error stays. */
-struct rows {
-	struct store *store;
-	struct error *err;
-	sqlite3_stmt *statement;
-	const char *table;
-	int column;
-	int result;
-};
-
-static struct rows rows_start(
-        struct store *store, enum statement id, const char *table, struct error *err)
-{
-	struct rows rows = {.store = store, .err = err, .table = table};
-
-	rows.statement = store_statement(store, id, err);
-	if (!rows.statement)
-		rows.result = -EIO;
-	return rows;
-}
-
-static bool rows_next(struct rows *rows)
-{
-	int r;
-
-	if (rows->result < 0)
-		return false;
-	r = sqlite3_step(rows->statement);
-	rows->column = 0;
-	if (r != SQLITE_ROW && r != SQLITE_DONE)
-		rows->result = store_error(rows->store, "read", rows->err);
-	return r == SQLITE_ROW;
-}
-
-/* Gives the statement back. Returns the first error. */
-static int rows_end(struct rows *rows)
-{
-	if (rows->statement)
-		sqlite3_reset(rows->statement);
-	return rows->result;
-}
-
-static void rows_damaged(struct rows *rows, const char *what)
-{
-	if (rows->result == 0)
-		rows->result = store_damaged(rows->store, rows->err, "table %s, column %s: %s",
-		        rows->table, sqlite3_column_name(rows->statement, rows->column - 1), what);
-}
-
-static void rows_text(struct rows *rows, char *ret, size_t size)
-{
-	const char *text = (const char *)sqlite3_column_text(rows->statement, rows->column++);
-
-	if (!text || strlen(text) >= size)
-		rows_damaged(rows, text ? "the text is too long" : "there is no text");
-	else
-		memcpy(ret, text, strlen(text) + 1);
-}
-
-/* A name as parse_name() takes it; "" only where it may be missing. */
-static void rows_name(struct rows *rows, bool optional, char ret[NAME_SIZE])
-{
-	struct error ignored;
-
-	rows_text(rows, ret, NAME_SIZE);
-	if (!(optional && !ret[0]) && parse_name(ret, "", ret, &ignored) < 0)
-		rows_damaged(rows, "it is no name");
-}
-
-static void rows_ifname(struct rows *rows, char ret[IFNAMSIZ])
-{
-	struct error ignored;
-
-	rows_text(rows, ret, IFNAMSIZ);
-	if (parse_ifname(ret, "", ret, &ignored) < 0)
-		rows_damaged(rows, "it is no name of an interface");
-}
-
-/* `length` hex digits, as in an id, or dashes, as in a boot's. */
-static void rows_digits(struct rows *rows, size_t length, char *ret)
-{
-	rows_text(rows, ret, length + 1);
-	if (strlen(ret) != length || strspn(ret, "0123456789abcdef-") != length)
-		rows_damaged(rows, "it is no id");
-}
-
-/* "" where no boot is meant. */
-static void rows_boot(struct rows *rows, char ret[BOOT_ID_SIZE])
-{
-	rows_text(rows, ret, BOOT_ID_SIZE);
-	if (strspn(ret, "0123456789abcdef-") != strlen(ret))
-		rows_damaged(rows, "it is no id of a boot");
-}
-
-/* What was attached was found by a process or a path, and nothing else was. */
-static void rows_source(struct rows *rows, enum namespace_origin origin, char ret[SOURCE_SIZE])
-{
-	struct error ignored;
-
-	rows_text(rows, ret, SOURCE_SIZE);
-	if ((origin == ORIGIN_ATTACHED) != (ret[0] != '\0') ||
-	        (strspn(ret, "0123456789") != strlen(ret) &&
-	                parse_source_path(ret, "", ret, &ignored) < 0))
-		rows_damaged(rows, "it is neither a process nor a path");
-}
-
-static uint64_t rows_number(struct rows *rows, uint64_t max)
-{
-	uint64_t number = (uint64_t)sqlite3_column_int64(rows->statement, rows->column++);
-
-	if (number > max)
-		rows_damaged(rows, "the number is too large");
-	return number;
-}
-
-/* NULL leaves *ret as it is: no address. */
-static void rows_ip(struct rows *rows, struct ip *ret)
-{
-	const char *text = (const char *)sqlite3_column_text(rows->statement, rows->column++);
-	struct error ignored;
-
-	if (text && parse_ip(text, "", ret, &ignored) < 0)
-		rows_damaged(rows, "it is no IP address");
-}
-
-/* The host's address of a publication; "*": every one. */
-static void rows_host(struct rows *rows, struct ip *ret)
-{
-	const char *text = (const char *)sqlite3_column_text(rows->statement, rows->column);
-
-	if (text && strcmp(text, "*") == 0)
-		rows->column++;
-	else
-		rows_ip(rows, ret);
-}
-
-static void rows_cidr(struct rows *rows, struct cidr *ret)
-{
-	rows_ip(rows, &ret->ip);
-	ret->prefix = (uint8_t)rows_number(rows, ip_size(ret->ip.family) * 8);
-}
-
-static uint16_t rows_port(struct rows *rows)
-{
-	uint16_t port = (uint16_t)rows_number(rows, UINT16_MAX);
-
-	if (port == 0)
-		rows_damaged(rows, "it is no port");
-	return port;
-}
-
-/* 0: every one, where that may be meant. */
-static uint8_t rows_protocol(struct rows *rows, bool optional)
-{
-	uint8_t protocol = (uint8_t)rows_number(rows, UINT8_MAX);
-
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP &&
-	        !(optional && protocol == 0))
-		rows_damaged(rows, "it is no protocol");
-	return protocol;
-}
-
-static void rows_mac(struct rows *rows, uint8_t ret[MAC_SIZE])
-{
-	char text[MAC_TEXT_SIZE] = "";
-	struct error ignored;
-
-	rows_text(rows, text, sizeof(text));
-	if (parse_mac(text, "", ret, &ignored) < 0)
-		rows_damaged(rows, "it is no MAC address");
-}
-
-static unsigned rows_word(struct rows *rows, const struct words *words)
-{
-	const char *text = (const char *)sqlite3_column_text(rows->statement, rows->column++);
-
-	for (unsigned i = 0; text && i < words->count; i++)
-		if (strcmp(words->words[i], text) == 0)
-			return i;
-	rows_damaged(rows, "it is no word that netd knows");
-	return 0;
-}
-
-/* The parent's key, for the statement of its children. */
-static void rows_of(struct rows *rows, int position, const char *parent)
-{
-	if (rows->result == 0 && sqlite3_bind_text(rows->statement, position, parent, -1,
-	                                 SQLITE_TRANSIENT) != SQLITE_OK)
-		rows->result = store_error(rows->store, "bind", rows->err);
-}
 
 static int load_host(struct store *store, struct model *model, struct error *err)
 {
@@ -308,14 +118,18 @@ static int load_addresses(struct store *store, const char *ns, uint64_t position
 		rows.result = store_error(store, "bind", err);
 	while (rows_next(&rows)) {
 		struct cidr address = {0};
+		bool fixed;
 
 		rows_cidr(&rows, &address);
+		fixed = rows_number(&rows, 1);
 		if (endpoint_address(endpoint, address.ip.family))
 			rows_damaged(&rows, "the endpoint has another one of this family");
-		if (endpoint->address_count == SUBNETS_MAX)
+		if (endpoint->address_count == SUBNETS_MAX) {
 			rows_damaged(&rows, "there are too many rows");
-		else
-			endpoint->addresses[endpoint->address_count++] = address;
+			continue;
+		}
+		endpoint->fixed[endpoint->address_count] = fixed;
+		endpoint->addresses[endpoint->address_count++] = address;
 	}
 	if (endpoint->address_count == 0)
 		rows_damaged(&rows, "an endpoint has none");
@@ -468,10 +282,68 @@ static int load_tombstones(struct store *store, struct model *model, struct erro
 	return rows_end(&rows);
 }
 
+static int load_moved(struct store *store, struct model *model, struct error *err)
+{
+	struct rows rows = rows_start(store, STATEMENT_LOAD_MOVED, "moved", err);
+
+	while (rows_next(&rows)) {
+		struct moved moved = {0};
+
+		rows_ifname(&rows, moved.name);
+		rows_name(&rows, false, moved.namespace);
+		rows_ifname(&rows, moved.inside);
+		moved.index = (int)rows_number(&rows, INT32_MAX);
+		moved.belongings = (char *)sqlite3_column_text(rows.statement, rows.column++);
+		if (!moved.belongings || !model_namespace(model, moved.namespace))
+			rows_damaged(&rows, "there is no such namespace");
+		if (rows.result == 0 && model_put_moved(model, &moved) < 0)
+			rows.result = error_memory(err);
+	}
+	return rows_end(&rows);
+}
+
+static void load_lease_address(struct rows *rows, int family, struct lease *lease)
+{
+	struct ip ip = {0};
+	bool fixed;
+
+	rows_ip(rows, &ip);
+	fixed = rows_number(rows, 1);
+	if (!ip.family)
+		return;
+	if (ip.family != family)
+		rows_damaged(rows, "it is of the other family");
+	lease->addresses[lease->address_count].ip = ip;
+	lease->addresses[lease->address_count++].fixed = fixed;
+}
+
+static int load_leases(struct store *store, struct model *model, struct error *err)
+{
+	struct rows rows = rows_start(store, STATEMENT_LOAD_LEASES, "leases", err);
+
+	while (rows_next(&rows)) {
+		struct lease lease = {0};
+
+		rows_digits(&rows, ID_SIZE - 1, lease.id);
+		lease.number = rows_number(&rows, INT64_MAX);
+		rows_name(&rows, false, lease.network);
+		if (rows.result == 0 && !model_network(model, lease.network))
+			rows_damaged(&rows, "there is no such network");
+		rows_name(&rows, false, lease.namespace);
+		rows_mac(&rows, lease.mac);
+		load_lease_address(&rows, AF_INET, &lease);
+		load_lease_address(&rows, AF_INET6, &lease);
+		if (rows.result == 0 && model_put_lease(model, &lease) < 0)
+			rows.result = error_memory(err);
+	}
+	return rows_end(&rows);
+}
+
 int store_load(struct store *store, struct model *model, struct error *err)
 {
-	static int (*const tables[])(struct store *, struct model *, struct error *) = {
-	        load_host, load_networks, load_namespaces, load_publications, load_tombstones};
+	static int (*const tables[])(struct store *, struct model *, struct error *) = {load_host,
+	        load_networks, load_namespaces, load_publications, load_tombstones, load_leases,
+	        load_moved};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(tables) / sizeof(tables[0]); i++)

@@ -187,6 +187,7 @@ static void save_endpoint(struct writer *writer, const struct namespace *ns, uns
 		number(writer, i);
 		address(writer, &endpoint->addresses[i].ip);
 		number(writer, endpoint->addresses[i].prefix);
+		number(writer, endpoint->fixed[i]);
 		finish(writer);
 	}
 }
@@ -265,6 +266,54 @@ static void save_tombstone(struct writer *writer, const char *key, const void *o
 	finish(writer);
 }
 
+static void save_moved(struct writer *writer, const char *key, const void *object)
+{
+	const struct moved *moved = object;
+
+	if (!moved) {
+		drop(writer, STATEMENT_DROP_MOVED, key);
+		return;
+	}
+	start(writer, STATEMENT_SAVE_MOVED);
+	text(writer, moved->name);
+	text(writer, moved->namespace);
+	text(writer, moved->inside);
+	number(writer, (uint64_t)moved->index);
+	text(writer, moved->belongings);
+	finish(writer);
+}
+
+static void save_lease(struct writer *writer, const char *key, const void *object)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	const struct lease *lease = object;
+	char mac[MAC_TEXT_SIZE];
+
+	if (!lease) {
+		drop(writer, STATEMENT_DROP_LEASE, key);
+		return;
+	}
+	start(writer, STATEMENT_SAVE_LEASE);
+	text(writer, lease->id);
+	number(writer, lease->number);
+	text(writer, lease->network);
+	text(writer, lease->namespace);
+	text(writer, mac_format(lease->mac, mac));
+	for (unsigned i = 0; i < 2; i++) {
+		struct ip ip = {0};
+		bool fixed = false;
+
+		for (unsigned j = 0; j < lease->address_count; j++)
+			if (lease->addresses[j].ip.family == families[i]) {
+				ip = lease->addresses[j].ip;
+				fixed = lease->addresses[j].fixed;
+			}
+		address(writer, &ip);
+		number(writer, fixed);
+	}
+	finish(writer);
+}
+
 static const struct {
 	enum model_table table;
 	void (*save)(struct writer *writer, const char *key, const void *object);
@@ -274,6 +323,8 @@ static const struct {
         {TABLE_NAMESPACES, save_namespace},
         {TABLE_PUBLICATIONS, save_publication},
         {TABLE_TOMBSTONES, save_tombstone},
+        {TABLE_MOVED, save_moved},
+        {TABLE_LEASES, save_lease},
 };
 
 int store_save(struct store *store, const struct model *fork, struct error *err)

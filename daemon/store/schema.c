@@ -15,6 +15,16 @@
 	" position INTEGER NOT NULL, value TEXT NOT NULL,"                                         \
 	" PRIMARY KEY (object, owner, name, position)) STRICT, WITHOUT ROWID;"
 
+#define MOVED                                                                                      \
+	"CREATE TABLE moved (name TEXT PRIMARY KEY, namespace TEXT NOT NULL, inside TEXT NOT "     \
+	"NULL, number INTEGER NOT NULL, belongings TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+
+/* What is remembered of endpoints that are gone; `fixed`: the address was asked for. */
+#define LEASES                                                                                     \
+	"CREATE TABLE leases (id TEXT PRIMARY KEY, number INTEGER NOT NULL,"                       \
+	" network TEXT NOT NULL, namespace TEXT NOT NULL, mac TEXT NOT NULL, ip4 TEXT,"            \
+	" fixed4 INTEGER NOT NULL, ip6 TEXT, fixed6 INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
 const char store_schema[] =
         "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), instance TEXT NOT NULL,"
         " next_id INTEGER NOT NULL, boot_id TEXT NOT NULL, generation INTEGER NOT NULL) STRICT;"
@@ -41,12 +51,15 @@ const char store_schema[] =
 
         "CREATE TABLE endpoint_addresses (namespace TEXT NOT NULL, endpoint INTEGER NOT NULL,"
         " position INTEGER NOT NULL, address TEXT NOT NULL, prefix INTEGER NOT NULL,"
+        " fixed INTEGER NOT NULL DEFAULT 0,"
         " PRIMARY KEY (namespace, endpoint, position)) STRICT, WITHOUT ROWID;"
 
         "CREATE TABLE publications (id TEXT PRIMARY KEY, protocol INTEGER NOT NULL,"
         " host_ip TEXT NOT NULL, host_port INTEGER NOT NULL, host_port_end INTEGER NOT NULL,"
         " port INTEGER NOT NULL, namespace TEXT NOT NULL, network TEXT NOT NULL)"
         " STRICT, WITHOUT ROWID;"
+
+        MOVED
 
         "CREATE TABLE tombstones (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " namespace TEXT NOT NULL, origin TEXT NOT NULL, network TEXT NOT NULL,"
@@ -55,20 +68,22 @@ const char store_schema[] =
         " port_end INTEGER NOT NULL DEFAULT 0, through_end INTEGER NOT NULL DEFAULT 0)"
         " STRICT, WITHOUT ROWID;"
 
-        SETTINGS;
+        SETTINGS LEASES;
 
 /* Nothing changes for a network that was made before: its MTU is what it was. A publication without
  * an address was on every IPv4 address, as there was no other family. */
 const char *const store_migrations[] = {
-        SETTINGS "INSERT INTO settings SELECT 'network', name, 'mtu', 0, mtu FROM networks;"
-                 "INSERT INTO settings SELECT 'network', name, 'internal', 0, 'yes' FROM networks"
-                 " WHERE internal = 1;"
-                 "ALTER TABLE networks DROP COLUMN internal;"
-                 "UPDATE publications SET host_ip = '*' WHERE host_ip = '0.0.0.0';"
-                 "ALTER TABLE tombstones ADD COLUMN port_end INTEGER NOT NULL DEFAULT 0;"
-                 "ALTER TABLE tombstones ADD COLUMN through_end INTEGER NOT NULL DEFAULT 0;"
-                 "UPDATE tombstones SET port_end = port, through_end = through;"
-                 "ALTER TABLE namespaces ADD COLUMN source TEXT NOT NULL DEFAULT '';",
+        SETTINGS
+        "INSERT INTO settings SELECT 'network', name, 'mtu', 0, mtu FROM networks;"
+        "INSERT INTO settings SELECT 'network', name, 'internal', 0, 'yes' FROM networks"
+        " WHERE internal = 1;"
+        "ALTER TABLE networks DROP COLUMN internal;"
+        "UPDATE publications SET host_ip = '*' WHERE host_ip = '0.0.0.0';"
+        "ALTER TABLE tombstones ADD COLUMN port_end INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE tombstones ADD COLUMN through_end INTEGER NOT NULL DEFAULT 0;"
+        "UPDATE tombstones SET port_end = port, through_end = through;"
+        "ALTER TABLE namespaces ADD COLUMN source TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE endpoint_addresses ADD COLUMN fixed INTEGER NOT NULL DEFAULT 0;" LEASES MOVED,
 };
 
 const char *const store_statements[STATEMENT_COUNT] = {
@@ -96,8 +111,8 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                     " (namespace, position, id, network, ifname, host_ifname, mac)"
                                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_ADDRESS] = "INSERT INTO endpoint_addresses"
-                                   " (namespace, endpoint, position, address, prefix)"
-                                   " VALUES (?, ?, ?, ?, ?)",
+                                   " (namespace, endpoint, position, address, prefix, fixed)"
+                                   " VALUES (?, ?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_PUBLICATION] = "INSERT OR REPLACE INTO publications (id, protocol, host_ip,"
                                        " host_port, host_port_end, port, namespace, network)"
                                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -105,12 +120,23 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                      " origin, network, cookie, protocol, ip, port, through, match,"
                                      " port_end, through_end)"
                                      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_MOVED] =
+                "INSERT OR REPLACE INTO moved (name, namespace, inside, number, belongings)"
+                " VALUES (?, ?, ?, ?, ?)",
+        [STATEMENT_DROP_MOVED] = "DELETE FROM moved WHERE name = ?",
+        [STATEMENT_LOAD_MOVED] = "SELECT name, namespace, inside, number, belongings FROM moved",
         [STATEMENT_DROP_NETWORK] = "DELETE FROM networks WHERE name = ?",
         [STATEMENT_DROP_SUBNETS] = "DELETE FROM subnets WHERE network = ?",
         [STATEMENT_DROP_NAMESPACE] = "DELETE FROM namespaces WHERE name = ?",
         [STATEMENT_DROP_ENDPOINTS] = "DELETE FROM endpoints WHERE namespace = ?",
         [STATEMENT_DROP_ADDRESSES] = "DELETE FROM endpoint_addresses WHERE namespace = ?",
         [STATEMENT_DROP_PUBLICATION] = "DELETE FROM publications WHERE id = ?",
+        [STATEMENT_SAVE_LEASE] = "INSERT OR REPLACE INTO leases (id, number, network, namespace,"
+                                 " mac, ip4, fixed4, ip6, fixed6)"
+                                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_DROP_LEASE] = "DELETE FROM leases WHERE id = ?",
+        [STATEMENT_LOAD_LEASES] = "SELECT id, number, network, namespace, mac, ip4, fixed4, ip6,"
+                                  " fixed6 FROM leases",
         [STATEMENT_DROP_TOMBSTONE] = "DELETE FROM tombstones WHERE id = ?",
         [STATEMENT_LOAD_META] = "SELECT instance, next_id, boot_id, generation FROM meta",
         [STATEMENT_LOAD_NETWORKS] = "SELECT name, id, driver, bridge, mac, mtu FROM networks",
@@ -122,7 +148,7 @@ const char *const store_statements[STATEMENT_COUNT] = {
                 "SELECT name, origin, cookie, boot_id, own_route, source FROM namespaces",
         [STATEMENT_LOAD_ENDPOINTS] = "SELECT id, network, ifname, host_ifname, mac, position"
                                      " FROM endpoints WHERE namespace = ? ORDER BY position",
-        [STATEMENT_LOAD_ADDRESSES] = "SELECT address, prefix FROM endpoint_addresses"
+        [STATEMENT_LOAD_ADDRESSES] = "SELECT address, prefix, fixed FROM endpoint_addresses"
                                      " WHERE namespace = ? AND endpoint = ? ORDER BY position",
         [STATEMENT_LOAD_PUBLICATIONS] =
                 "SELECT id, protocol, host_ip, host_port, host_port_end, port,"

@@ -24,7 +24,7 @@ HARMLESS = {
                                              r"|clock_gettime|nanosleep|sysconf|dirfd|fileno|ferror|mnl_socket_get_(fd|portid)|getpid|gettimeofday|gmtime_r|inotify_rm_watch"
                                              r"|eventfd_write|stdout|stderr|getenv",
     "writes text to a stream, whose end is looked at": r"fprintf|fputs|fputc|fwrite|printf|puts|vfprintf",
-    "reads a stream that was opened, to an end that may come early": r"fgets|__getdelim|__isoc99_fscanf",
+    "reads a stream that was opened, to an end that may come early": r"fgets|fgetc|__getdelim|__isoc99_fscanf",
     "only asks, and every answer but yes means no": r"access|lstat64|fstatat64|getsockname|if_nametoindex|if_indextoname|fcntl64|fdopendir|getgrnam_r|fts64_.*",
     "best effort, by its contract": r"sd_.*|lchown",
     "from ten thousand connections on: tests/system/test_walk.py": r"eventfd",

@@ -142,6 +142,8 @@ static inline const struct kind *kind_of(const struct step *step)
 		return &kind_address;
 	case RESOURCE_ROUTE:
 		return &kind_route;
+	case RESOURCE_RULE:
+		return &kind_rule;
 	default:
 		return &kind_link;
 	}

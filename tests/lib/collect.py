@@ -5,6 +5,7 @@ Words on the command line name what is wanted beside the host itself: `inside` l
 """
 
 import ctypes
+import errno
 import json
 import os
 import socket
@@ -124,6 +125,9 @@ def files():
                             entry["content"] = file.read(65536)
                 except FileNotFoundError:
                     continue  # it went meanwhile
+                except OSError as error:
+                    if error.errno != errno.EINVAL:  # a namespace that is mounted there
+                        raise
                 found[path] = entry
     return found
 

@@ -160,6 +160,10 @@ class Place:
         self.host.servers.append(server)
         return server
 
+    def serve_both(self, port, **options):
+        """In both families."""
+        return [self.serve(port, address=address, **options) for address in ("0.0.0.0", "::")]
+
     def ask(self, protocol, address, port, **options):
         return traffic.ask(self, protocol, address, port, **options)
 

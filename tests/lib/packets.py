@@ -51,7 +51,11 @@ def udp(source, destination, source_port, port, payload, ttl=64):
 
 
 def tcp_reset(source, destination, source_port, port, payload):
-    segment = struct.pack("!HHIIBBHHH", source_port, port, 1, 1, 0x50, 0x14, 0, 0, 0) + payload
+    return tcp(source, destination, source_port, port, 0x14, payload)
+
+
+def tcp(source, destination, source_port, port, flags, payload):
+    segment = struct.pack("!HHIIBBHHH", source_port, port, 1, 1, 0x50, flags, 1000, 0, 0) + payload
     return ip4(source, destination, socket.IPPROTO_TCP, transport(source, destination, socket.IPPROTO_TCP, segment, 16))
 
 

@@ -368,6 +368,14 @@ def stray_reset_leaves_with_a_private_source(lab):
         return [eyes.see(sought, lab.patience) is not None]
 
 
+@guard(INET, "nd_forward", r"ct state new tcp flags")
+def flow_that_was_ended_is_picked_up_from_its_middle(lab):
+    sought = packets.token()
+    with Eyes(lab.out, "eth0") as eyes:
+        send_packet(lab.web, packets.tcp(lab.address("web"), lab.out.address, 80, 4001, 0x18, sought))
+        return [eyes.see(sought, lab.patience) is not None]
+
+
 # --- what is not netd's ---
 
 @guard(INET, "nd_early", r"nfproto ipv4|ip daddr != @nd_nets4")
@@ -504,7 +512,7 @@ def own_ipv6_traffic_passes(lab):
     return lab.reaches(lab.cli, lab.address6("web"), 80)
 
 
-@way(BRIDGE, "nd_v6", r"ip6 saddr ::.*accept")
+@way(BRIDGE, "nd_v6", r"ip6 saddr ::.*@nd_target6 accept")
 def duplicate_address_probe_in_ipv6(lab):
     sought = packets.token()
     return ipv6_arrives(lab, packets.neighbour6("::", "ff02::1:ff00:3", 135, lab.address6("cli"), sought), sought)
@@ -516,7 +524,7 @@ def namespace_speaks_as_a_router(lab):
     return ipv6_arrives(lab, packets.icmp6(lab.address6("cli"), "ff02::1", 134, bytes(12) + sought), sought)
 
 
-@guard(BRIDGE, "nd_v6", r"@nd_target6")
+@guard(BRIDGE, "nd_v6", r"nd-router-advert|nd-redirect")
 def neighbour_advertisement_for_anothers_address(lab):
     """The gateway's: who believes it sends the attacker everything."""
     sought = packets.token()

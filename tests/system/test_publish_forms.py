@@ -258,7 +258,7 @@ def test_shifted_ranges_have_a_limit_and_others_have_none(net):
 
 
 def test_a_range_of_ten_thousand_is_no_burden(net):
-    """One element of each family; the daemon's memory does not know how many ports it has. (What it takes: bench/run range.)"""
+    """One element of each family; the daemon's memory does not know how many ports it has. (What it takes: bench/run.)"""
     def memory():
         with open(f"/proc/{net.daemon.pid}/statm") as file:
             return int(file.read().split()[1]) * 4

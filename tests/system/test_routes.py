@@ -57,7 +57,7 @@ def answers(netd, ns, network, family, address=None):
 def web(nets):
     for name in "ab":
         nets.ctl("connect", name, "web")
-    nets.ns("web").serve(80, address="::")
+    nets.ns("web").serve_both(80)
     return nets
 
 
@@ -85,7 +85,7 @@ def test_the_highest_priority_has_the_default_route(nets, family):
 def test_an_endpoint_without_a_default_route(nets, family):
     nets.ctl("connect", "a", "web", "--no-default-route")
     assert default_of(nets, "web", family) == [] and rules_of(nets, "web", family) == []
-    nets.ns("web").serve(80, address="::")
+    nets.ns("web").serve_both(80)
     assert not nets.ask("tcp", address_of(nets, "web", "a", family), 80, source=HOST[family], timeout=0.4)
     nets.ctl("connect", "b", "web")
     assert [dev for _, dev in default_of(nets, "web", family)] == ["eth1"]
@@ -156,7 +156,7 @@ def test_an_adopted_namespace_that_keeps_its_own_default_route(nets, family):
     before = nets.snapshot(inside=True, without=["file /run/netd"])
     nets.ctl("connect", "a", "theirs")
     assert [dev for _, dev in default_of(nets, "theirs", family)] == ["mine"]
-    theirs.serve(80, address="::")
+    theirs.serve_both(80)
     assert answers(nets, "theirs", "a", family)
     nets.ctl("disconnect", "a", "theirs")
     wait_same(before, lambda: nets.snapshot(inside=True, without=["file /run/netd"]), "disconnected, it is as before")
@@ -173,7 +173,7 @@ def far(nets):
     router = nets.ns("router")
     for address in FAR_HOST.values():
         router.run(f"ip addr add {address} dev lo")
-    router.serve(80, tag="far", address="::")
+    router.serve_both(80, tag="far")
     return nets
 
 
@@ -184,10 +184,9 @@ def route_options(*families):
 
 def reaches(netd, ns, family):
     """The router may send from addresses that are its own only: it answers by its own one, so it is enough that it is asked."""
-    server = netd.servers[-1]
-    seen = len(server.seen)
+    seen = sum(len(server.seen) for server in netd.servers)
     netd.ns(ns).ask("udp", FAR_HOST[family], 80, timeout=0.4)
-    return len(server.seen) > seen
+    return sum(len(server.seen) for server in netd.servers) > seen
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -269,7 +268,7 @@ def test_reboot(web):
     for address in HOST.values():
         web.run(f"ip addr add {address} dev lo")
     assert state() == before
-    web.ns("web").serve(80, address="::")
+    web.ns("web").serve_both(80)
     assert all(answers(web, "web", name, f) for name in "ab" for f in FAMILIES)
 
 

@@ -48,6 +48,12 @@ struct ports_look {
 	bool counters;
 };
 
+/* A host that uses nothing. */
+int engine_look_at_host(struct engine *engine, struct facts *ret, struct error *err)
+{
+	return 0;
+}
+
 int engine_look_at_ports(
         struct engine *engine, bool counters, struct ports_look **ret, struct error *err)
 {
@@ -189,6 +195,8 @@ static inline int pretend(struct engine *engine, const struct request *request,
 	switch (request->kind) {
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
+	case REQUEST_NETWORK_ALLOW:
+	case REQUEST_NETWORK_DISALLOW:
 		return pretend_network(engine, request, err);
 	case REQUEST_CONNECT:
 		answer->created_namespace = true;
@@ -208,6 +216,8 @@ static inline int pretend(struct engine *engine, const struct request *request,
 		return 0;
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_MOVE_IN:
+	case REQUEST_MOVE_OUT:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:

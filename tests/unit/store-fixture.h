@@ -96,6 +96,7 @@ static inline struct endpoint an_endpoint(const char *network, uint32_t address)
 	        .host_ifname = "nvabcdef0123",
 	        .mac = {2, 0, 0, 0, 0, 2},
 	        .addresses = {{ip4(address), 24}, {{AF_INET6, {0xfd, [7] = 3, [15] = 2}}, 64}},
+	        .fixed = {false, true},
 	        .address_count = 2};
 
 	snprintf(endpoint.network, sizeof(endpoint.network), "%s", network);
@@ -135,6 +136,13 @@ static inline void fill(struct model *model)
 	        .name = "gone",
 	        .origin = ORIGIN_ADOPTED,
 	        .cookie = UINT64_MAX};
+	struct lease lease = {.id = "00000000000d",
+	        .number = 7,
+	        .network = "first",
+	        .namespace = "web",
+	        .mac = {2, 0, 0, 0, 0, 3},
+	        .addresses = {{ip4(0x0a020003), true}},
+	        .address_count = 1};
 	char id[ID_SIZE];
 
 	ck_assert_int_eq(model_put_network(model, &first), 0);
@@ -144,6 +152,7 @@ static inline void fill(struct model *model)
 	ck_assert_int_eq(model_put_publication(model, &publication), 0);
 	ck_assert_int_eq(model_put_tombstone(model, &flows), 0);
 	ck_assert_int_eq(model_put_tombstone(model, &netns), 0);
+	ck_assert_int_eq(model_put_lease(model, &lease), 0);
 	ck_assert_int_eq(model_new_id(model, id), 0);
 }
 
@@ -173,7 +182,8 @@ static inline void check_endpoint(const struct endpoint *endpoint, const struct 
 	ck_assert_mem_eq(endpoint->mac, same->mac, MAC_SIZE);
 	ck_assert_uint_eq(endpoint->address_count, same->address_count);
 	for (unsigned i = 0; i < same->address_count; i++)
-		ck_assert(cidr_equal(&endpoint->addresses[i], &same->addresses[i]));
+		ck_assert(cidr_equal(&endpoint->addresses[i], &same->addresses[i]) &&
+		          endpoint->fixed[i] == same->fixed[i]);
 }
 
 static inline void check_filled(const struct model *model)
@@ -185,6 +195,7 @@ static inline void check_filled(const struct model *model)
 	struct endpoint endpoint = an_endpoint("second", 0x0a020002);
 	char key[KEY_SIZE] = "";
 	const struct tombstone *tombstone;
+	const struct lease *lease;
 
 	ck_assert_uint_eq(model_count(model, TABLE_NETWORKS), 2);
 	check_network(network, &same);
@@ -211,6 +222,13 @@ static inline void check_filled(const struct model *model)
 	ck_assert_int_eq(tombstone->kind, TOMBSTONE_NETNS);
 	ck_assert_int_eq(tombstone->ip.family, 0);
 	ck_assert_uint_eq(tombstone->cookie, UINT64_MAX);
+	lease = model_lease(model, "first", "web");
+	ck_assert_ptr_nonnull(lease);
+	ck_assert_uint_eq(lease->number, 7);
+	ck_assert_uint_eq(lease->mac[5], 3);
+	ck_assert_uint_eq(lease->address_count, 1);
+	ck_assert(lease->addresses[0].fixed);
+	ck_assert_ptr_eq(model_lease_of(model, "first", &lease->addresses[0].ip), lease);
 	ck_assert_uint_eq(model_host(model)->next_id, 2);
 }
 

@@ -136,7 +136,7 @@ START_TEST(subnets_come_out_of_the_machines_own_prefix)
 	ck_assert_int_eq(network_subnet(model_network(model, "a"), AF_INET6)->cidr.ip.bytes[7], 2);
 	used[0].cidr.prefix = 8; /* all of them */
 	strcpy(request.network, "b");
-	refused(model, &request, &facts, "has no free /64 left");
+	refused(model, &request, &facts, "no /64 is free in the pool");
 	facts.no_ip6 = true;
 	refused(model, &request, &facts, "has no IPv6");
 	request.ip6 = CHOICE_OPEN;

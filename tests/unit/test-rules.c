@@ -2,6 +2,8 @@
 #include "tests/lib/made_up.h"
 #include "tests/lib/suite.h"
 
+#include <stdio.h>
+
 static struct error err;
 
 /* Refused with this code, and a sentence that has these words. */
@@ -263,6 +265,97 @@ START_TEST(a_port_has_one_owner)
 }
 END_TEST
 
+static struct request publish_of(const char *spec, const char *ns)
+{
+	struct request request = {.kind = REQUEST_PUBLISH, .port_count = 1};
+
+	strcpy(request.namespace, ns);
+	ck_assert_msg(parse_port_spec(spec, "", &request.ports[0], &err) == 0, "%s", err.text);
+	return request;
+}
+
+START_TEST(ranges_overlap_where_they_have_a_port_in_common)
+{
+	static const struct {
+		uint16_t first, last;
+	} free_ones[] = {{1, 999}, {3001, 65535}, {1024, 1999}, {2501, 2999}},
+	  taken[] = {{1, 1000}, {1, 65535}, {1000, 1000}, {1023, 1023}, {2000, 2500}, {2499, 2501},
+	          {3000, 3000}, {2999, 3001}, {512, 1535}, {2048, 2048}};
+	struct model *model = made_up_model();
+	char spec[64];
+
+	must_create(model, "net");
+	must_connect(model, "net", "web");
+	for (int i = 0; i < 3; i++) {
+		struct request publish = publish_of((const char *[]){"1000-1023:1000-1023",
+		                                            "2000-2500:2000-2500", "3000:80"}[i],
+		        "web");
+
+		must(model, &publish, &quiet_host);
+	}
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		struct request publish;
+
+		snprintf(spec, sizeof(spec), "192.0.2.1:%u-%u:%u-%u", taken[i].first, taken[i].last,
+		        taken[i].first, taken[i].last);
+		publish = publish_of(spec, "web");
+		refused(model, &publish, &quiet_host, ERROR_EXISTS, "published already");
+	}
+	for (size_t i = 0; i < sizeof(free_ones) / sizeof(free_ones[0]); i++) {
+		struct request publish;
+
+		snprintf(spec, sizeof(spec), "192.0.2.1:%u-%u:%u-%u", free_ones[i].first,
+		        free_ones[i].last, free_ones[i].first, free_ones[i].last);
+		publish = publish_of(spec, "web");
+		must(model, &publish, &quiet_host);
+	}
+	ck_assert_uint_lt(model_count(model, TABLE_PORTS), 7 * 32);
+	model_free(model);
+}
+END_TEST
+
+START_TEST(an_open_port_is_the_one_that_the_facts_chose)
+{
+	struct facts facts = {.chosen = {40000, 0}};
+	struct request publish = publish_of("80", "web"), range = publish_of("8000-8010:80", "web");
+	struct model *model = made_up_model();
+	char key[KEY_SIZE] = "";
+
+	must_create(model, "net");
+	must_connect(model, "net", "web");
+	must(model, &publish, &facts);
+	ck_assert_uint_eq(
+	        ((const struct publication *)model_next(model, TABLE_PUBLICATIONS, key))->host_port,
+	        40000);
+	refused(model, &publish, &facts, ERROR_EXISTS, "published already");
+	publish.exist_ok = true;
+	must(model, &publish, &facts);
+	ck_assert_uint_eq(model_count(model, TABLE_PUBLICATIONS), 1);
+	refused(model, &range, &quiet_host, ERROR_REFUSED, "no port of 8000-8010/tcp is free");
+	publish = publish_of("81", "web");
+	refused(model, &publish, &quiet_host, ERROR_REFUSED, "ip_local_port_range");
+	model_free(model);
+}
+END_TEST
+
+START_TEST(what_leads_elsewhere_has_a_limit)
+{
+	struct model *model = made_up_model();
+	struct request publish = publish_of("10000-11024:20000-21024", "web");
+
+	must_create(model, "net");
+	must_connect(model, "net", "web");
+	refused(model, &publish, &quiet_host, ERROR_INVALID, "1024");
+	publish = publish_of("10000-60000:10000-60000", "web");
+	must(model, &publish, &quiet_host);
+	publish = publish_of("[::1]:80:80", "web");
+	refused(model, &publish, &quiet_host, ERROR_INVALID, "127.0.0.1");
+	publish = publish_of("[fd00::1]:80:80", "web");
+	refused(model, &publish, &quiet_host, ERROR_REFUSED, "none of that family");
+	model_free(model);
+}
+END_TEST
+
 START_TEST(publications_wait_for_their_namespace)
 {
 	struct request disconnect = request_for(REQUEST_DISCONNECT, "net", "web");
@@ -385,6 +478,8 @@ int main(void)
 	        a_freed_address_rests_until_its_flows_are_gone,
 	        the_default_route_moves_and_internal_networks_have_none,
 	        adopted_namespaces_keep_what_they_have, a_port_has_one_owner,
+	        ranges_overlap_where_they_have_a_port_in_common,
+	        an_open_port_is_the_one_that_the_facts_chose, what_leads_elsewhere_has_a_limit,
 	        publications_wait_for_their_namespace, what_is_in_use_is_not_removed_by_accident,
 	        a_name_whose_namespace_is_not_gone_yet_is_nobodys,
 	        another_namespace_of_a_known_name_is_not_connected,

@@ -157,6 +157,20 @@ bool look_link_ours(struct kernel *kernel, const char *ifname)
 	       mark_matches(found.items[0].alias, NULL);
 }
 
+bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret)
+{
+	_cleanup_(links_done) struct links found = {0};
+	struct error ignored; /* one that cannot be looked at is looked at again when it changes */
+	const struct link_seen *link;
+
+	if (links_read_one(kernel->rtnl, "", ifname, &found, &ignored) < 0 || !found.count)
+		return false;
+	link = &found.items[0];
+	*ret = (struct look_port){.hairpin = link->hairpin, .isolated = link->isolated};
+	snprintf(ret->alias, sizeof(ret->alias), "%s", link->alias ? link->alias : "");
+	return true;
+}
+
 /* --- default routes --- */
 
 /* The default route with the lowest metric; index 0: none. */

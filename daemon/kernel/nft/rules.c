@@ -301,6 +301,12 @@ const struct rule rules[] = {
 		IIFNAME(1), OIFNAME(2), IN(1, "nd_apart"), VERDICT(NFT_GOTO, "nd_published")),
 	RULE(INET, "nd_forward", "meta nfproto ipv4 oifname vmap @nd_in4", V4, OIFNAME(1), MAP(1, "nd_in4", 0)),
 	RULE(INET, "nd_forward", "meta nfproto ipv6 oifname vmap @nd_in6", V6, OIFNAME(1), MAP(1, "nd_in6", 0)),
+	/* A flow that was ended by unpublish is not picked up again from its middle, by the server that speaks next: where the
+	 * masquerade has the very port that was published, its client would not notice anything. */
+	RULE(INET, "nd_forward", "iifname @nd_bridges ct state new tcp flags != syn / fin,syn,rst,ack drop",
+		IIFNAME(1), IN(1, "nd_bridges"), STATE(NF_CT_STATE_BIT(IP_CT_NEW)), PROTOCOL(1), IS(1, 1, IPPROTO_TCP),
+		TRANSPORT(1, 13, 1), {EXPR_MASK, .reg = 1, .size = 1, .bytes = {0x17}},
+		{EXPR_IS, .reg = 1, .size = 1, .inverted = true, .bytes = {0x02}}, DROP),
 
 	RULE(INET, "nd_published", "ct status dnat accept", DNATED, ACCEPT),
 	RULE(INET, "nd_published", "drop", DROP),

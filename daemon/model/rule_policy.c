@@ -1,0 +1,383 @@
+/*
+ * Who may talk to whom: which settings of a network go together, and permissions that name other
+ * networks and namespaces. A permission stands in the list of the network that it is given to, so
+ * it goes with that network; it is taken out of the list when what it names is removed.
+ */
+#include "daemon/model/rules.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int families[] = {AF_INET, AF_INET6};
+
+static const char *allowed_format(const struct allowed *allowed, char *text, size_t size)
+{
+	if (allowed->network[0])
+		snprintf(text, size, "%s", allowed->network);
+	else
+		snprintf(text, size, "%s:%u/%s", allowed->namespace, allowed->port,
+		        protocol_name(allowed->protocol));
+	return text;
+}
+
+static bool is_same(const struct allowed *a, const struct allowed *b)
+{
+	return strcmp(a->network, b->network) == 0 && strcmp(a->namespace, b->namespace) == 0 &&
+	       a->port == b->port && a->protocol == b->protocol;
+}
+
+static bool has(const char *list, const struct allowed *wanted)
+{
+	struct allowed allowed;
+
+	while (allowed_next(&list, &allowed))
+		if (is_same(&allowed, wanted))
+			return true;
+	return false;
+}
+
+/* --- what goes together --- */
+
+static int contradiction(
+        const struct network *network, const char *setting, const char *why, struct error *err)
+{
+	error_field(err, setting, "network %s: %s: %s", network->name, setting, why);
+	err->code = ERROR_REFUSED;
+	return -EINVAL;
+}
+
+static int check_internal(const struct network *network, struct error *err)
+{
+	static const char no_way[] = "an internal network has no way out and none in; leave one "
+	                             "of the two away";
+
+	if (!network->internal)
+		return 0;
+	if (network->mode != MODE_NAT || network->mode4 || network->mode6)
+		return contradiction(network, "mode", no_way, err);
+	if (network->snat)
+		return contradiction(network, "snat", no_way, err);
+	if (network->trusted_interfaces)
+		return contradiction(network, "trusted_interfaces", no_way, err);
+	return 0;
+}
+
+static int check_families(const struct network *network, struct error *err)
+{
+	static const char none[] = "the network has no addresses of this family";
+
+	for (int i = 0; i < 2; i++) {
+		bool v6 = families[i] == AF_INET6;
+		struct ip ip;
+
+		if (!network_subnet(network, families[i])) {
+			if (v6 ? network->mode6 : network->mode4)
+				return contradiction(network, v6 ? "mode6" : "mode4", none, err);
+			if (network_snat(network, families[i], &ip))
+				return contradiction(network, "snat", none, err);
+		}
+		if (network_mode(network, families[i]) != MODE_NAT &&
+		        network_snat(network, families[i], &ip))
+			return contradiction(network, "snat",
+			        "only in mode nat what leaves gets another address", err);
+	}
+	return 0;
+}
+
+static int check_snat(const struct network *network, struct error *err)
+{
+	const char *rest = network->snat;
+	char item[SETTING_ITEM_MAX], first[IP_TEXT_SIZE];
+	struct ip ip, other;
+
+	while (setting_next_item(&rest, item))
+		if (parse_ip(item, "snat", &ip, err) < 0 ||
+		        !network_snat(network, ip.family, &other) || !ip_equal(&ip, &other))
+			return error_field(err, "snat",
+			        "snat: %s beside %s: at most one address of each family", item,
+			        ip_format(&other, first));
+	return 0;
+}
+
+static int check_trusted(
+        const struct model *model, const struct network *network, struct error *err)
+{
+	const char *rest = network->trusted_interfaces, *owner;
+	char item[SETTING_ITEM_MAX];
+
+	while (setting_next_item(&rest, item)) {
+		owner = model_owner(model, TABLE_BRIDGES, item);
+		if (owner && model_network(model, owner))
+			return error_field(err, "trusted_interfaces",
+			        "trusted_interfaces: %s is the bridge of network %s; networks are "
+			        "let in with 'netd-ctl network allow %s %s'",
+			        item, owner, owner, network->name);
+	}
+	return 0;
+}
+
+/* That what is named is there; of what was named before it may have gone. */
+static int check_allowed(const struct model *model, const struct network *before,
+        const struct network *network, struct error *err)
+{
+	const char *rest = network->allow;
+	struct allowed allowed;
+
+	while (allowed_next(&rest, &allowed)) {
+		if (before && has(before->allow, &allowed))
+			continue;
+		if (strcmp(allowed.network, network->name) == 0)
+			return error_field(err, "allow",
+			        "allow: network %s: its own namespaces reach each other, unless it "
+			        "is isolated",
+			        network->name);
+		if (allowed.network[0] && !model_network(model, allowed.network))
+			return error_set(err, ERROR_NOT_FOUND, 0,
+			        "network %s: there is no such network (netd-ctl network ls lists "
+			        "them; one port of a namespace is NS:PORT)",
+			        allowed.network);
+		if (allowed.namespace[0] && !model_namespace(model, allowed.namespace))
+			return error_set(err, ERROR_NOT_FOUND, 0,
+			        "namespace %s: netd knows none of this name; connect it first",
+			        allowed.namespace);
+	}
+	return 0;
+}
+
+int policy_check(const struct model *model, const struct network *before,
+        const struct network *network, struct error *err)
+{
+	int r = check_internal(network, err);
+
+	if (r == 0)
+		r = check_snat(network, err);
+	if (r == 0)
+		r = check_families(network, err);
+	if (r == 0)
+		r = check_trusted(model, network, err);
+	return r == 0 ? check_allowed(model, before, network, err) : r;
+}
+
+/* --- permissions one by one --- */
+
+/* Sets the list to what it has without those of `out` and with those of `in`. */
+static int rewrite(struct network *network, const char *out, const char *in, struct error *err)
+{
+	const char *lists[] = {network->allow, in};
+	char *text = NULL, item[SETTING_ITEM_MAX];
+	struct allowed allowed;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return error_memory(err);
+	for (int i = 0; i < 2; i++)
+		while (allowed_next(&lists[i], &allowed))
+			if (i == 1 || !has(out, &allowed))
+				fprintf(file, "%s\n", allowed_format(&allowed, item, sizeof(item)));
+	if (fclose(file) != 0) {
+		free(text);
+		return error_memory(err);
+	}
+	free(network->allow);
+	network->allow = *text ? text : NULL;
+	if (!*text)
+		free(text);
+	return 0;
+}
+
+static int count(const char *list)
+{
+	struct allowed allowed;
+	int n = 0;
+
+	while (allowed_next(&list, &allowed))
+		n++;
+	return n;
+}
+
+/* Of what is to be allowed, nothing is yet; of what is to be taken back, all is. */
+static int check_items(
+        const struct network *network, const char *items, bool allow, struct error *err)
+{
+	char text[SETTING_ITEM_MAX];
+	struct allowed allowed;
+
+	while (allowed_next(&items, &allowed)) {
+		if (has(network->allow, &allowed) != allow)
+			continue;
+		allowed_format(&allowed, text, sizeof(text));
+		return allow ? error_set(err, ERROR_EXISTS, 0, "network %s may reach %s already",
+		                       network->name, text)
+		             : error_set(err, ERROR_NOT_FOUND, 0,
+		                       "network %s was not allowed to reach %s (netd-ctl network "
+		                       "inspect %s shows what it may)",
+		                       network->name, text, network->name);
+	}
+	return 0;
+}
+
+int policy_allow(struct network *network, const struct request *request, struct error *err)
+{
+	const char *items = request->wanted_network.allow;
+	bool allow = request->kind == REQUEST_NETWORK_ALLOW;
+	int r = request->exist_ok ? 0 : check_items(network, items, allow, err);
+
+	if (r == 0)
+		r = rewrite(network, items, allow ? items : NULL, err);
+	if (r == 0 && count(network->allow) > SETTING_ITEMS)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "network %s: it would have more than %d permissions, the most netd keeps",
+		        network->name, SETTING_ITEMS);
+	return r;
+}
+
+/* --- what flows and may no longer --- */
+
+/*
+ * The kernel lets established flows pass, so those that a change forbids have to go. All that go
+ * straight to an address do: one that is still allowed is known again by its next packet, as
+ * nothing translates it.
+ */
+static int end_flows_to(
+        struct model *fork, const struct ip *ip, uint8_t protocol, uint16_t port, struct error *err)
+{
+	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
+	        .protocol = protocol,
+	        .ip = *ip,
+	        .port = port,
+	        .port_end = port,
+	        .match = FLOWS_ORIGINAL_LOCAL};
+
+	return tombstone_add(fork, &flows, err);
+}
+
+static int end_flows_to_endpoint(struct model *fork, const struct endpoint *endpoint,
+        uint8_t protocol, uint16_t port, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
+		r = end_flows_to(fork, &endpoint->addresses[i].ip, protocol, port, err);
+	return r;
+}
+
+static int end_flows_to_members(struct model *fork, const char *network, struct error *err)
+{
+	const struct reference *member;
+	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
+	int r = 0;
+
+	snprintf(prefix, sizeof(prefix), "%s/", network);
+	while (r == 0 && (member = model_next_in(fork, TABLE_MEMBERS, prefix, key)))
+		r = end_flows_to_endpoint(fork,
+		        namespace_endpoint(model_namespace(fork, member->owner), network), 0, 0,
+		        err);
+	return r;
+}
+
+static int end_flows_allowed(struct model *fork, const struct allowed *allowed, struct error *err)
+{
+	const struct namespace *ns = model_namespace(fork, allowed->namespace);
+	int r = 0;
+
+	if (allowed->network[0])
+		return end_flows_to_members(fork, allowed->network, err);
+	for (unsigned i = 0; ns && r == 0 && i < ns->endpoint_count; i++)
+		r = end_flows_to_endpoint(
+		        fork, &ns->endpoints[i], allowed->protocol, allowed->port, err);
+	return r;
+}
+
+static bool lists(const char *list, const char *item)
+{
+	char other[SETTING_ITEM_MAX];
+
+	while (setting_next_item(&list, other))
+		if (strcmp(other, item) == 0)
+			return true;
+	return false;
+}
+
+/* Whether less may come to its members than before; a change of the mode counts as that. */
+static bool lets_in_less(const struct network *before, const struct network *network)
+{
+	const char *trusted = before->trusted_interfaces;
+	char item[SETTING_ITEM_MAX];
+
+	for (int i = 0; i < 2; i++)
+		if (network_mode(before, families[i]) != network_mode(network, families[i]))
+			return true;
+	while (setting_next_item(&trusted, item))
+		if (!lists(network->trusted_interfaces, item))
+			return true;
+	return (network->isolated && !before->isolated) || (network->internal && !before->internal);
+}
+
+int policy_end_flows(struct model *fork, const struct network *before,
+        const struct network *network, struct error *err)
+{
+	bool shut = network->host_access != before->host_access;
+	const char *allow = before->allow;
+	struct allowed allowed;
+	int r = 0;
+
+	while (r == 0 && allowed_next(&allow, &allowed))
+		if (!has(network->allow, &allowed))
+			r = end_flows_allowed(fork, &allowed, err);
+	if (r == 0 && lets_in_less(before, network))
+		r = end_flows_to_members(fork, network->name, err);
+	for (unsigned i = 0; shut && r == 0 && i < network->subnet_count; i++)
+		r = end_flows_to(fork, &network->subnets[i].gateway, 0, 0, err);
+	return r;
+}
+
+/* --- what is removed is named no longer --- */
+
+static int forget_in(struct model *fork, const char *by, const struct allowed *gone,
+        struct answer *answer, struct error *err)
+{
+	struct network network = *model_network(fork, by);
+	const char *rest = network.allow;
+	char out[SETTING_ITEM_MAX * 2] = "", text[SETTING_ITEM_MAX];
+	struct allowed allowed;
+	int r = settings_own(&network_settings, &network) < 0 ? error_memory(err) : 0;
+
+	while (r == 0 && allowed_next(&rest, &allowed)) {
+		if (strcmp(allowed.network, gone->network) != 0 ||
+		        strcmp(allowed.namespace, gone->namespace) != 0)
+			continue;
+		allowed_format(&allowed, text, sizeof(text));
+		snprintf(out, sizeof(out), "%s\n", text);
+		r = rewrite(&network, out, NULL, err);
+		if (r == 0 && answer &&
+		        answer_removed(answer, "permission of network %s to reach %s", by, text) <
+		                0)
+			r = error_memory(err);
+	}
+	if (r == 0 && model_put_network(fork, &network) < 0)
+		r = error_memory(err);
+	settings_free(&network_settings, &network);
+	return r;
+}
+
+int policy_forget(
+        struct model *fork, const struct allowed *gone, struct answer *answer, struct error *err)
+{
+	char prefix[KEY_SIZE], by[NAME_SIZE];
+	int r = 0;
+
+	model_allowed_key(prefix, gone, "");
+	while (r == 0) {
+		char key[KEY_SIZE] = "";
+		const struct reference *reference = model_next_in(fork, TABLE_ALLOWED, prefix, key);
+
+		if (!reference)
+			return 0;
+		memcpy(by, reference->owner, sizeof(by));
+		r = forget_in(fork, by, gone, answer, err);
+	}
+	return r;
+}
