@@ -55,6 +55,13 @@ int parse_pool(const char *text, const char *field, struct pool *ret, struct err
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err);
 
+/* KEY=VALUE of a sysctl of a namespace as a whole, with dots: "net.ipv4.ip_forward=1". *path is the
+ * one below /proc/sys. */
+#define SYSCTL_PATH_SIZE 96
+#define SYSCTL_TEXT_SIZE 64
+
+int parse_sysctl(const char *text, const char *field, char path[SYSCTL_PATH_SIZE],
+        char value[SYSCTL_TEXT_SIZE], struct error *err);
 /* NAME=IP */
 int parse_reserve(const char *text, const char *field, char name[NAME_SIZE], struct ip *ret,
         struct error *err);

@@ -46,6 +46,11 @@ struct facts {
 	char (*links)[IFNAMSIZ]; /* names of all interfaces of the host, for --bridge */
 	unsigned link_count;
 
+	/* of the bridge that the request's network is to use, or uses */
+	struct interface bridge; /* "": there is none, or it is no bridge */
+	bool bridge_exists;      /* something of that name does */
+	bool bridge_ours;        /* and it is netd's */
+
 	/* of the namespace a request names */
 	bool ns_exists;  /* there is a namespace of that name in /run/netns */
 	bool ns_is_host; /* and it is the host's own */

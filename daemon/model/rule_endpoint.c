@@ -236,6 +236,20 @@ static int check_room(const struct model *model, const struct network *network,
 	return 0;
 }
 
+/* Somebody else's bridge may have gone. */
+static int check_bridge(struct model *fork, const struct network *network,
+        const struct facts *facts, struct error *err)
+{
+	if (!facts->bridge.name[0])
+		return error_set(err, ERROR_REFUSED, 0,
+		        "network %s: its bridge %s, which is not netd's, is %s; it can be "
+		        "connected "
+		        "to when that is there again",
+		        network->name, network->use_bridge,
+		        facts->bridge_exists ? "no bridge any more" : "gone");
+	return bridge_know(fork, facts, err);
+}
+
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err)
 {
@@ -259,6 +273,9 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	if (existing)
 		return compare_existing(existing, request, answer, err);
 	r = check_room(fork, network, &ns, err);
+	if (r == 0 && network->use_bridge[0])
+		r = check_bridge(fork, network, facts, err);
+	network = model_network(fork, request->network);
 	settings_start(&endpoint_settings, &endpoint);
 	if (r == 0 && settings_copy(&endpoint_settings, request->given, &request->wanted_endpoint,
 	                      &endpoint) < 0)

@@ -72,6 +72,13 @@ static int check_source(const char *text, const char *field, struct error *err)
 	return parse_name(text, field, name, err);
 }
 
+static int check_sysctl(const char *text, const char *field, struct error *err)
+{
+	char path[SYSCTL_PATH_SIZE], value[SYSCTL_TEXT_SIZE];
+
+	return parse_sysctl(text, field, path, value, err);
+}
+
 static int check_route(const char *text, const char *field, struct error *err)
 {
 	struct cidr cidr;
@@ -115,13 +122,17 @@ static const struct setting network_rows[] = {
 	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed},
 	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat},
 	{"publish_address", SETTING_IP, PLACE(network, publish_address)},
+	{"no_host_address", SETTING_SWITCH, PLACE(network, no_host_address), FIXED("its bridge has an address of the host, or never had; make another network")},
+	{"use_bridge", SETTING_IFNAME, PLACE(network, use_bridge), FIXED("a network stays on its bridge; make another network")},
 };
 static const struct setting namespace_rows[] = {
 	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
+	{"sysctls", SETTING_LIST, PLACE(namespace, sysctls), .check = check_sysctl, .keyed = true},
 };
 static const struct setting endpoint_rows[] = {
 	{"gw_priority", SETTING_NUMBER, PLACE(endpoint, gw_priority), .min = -GW_PRIORITY_MAX, .max = GW_PRIORITY_MAX},
 	{"no_default_route", SETTING_SWITCH, PLACE(endpoint, no_default_route)},
+	{"router", SETTING_SWITCH, PLACE(endpoint, router)},
 };
 static const struct setting publication_rows[] = {
 	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
