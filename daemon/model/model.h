@@ -320,6 +320,10 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
+/* Whether it is one of the words that stand for no network: "none", of a namespace that is connected
+ * to nothing, and "host". */
+bool network_is_none(const char *name);
+bool network_is_builtin(const char *name);
 /* Whether the host has an address in it, so that it is the members' way out and in. Not where the
  * bridge is somebody else's, nor where it was made without. */
 bool network_has_host(const struct network *network);

@@ -250,6 +250,25 @@ static int check_bridge(struct model *fork, const struct network *network,
 	return bridge_know(fork, facts, err);
 }
 
+/* On somebody else's bridge the host has its addresses like any other machine there. */
+static int check_host_ips(const struct network *network, const struct endpoint *endpoint,
+        const struct facts *facts, struct error *err)
+{
+	char text[IP_TEXT_SIZE];
+
+	for (unsigned i = 0; network->use_bridge[0] && i < facts->bridge_ip_count; i++) {
+		const struct ip *ip = &facts->bridge_ips[i];
+		const struct cidr *chosen = endpoint_address(endpoint, ip->family);
+
+		if (chosen && ip_equal(&chosen->ip, ip))
+			return error_set(err, ERROR_EXISTS, 0,
+			        "address %s on bridge %s is this host's own; choose another, or "
+			        "keep it out with 'netd-ctl network set %s reserve=NAME=%s'",
+			        ip_format(ip, text), network->use_bridge, network->name, text);
+	}
+	return 0;
+}
+
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err)
 {
@@ -261,6 +280,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 
 	memcpy(answer->network, request->network, NAME_SIZE);
 	memcpy(answer->namespace, request->namespace, NAME_SIZE);
+	if (network_is_builtin(request->network))
+		return rule_connect_builtin(fork, request, facts, answer, err);
 	if (!network)
 		return error_set(err, ERROR_NOT_FOUND, 0,
 		        "network %s: there is no such network; create it with 'netd-ctl network "
@@ -282,6 +303,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 		r = error_memory(err);
 	if (r == 0)
 		r = fill_endpoint(fork, request, facts, network, &ns, &endpoint, err);
+	if (r == 0)
+		r = check_host_ips(network, &endpoint, facts, err);
 	if (r == 0)
 		r = publications_revive(fork, ns.name, err);
 	if (r == 0 && (lease_drop(fork, network->name, ns.name) < 0 ||
@@ -381,8 +404,11 @@ int rule_disconnect(
         struct model *fork, const struct request *request, struct answer *answer, struct error *err)
 {
 	const struct namespace *ns;
-	int r = find_endpoint(fork, request, &ns, err);
+	int r;
 
+	if (network_is_builtin(request->network))
+		return rule_disconnect_builtin(fork, request, answer, err);
+	r = find_endpoint(fork, request, &ns, err);
 	if (r < 0 && request->forget && model_lease(fork, request->network, request->namespace))
 		return forget(fork, request, answer, err);
 	if (r == 0)

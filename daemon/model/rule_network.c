@@ -12,6 +12,11 @@
 
 static int no_network(const struct request *request, struct error *err)
 {
+	if (network_is_builtin(request->network))
+		return error_set(err, ERROR_REFUSED, 0,
+		        "network %s: that is a word for no network: there is nothing to change or "
+		        "remove",
+		        request->network);
 	return error_set(err, ERROR_NOT_FOUND, 0,
 	        "network %s: there is no such network (netd-ctl network ls lists them)",
 	        request->network);
@@ -19,13 +24,10 @@ static int no_network(const struct request *request, struct error *err)
 
 static int check_name(const struct request *request, struct error *err)
 {
-	static const char *const reserved[] = {"host", "none"};
-
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
-		if (strcmp(request->network, reserved[i]) == 0)
-			return error_field(err, "name",
-			        "name: '%s' is reserved; choose another name", request->network);
-	return 0;
+	return network_is_builtin(request->network)
+	               ? error_field(err, "name", "name: '%s' is reserved; choose another name",
+	                         request->network)
+	               : 0;
 }
 
 static bool link_exists(const struct facts *facts, const char *name)

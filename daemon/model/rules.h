@@ -48,6 +48,11 @@ int rule_connect(struct model *fork, const struct request *request, const struct
         struct answer *answer, struct error *err);
 int rule_endpoint_set(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
+/* The same for the words that stand for no network. */
+int rule_connect_builtin(struct model *fork, const struct request *request,
+        const struct facts *facts, struct answer *answer, struct error *err);
+int rule_disconnect_builtin(struct model *fork, const struct request *request,
+        struct answer *answer, struct error *err);
 int rule_disconnect(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
 int rule_publish(struct model *fork, const struct request *request, const struct facts *facts,

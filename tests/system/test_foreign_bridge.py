@@ -225,6 +225,15 @@ def test_what_is_refused(lan):
     assert "no address of this host" in lan.ctl("publish", "80:80", "web", "--network", "lan", check=1).stderr
 
 
+def test_addresses_of_the_host_are_not_given_away(lan):
+    lan.ctl("network", "create", "lan", *OPTIONS, "--ip-range", "192.168.77.1/32", "--ip-range", "fd77::40/124")
+    assert "this host's own" in lan.ctl("connect", "lan", "web", check=5).stderr
+    assert "this host's own" in lan.ctl("connect", "lan", "web", "--ip6", HOST["6"], "--ip", "192.168.77.50", check=5).stderr
+    lan.ctl("network", "set", "lan", "ip-range=192.168.77.0/30", "ip-range=fd77::40/124", "reserve=me=192.168.77.1")
+    lan.ctl("connect", "lan", "web")
+    assert address_of(lan, "web", "4") == "192.168.77.2" and reaches(lan.lan, "192.168.77.2", "4")
+
+
 def test_dry_run_says_it_all(lan):
     assert lan.ctl("network", "create", "lan", *OPTIONS, "--dry-run").stdout.strip() == ""
     lan.ctl("network", "create", "lan", *OPTIONS)

@@ -316,3 +316,37 @@ def test_dry_run_says_it_all(netd):
     assert "ip netns exec web sysctl -qw net/ipv4/ip_forward=1" in said and "nd_routers" in said
     said = netd.ctl("network", "create", "b", "--no-host-address", "--dry-run").stdout
     assert "ip addr" not in said and "nd_shut" in said
+
+
+# --- none and host ---
+
+
+def test_none_is_a_namespace_with_lo_only(netd):
+    assert netd.ctl("connect", "none", "web").stdout.splitlines() == ["created namespace web (undo: netd-ctl ns rm web)", "web: lo only"]
+    links = netd.ns("web").json("ip", "-j", "link")
+    assert [(link["ifname"], "UP" in link["flags"]) for link in links] == [("lo", True)]
+    before = netd.snapshot(inside=True)
+    for command in ("connect", "connect", "disconnect"):
+        netd.ctl(command, "none", "web")
+    assert_same(before, netd.snapshot(inside=True), "it was so already")
+    assert netd.ctl("connect", "none", "web", "-q").stdout == "web\n"
+    assert "no address" in netd.ctl("connect", "none", "web", "--ip", "10.0.0.1", check=2).stderr
+    assert "no such namespace" in netd.ctl("connect", "none", "more", "--existing", check=3).stderr
+    assert "no such namespace" in netd.ctl("disconnect", "none", "more", check=3).stderr
+    assert "ip netns add more" in netd.ctl("connect", "none", "more", "--dry-run").stdout
+    netd.ctl("connect", "default", "web")
+    for command in ("connect", "disconnect"):
+        assert "is connected to network default" in netd.ctl(command, "none", "web", check=1).stderr
+    assert json.loads(netd.ctl("ns", "inspect", "web", "--json").stdout)[0]["endpoints"]
+
+
+def test_host_is_where_no_namespace_is(netd):
+    before = netd.snapshot()
+    for command in ("connect", "disconnect"):
+        assert "runs in no namespace" in netd.ctl(command, "host", "web", check=1).stderr
+    for name in ("none", "host"):
+        assert "is reserved" in netd.ctl("network", "create", name, check=2).stderr
+        assert "nothing to change or remove" in netd.ctl("network", "rm", name, check=1).stderr
+        assert "nothing to change or remove" in netd.ctl("network", "set", name, "mtu=1400", check=1).stderr
+    assert_same(before, netd.snapshot())
+    assert netd.ctl("network", "ls", "-q").lines == ["default"], "they are words, no networks"
