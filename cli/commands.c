@@ -21,6 +21,9 @@
 
 /* What `ns set` can change, too. */
 #define NAMESPACE_SETTINGS OPTION_LABEL, OPTION_SYSCTL
+/* Likewise `endpoint set`. */
+#define ENDPOINT_SETTINGS                                                                          \
+	OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE, OPTION_ROUTER, OPTION_RATE_IN, OPTION_RATE_OUT
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -101,9 +104,13 @@ static const struct command table[] = {
                 "say which namespace a process is in (this one)", namespace_identify},
         {{"ns", "exec"}, {NETNS}, "CMD...", {0}, "the same as exec", exec_run},
         {{"connect"}, {NETWORK, NAMESPACE}, NULL,
-                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, OPTION_GW_PRIORITY,
-                        OPTION_NO_DEFAULT_ROUTE, OPTION_ROUTER, OPTION_EXISTING, CREATE},
+                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, ENDPOINT_SETTINGS, OPTION_ROUTER,
+                        OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
+        {{"endpoint", "set"}, {NETWORK, NAMESPACE, {"KEY=VALUE", "setting", .repeated = true}},
+                NULL, {CHANGE},
+                "change settings of an endpoint (those of connect; an empty value: the default)",
+                endpoint_set},
         {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {OPTION_FORGET, CHANGE},
                 "detach a namespace from a network", endpoint_disconnect},
         {{"publish"},

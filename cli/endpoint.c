@@ -79,6 +79,21 @@ int endpoint_connect(const struct call *call)
 	return change_send(call, "POST", "/v1/endpoints", body, &err, say_connected);
 }
 
+static void say_set(const struct call *call, const json_t *answer)
+{
+	output_line("%s", field_text(json_object_get(answer, "endpoint"), "namespace"));
+}
+
+int endpoint_set(const struct call *call)
+{
+	_cleanup_(freep) char *network =
+	        request_path("/v1/networks", call->arguments[0], "/endpoints");
+	_cleanup_(freep) char *path =
+	        network ? request_path(network, call->arguments[1], "") : NULL;
+
+	return change_assignments(call, (const char *const[2]){"connect"}, path, say_set);
+}
+
 int endpoint_disconnect(const struct call *call)
 {
 	struct removal removal = {.call = call};

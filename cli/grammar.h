@@ -44,6 +44,8 @@ enum option_id {
 	OPTION_RESERVE,
 	OPTION_FORGET,
 	OPTION_GW_PRIORITY,
+	OPTION_RATE_IN,
+	OPTION_RATE_OUT,
 	OPTION_NO_DEFAULT_ROUTE,
 	OPTION_ROUTER,
 	OPTION_IP,
@@ -97,7 +99,7 @@ struct argument {
 	bool repeated; /* any number more; only the last one */
 };
 
-#define ARGUMENTS_MAX       2
+#define ARGUMENTS_MAX       3
 #define COMMAND_OPTIONS_MAX 32
 
 struct call;

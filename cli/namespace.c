@@ -142,7 +142,7 @@ int namespace_set(const struct call *call)
 {
 	_cleanup_(freep) char *path = request_path(namespace_noun.path, call->arguments[0], "");
 
-	return change_assignments(call, "create", path, say_set);
+	return change_assignments(call, (const char *const[2]){"ns", "create"}, path, say_set);
 }
 
 /* The path without symbolic links, which netd does not follow: they are followed with the caller's

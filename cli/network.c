@@ -206,7 +206,7 @@ int network_set(const struct call *call)
 {
 	_cleanup_(freep) char *path = request_path(network_noun.path, call->arguments[0], "");
 
-	return change_assignments(call, "create", path, say_set);
+	return change_assignments(call, (const char *const[2]){"network", "create"}, path, say_set);
 }
 
 /* The verb is the last part of the path. */

@@ -20,6 +20,7 @@ int namespace_move_out(const struct call *call);
 int namespace_pids(const struct call *call);
 int namespace_identify(const struct call *call);
 int endpoint_connect(const struct call *call);
+int endpoint_set(const struct call *call);
 int endpoint_disconnect(const struct call *call);
 int publication_publish(const struct call *call);
 int publication_unpublish(const struct call *call);

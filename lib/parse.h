@@ -73,6 +73,16 @@ int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct
 int parse_number(const char *text, const char *field, unsigned long min, unsigned long max,
         unsigned long *ret, struct error *err);
 
+/* Bits per second: a decimal number and bit, kbit, mbit or gbit (of thousands), from 8kbit to
+ * 100gbit. */
+#define RATE_MIN       INT64_C(8000)
+#define RATE_MAX       INT64_C(100000000000)
+#define RATE_TEXT_SIZE 32
+
+int parse_rate(const char *text, const char *field, int64_t *ret, struct error *err);
+/* In the largest unit that says it whole. Returns text. */
+const char *rate_format(int64_t rate, char text[RATE_TEXT_SIZE]);
+
 /* What was given, fit to be printed: at most 60 bytes, without control characters. */
 struct quoted {
 	char text[72];

@@ -57,6 +57,7 @@ static json_t *setting_json(const struct setting *setting, const void *object)
 	case SETTING_LIST:
 		return lines_json(text);
 	case SETTING_WORD:
+	case SETTING_RATE:
 	case SETTING_IP:
 	case SETTING_NAME:
 	case SETTING_IFNAME:

@@ -42,6 +42,7 @@ static const struct route routes[] = {
 
 	{EVHTTP_REQ_GET, "/v1/endpoints", .read = endpoint_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/endpoints", {"dry_run"}, .parse = endpoint_connect, .answer = endpoint_answer},
+	{EVHTTP_REQ_PATCH, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run"}, .parse = endpoint_set, .answer = endpoint_answer},
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run", "forget"}, .parse = endpoint_disconnect},
 
 	{EVHTTP_REQ_GET, "/v1/publications", .read = publication_list, .is_long = true},

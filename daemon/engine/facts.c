@@ -189,6 +189,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_NETWORK_REMOVE:
 	case REQUEST_MOVE_OUT:
 	case REQUEST_NETWORK_PRUNE:
+	case REQUEST_ENDPOINT_SET:
 	case REQUEST_DISCONNECT:
 	case REQUEST_UNPUBLISH:
 	case REQUEST_NS_SET:

@@ -76,12 +76,16 @@ static int find_master(
 	return link_missing(what, master, index, err);
 }
 
+/* Frames to 01:80:c2:00:00:0e: else they reach the host past every rule of the bridge table. */
+#define FORWARDED_GROUPS (1 << 0x0e)
+
 static int put_bridge(struct nl_msg *msg)
 {
 	struct nlattr *data = nla_nest_start(msg, IFLA_INFO_DATA);
 
 	if (!data || nla_put_u32(msg, IFLA_BR_STP_STATE, 0) < 0 ||
-	        nla_put_u32(msg, IFLA_BR_FORWARD_DELAY, 0) < 0)
+	        nla_put_u32(msg, IFLA_BR_FORWARD_DELAY, 0) < 0 ||
+	        nla_put_u16(msg, IFLA_BR_GROUP_FWD_MASK, FORWARDED_GROUPS) < 0)
 		return -ENOMEM;
 	return nla_nest_end(msg, data);
 }
@@ -394,7 +398,8 @@ static void tell_create(const struct resource *link, FILE *out)
 	if (is_up(link))
 		fputs(" up", out);
 	if (!veth) {
-		fputs(" type bridge stp_state 0 forward_delay 0\n", out);
+		fprintf(out, " type bridge stp_state 0 forward_delay 0 group_fwd_mask %d\n",
+		        FORWARDED_GROUPS);
 		return;
 	}
 	fputs(" type veth peer", out);

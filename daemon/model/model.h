@@ -143,6 +143,7 @@ struct endpoint {
 	int64_t gw_priority; /* the highest has the default route */
 	bool no_default_route;
 	bool router; /* forwards, so that what it sends may be anybody's */
+	int64_t rate_in, rate_out; /* bits per second, towards the namespace and from it; 0: none */
 };
 
 enum namespace_origin {

@@ -118,6 +118,9 @@ void request_describe(const struct request *request, char *text, size_t size)
 	case REQUEST_CONNECT:
 		snprintf(text, size, "connect %s %s", request->network, request->namespace);
 		break;
+	case REQUEST_ENDPOINT_SET:
+		snprintf(text, size, "endpoint set %s %s", request->network, request->namespace);
+		break;
 	case REQUEST_DISCONNECT:
 		snprintf(text, size, "disconnect %s %s", request->network, request->namespace);
 		break;
@@ -216,6 +219,8 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 		return rule_ns_release(fork, request, err);
 	case REQUEST_CONNECT:
 		return rule_connect(fork, request, facts, answer, err);
+	case REQUEST_ENDPOINT_SET:
+		return rule_endpoint_set(fork, request, answer, err);
 	case REQUEST_DISCONNECT:
 		return rule_disconnect(fork, request, answer, err);
 	case REQUEST_PUBLISH:

@@ -347,6 +347,48 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 	return r;
 }
 
+/* The namespace, if it is connected to the network. */
+static int find_endpoint(const struct model *model, const struct request *request,
+        const struct namespace **ret, struct error *err)
+{
+	const struct network *network = model_network(model, request->network);
+	const struct namespace *ns = model_namespace(model, request->namespace);
+
+	if (!network)
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "network %s: there is no such network (netd-ctl network ls lists them)",
+		        request->network);
+	if (!ns || !namespace_endpoint(ns, network->name))
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "namespace %s is not connected to network %s (netd-ctl network inspect %s "
+		        "shows who is)",
+		        request->namespace, network->name, network->name);
+	*ret = ns;
+	return 0;
+}
+
+int rule_endpoint_set(
+        struct model *fork, const struct request *request, struct answer *answer, struct error *err)
+{
+	const struct namespace *ns;
+	struct endpoint endpoint;
+	int r = find_endpoint(fork, request, &ns, err);
+
+	if (r < 0)
+		return r;
+	endpoint = *namespace_endpoint(ns, request->network);
+	memcpy(answer->network, request->network, NAME_SIZE);
+	memcpy(answer->namespace, request->namespace, NAME_SIZE);
+	if (settings_own(&endpoint_settings, &endpoint) < 0)
+		return error_memory(err);
+	if (settings_copy(
+	            &endpoint_settings, request->given, &request->wanted_endpoint, &endpoint) < 0 ||
+	        model_put_endpoint(fork, ns, &endpoint) < 0)
+		r = error_memory(err);
+	settings_free(&endpoint_settings, &endpoint);
+	return r;
+}
+
 /* It is not connected: what is remembered of it goes. */
 static int forget(
         struct model *fork, const struct request *request, struct answer *answer, struct error *err)
@@ -365,25 +407,16 @@ static int forget(
 int rule_disconnect(
         struct model *fork, const struct request *request, struct answer *answer, struct error *err)
 {
-	const struct network *network = model_network(fork, request->network);
-	const struct namespace *ns = model_namespace(fork, request->namespace);
+	const struct namespace *ns;
 	int r;
 
 	if (network_is_builtin(request->network))
 		return rule_disconnect_builtin(fork, request, answer, err);
-	if (!network)
-		return error_set(err, ERROR_NOT_FOUND, 0,
-		        "network %s: there is no such network (netd-ctl network ls lists them)",
-		        request->network);
-	if (!ns || !namespace_endpoint(ns, network->name)) {
-		if (request->forget && model_lease(fork, network->name, request->namespace))
-			return forget(fork, request, answer, err);
-		return error_set(err, ERROR_NOT_FOUND, 0,
-		        "namespace %s is not connected to network %s (netd-ctl network inspect %s "
-		        "shows who is)",
-		        request->namespace, network->name, network->name);
-	}
-	r = endpoint_condemn(fork, request->namespace, request->network, err);
+	r = find_endpoint(fork, request, &ns, err);
+	if (r < 0 && request->forget && model_lease(fork, request->network, request->namespace))
+		return forget(fork, request, answer, err);
+	if (r == 0)
+		r = endpoint_condemn(fork, request->namespace, request->network, err);
 	if (r == 0 && answer_removed(answer, "endpoint %s on %s", request->namespace,
 	                      request->network) < 0)
 		r = error_memory(err);

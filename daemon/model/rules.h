@@ -46,6 +46,8 @@ int rule_move_out(struct model *fork, const struct request *request, struct answ
         struct error *err);
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
+int rule_endpoint_set(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 /* The same for the words that stand for no network. */
 int rule_connect_builtin(struct model *fork, const struct request *request,
         const struct facts *facts, struct answer *answer, struct error *err);

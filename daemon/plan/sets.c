@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@
 
 const struct set sets[] = {
         {INET, "nd_bridges", KEY(FIELD_IFNAME)},
+        {INET, "nd_outer", KEY(FIELD_IFNAME)},
         {INET, "nd_nets4", KEY(FIELD_IP4), .interval = true},
         {INET, "nd_nets6", KEY(FIELD_IP6), .interval = true},
         {INET, "nd_gateways4", KEY(FIELD_IP4)},
@@ -102,6 +104,8 @@ const struct set sets[] = {
         {BRIDGE, "nd_ip4", KEY(FIELD_IFNAME, FIELD_IP4)},
         {BRIDGE, "nd_ip6", KEY(FIELD_IFNAME, FIELD_IP6)},
         {BRIDGE, "nd_target6", KEY(FIELD_IFNAME, FIELD_TARGET6)},
+        {BRIDGE, "nd_ratein", KEY(FIELD_IFNAME), .limit = true},
+        {BRIDGE, "nd_rateout", KEY(FIELD_IFNAME), .limit = true},
         {NULL, NULL},
 };
 
@@ -405,6 +409,9 @@ const char *element_format(const struct element *element, char *text, size_t siz
 	if (!out)
 		return text;
 	print_fields(out, element->set->key, element->key, element->key_end);
+	if (element->set->limit)
+		fprintf(out, " limit rate over %" PRIu64 " bytes/second burst %d bytes",
+		        element->rate, ELEMENT_BURST);
 	if (element->set->data[0] != FIELD_NONE) {
 		fputs(" : ", out);
 		print_fields(out, element->set->data, element->data, element->data);

@@ -213,11 +213,26 @@ static int add_source(struct resources *list, const struct endpoint *endpoint, c
 	return 0;
 }
 
+static int add_rate(
+        struct resources *list, const char *set, const struct endpoint *endpoint, int64_t bits)
+{
+	struct element *element = bits ? element_add(list, "bridge netd", set) : NULL;
+
+	if (!element)
+		return bits ? -1 : 0;
+	element_key_ifname(element, endpoint->host_ifname);
+	element->rate = (uint64_t)bits / 8;
+	return 0;
+}
+
 int add_endpoint_elements(
         struct resources *list, const struct network *network, const struct endpoint *endpoint)
 {
-	struct element *element = element_add(list, "bridge netd", "nd_ports");
+	struct element *element;
 
+	if (element_add_interface(list, "nd_outer", endpoint->host_ifname) < 0)
+		return -1;
+	element = element_add(list, "bridge netd", "nd_ports");
 	if (!element)
 		return -1;
 	element_key_ifname(element, endpoint->host_ifname);
@@ -232,6 +247,9 @@ int add_endpoint_elements(
 			return -1;
 		element_key_ifname(element, endpoint->host_ifname);
 	}
+	if (add_rate(list, "nd_ratein", endpoint, endpoint->rate_in) < 0 ||
+	        add_rate(list, "nd_rateout", endpoint, endpoint->rate_out) < 0)
+		return -1;
 	if (network->isolated) {
 		element = element_add(list, "bridge netd", "nd_isolated");
 		if (!element)

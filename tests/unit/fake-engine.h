@@ -205,6 +205,7 @@ static inline int pretend(struct engine *engine, const struct request *request,
 		return pretend_publish(engine, request, answer, err);
 	case REQUEST_NETWORK_REMOVE:
 	case REQUEST_NETWORK_PRUNE:
+	case REQUEST_ENDPOINT_SET:
 	case REQUEST_NS_PRUNE:
 	case REQUEST_DISCONNECT:
 	case REQUEST_NS_REMOVE:
