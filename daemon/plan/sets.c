@@ -36,6 +36,7 @@ const struct set sets[] = {
         {INET, "nd_closed", KEY(FIELD_IFNAME)},
         {INET, "nd_apart", KEY(FIELD_IFNAME, FIELD_IFNAME)},
         {INET, "nd_shut", KEY(FIELD_IFNAME)},
+        {INET, "nd_fresh", KEY(FIELD_IFNAME)},
         {INET, "nd_served4", KEY(FIELD_IFNAME, FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
         {INET, "nd_served6", KEY(FIELD_IFNAME, FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
         {INET, "nd_open4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},

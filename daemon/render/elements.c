@@ -170,6 +170,8 @@ int add_network_elements(
 		r = add_ways(list, network, AF_INET6);
 	if (r == 0 && network->internal)
 		r = element_add_interface(list, "nd_closed", bridge);
+	if (r == 0 && network_is_routed(network))
+		r = element_add_interface(list, "nd_fresh", bridge);
 	if (r == 0)
 		r = add_openings(model, network, list);
 	return r == 0 ? add_host_access(list, network) : r;

@@ -276,6 +276,11 @@ const struct rule rules[] = {
 	RULE(INET, "nd_forward", "ct state invalid drop", STATE(1), DROP),
 	RULE(INET, "nd_forward", "ct state established,related accept",
 		STATE(NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)), ACCEPT),
+	/* What is not translated is picked up by its answers as well, in the middle: then the end of a published port would not
+	 * end what came through it. */
+	RULE(INET, "nd_forward", "iifname @nd_fresh tcp flags & (fin | syn | rst | ack) != syn drop",
+		IIFNAME(1), IN(1, "nd_fresh"), PROTOCOL(1), IS(1, 1, IPPROTO_TCP), TRANSPORT(1, 13, 1),
+		{EXPR_MASK, .reg = 1, .size = 1, .bytes = {0x17}}, IS_NOT(1, 1, 0x02), DROP),
 	/* Who may talk straight to whom; an isolated network has no pair with itself. */
 	RULE(INET, "nd_forward", "iifname . oifname @nd_pairs accept",
 		IIFNAME(1), OIFNAME(2), IN(1, "nd_pairs"), ACCEPT),
