@@ -133,9 +133,9 @@ int call_assignment(
 		return error_field(err, "", "'%.60s': write KEY=VALUE", word);
 	if (!spec)
 		return error_field(err, "",
-		        "there is no setting '%.*s' (netd-ctl %s %s -h lists them)",
+		        "there is no setting '%.*s' (netd-ctl %s%s%s -h lists them)",
 		        (int)(length < 60 ? length : 60), word, options->words[0],
-		        options->words[1]);
+		        options->words[1] ? " " : "", options->words[1] ? options->words[1] : "");
 	field_of(spec, field);
 	/* More items of a list may be words of their own. */
 	if (json_object_get(body, field) &&

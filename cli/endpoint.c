@@ -43,18 +43,21 @@ static void say_connected(const struct call *call, const json_t *answer)
 	const char *name = field_text(endpoint, "namespace");
 	_cleanup_(freep) char *addresses = endpoint_addresses(endpoint);
 
+	if (!json_is_object(endpoint))
+		name = call->arguments[1]; /* on "none" */
 	if (call_has(call, OPTION_QUIET)) {
 		output_line("%s", name);
 		return;
 	}
-	if (!addresses) {
-		output_memory();
-		return;
-	}
 	if (json_is_true(json_object_get(answer, "created_namespace")))
 		output_line("created namespace %s (undo: netd-ctl ns rm %s)", name, name);
-	output_line("%s: %s %s on %s", name, field_text(endpoint, "interface"), addresses,
-	        field_text(endpoint, "network"));
+	if (!json_is_object(endpoint))
+		output_line("%s: lo only", name);
+	else if (!addresses)
+		output_memory();
+	else
+		output_line("%s: %s %s on %s", name, field_text(endpoint, "interface"), addresses,
+		        field_text(endpoint, "network"));
 }
 
 /* NULL where there is none: the daemon chooses then. */
@@ -74,6 +77,21 @@ int endpoint_connect(const struct call *call)
 	        &err);
 
 	return change_send(call, "POST", "/v1/endpoints", body, &err, say_connected);
+}
+
+static void say_set(const struct call *call, const json_t *answer)
+{
+	output_line("%s", field_text(json_object_get(answer, "endpoint"), "namespace"));
+}
+
+int endpoint_set(const struct call *call)
+{
+	_cleanup_(freep) char *network =
+	        request_path("/v1/networks", call->arguments[0], "/endpoints");
+	_cleanup_(freep) char *path =
+	        network ? request_path(network, call->arguments[1], "") : NULL;
+
+	return change_assignments(call, (const char *const[2]){"connect"}, path, say_set);
 }
 
 int endpoint_disconnect(const struct call *call)

@@ -27,6 +27,9 @@ enum option_id {
 	OPTION_BRIDGE,
 	OPTION_MTU,
 	OPTION_INTERNAL,
+	OPTION_NO_HOST_ADDRESS,
+	OPTION_USE_BRIDGE,
+	OPTION_SYSCTL,
 	OPTION_LABEL,
 	OPTION_ISOLATED,
 	OPTION_MODE,
@@ -41,7 +44,10 @@ enum option_id {
 	OPTION_RESERVE,
 	OPTION_FORGET,
 	OPTION_GW_PRIORITY,
+	OPTION_RATE_IN,
+	OPTION_RATE_OUT,
 	OPTION_NO_DEFAULT_ROUTE,
+	OPTION_ROUTER,
 	OPTION_IP,
 	OPTION_IP6,
 	OPTION_MAC,
@@ -93,7 +99,7 @@ struct argument {
 	bool repeated; /* any number more; only the last one */
 };
 
-#define ARGUMENTS_MAX       2
+#define ARGUMENTS_MAX       3
 #define COMMAND_OPTIONS_MAX 32
 
 struct call;

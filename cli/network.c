@@ -85,6 +85,9 @@ static const struct column record[] = {
         {"GATEWAY", NULL, cell_gateways},
         {"MTU", "mtu"},
         {"INTERNAL", "internal"},
+        {"NO HOST ADDRESS", "no_host_address"},
+        {"USED BRIDGE", "use_bridge"},
+        {"STATE", "state"},
         {"ISOLATED", "isolated"},
         {"MODE", NULL, cell_mode},
         {"HOST ACCESS", "host_access"},
@@ -203,7 +206,7 @@ int network_set(const struct call *call)
 {
 	_cleanup_(freep) char *path = request_path(network_noun.path, call->arguments[0], "");
 
-	return change_assignments(call, "create", path, say_set);
+	return change_assignments(call, (const char *const[2]){"network", "create"}, path, say_set);
 }
 
 /* The verb is the last part of the path. */

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,45 @@ int parse_subnet(const char *text, const char *field, struct cidr *ret, struct e
 		        quote(text).text, cidr_format(&network, clean));
 	*ret = cidr;
 	return 0;
+}
+
+static const struct {
+	const char *name;
+	int64_t bits;
+} rate_units[] = {{"gbit", 1000000000}, {"mbit", 1000000}, {"kbit", 1000}, {"bit", 1}};
+
+int parse_rate(const char *text, const char *field, int64_t *ret, struct error *err)
+{
+	size_t digits = strspn(text, "0123456789");
+	int64_t rate = -1;
+
+	for (size_t i = 0; i < sizeof(rate_units) / sizeof(*rate_units); i++)
+		if (digits >= 1 && digits <= 12 && text[0] != '0' &&
+		        strcmp(text + digits, rate_units[i].name) == 0 &&
+		        __builtin_mul_overflow(
+		                (int64_t)strtoll(text, NULL, 10), rate_units[i].bits, &rate))
+			rate = RATE_MAX + 1;
+	if (rate < 0)
+		return error_field(err, field,
+		        "%s: %s is no rate; write a whole number of bit, kbit, mbit or gbit per "
+		        "second, as in 10mbit",
+		        field, quote(text).text);
+	if (rate < RATE_MIN || rate > RATE_MAX)
+		return error_field(err, field, "%s: %s: a rate is from 8kbit to 100gbit", field,
+		        quote(text).text);
+	*ret = rate;
+	return 0;
+}
+
+const char *rate_format(int64_t rate, char text[RATE_TEXT_SIZE])
+{
+	size_t i = 0;
+
+	while (rate % rate_units[i].bits != 0)
+		i++;
+	snprintf(text, RATE_TEXT_SIZE, "%" PRId64 "%s", rate / rate_units[i].bits,
+	        rate_units[i].name);
+	return text;
 }
 
 int parse_subnet_or_size(const char *text, const char *field, struct cidr *ret, struct error *err)

@@ -55,6 +55,13 @@ int parse_pool(const char *text, const char *field, struct pool *ret, struct err
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err);
 
+/* KEY=VALUE of a sysctl of a namespace as a whole, with dots: "net.ipv4.ip_forward=1". *path is the
+ * one below /proc/sys. */
+#define SYSCTL_PATH_SIZE 96
+#define SYSCTL_TEXT_SIZE 64
+
+int parse_sysctl(const char *text, const char *field, char path[SYSCTL_PATH_SIZE],
+        char value[SYSCTL_TEXT_SIZE], struct error *err);
 /* NAME=IP */
 int parse_reserve(const char *text, const char *field, char name[NAME_SIZE], struct ip *ret,
         struct error *err);
@@ -65,6 +72,16 @@ int parse_mac(const char *text, const char *field, uint8_t ret[MAC_SIZE], struct
 /* A decimal number from min to max, both included. */
 int parse_number(const char *text, const char *field, unsigned long min, unsigned long max,
         unsigned long *ret, struct error *err);
+
+/* Bits per second: a decimal number and bit, kbit, mbit or gbit (of thousands), from 8kbit to
+ * 100gbit. */
+#define RATE_MIN       INT64_C(8000)
+#define RATE_MAX       INT64_C(100000000000)
+#define RATE_TEXT_SIZE 32
+
+int parse_rate(const char *text, const char *field, int64_t *ret, struct error *err);
+/* In the largest unit that says it whole. Returns text. */
+const char *rate_format(int64_t rate, char text[RATE_TEXT_SIZE]);
 
 /* What was given, fit to be printed: at most 60 bytes, without control characters. */
 struct quoted {

@@ -69,6 +69,20 @@ int endpoint_connect(const struct call *call, struct request *request, struct er
 	return r == 0 ? read_addresses(addresses, request, err) : r;
 }
 
+int endpoint_set(const struct call *call, struct request *request, struct error *err)
+{
+	struct json_reader reader = json_reader_start(call->body, err);
+	int r = parse_name(call->names[0], "network", request->network, err);
+
+	request->kind = REQUEST_ENDPOINT_SET;
+	if (r == 0)
+		r = parse_name(call->names[1], "namespace", request->namespace, err);
+	if (r == 0)
+		r = field_settings(
+		        &reader, &endpoint_settings, &request->wanted_endpoint, request, err);
+	return r == 0 ? json_reader_end(&reader) : r;
+}
+
 int endpoint_disconnect(const struct call *call, struct request *request, struct error *err)
 {
 	int r = parse_name(call->names[0], "network", request->network, err);
@@ -86,11 +100,11 @@ int endpoint_answer(
 	const struct endpoint *endpoint = ns ? namespace_endpoint(ns, answer->network) : NULL;
 	int r;
 
-	if (!endpoint)
+	if (!endpoint && !network_is_builtin(answer->network))
 		return error_set(err, ERROR_NOT_FOUND, 0,
 		        "namespace %s was connected to %s, and disconnected again meanwhile",
 		        answer->namespace, answer->network);
-	r = answer_add(body, "endpoint", endpoint_json(ns, endpoint), err);
+	r = answer_add(body, "endpoint", endpoint ? endpoint_json(ns, endpoint) : json_null(), err);
 	return r == 0 ? answer_add(body, "created_namespace",
 	                        json_boolean(answer->created_namespace), err)
 	              : r;

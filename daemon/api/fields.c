@@ -79,6 +79,7 @@ static int read_setting(
 		list = json_read_array(reader, setting->name);
 		break;
 	case SETTING_WORD:
+	case SETTING_RATE:
 	case SETTING_IP:
 	case SETTING_NAME:
 	case SETTING_IFNAME:

@@ -37,10 +37,12 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_DELETE, "/v1/namespaces/NAME/interfaces/IFNAME", {"dry_run"}, .parse = interface_move_out},
 	{EVHTTP_REQ_POST, "/v1/namespaces", {"dry_run"}, .parse = namespace_create, .answer = namespace_answer},
 	{EVHTTP_REQ_POST, "/v1/namespaces/prune", {"dry_run"}, .parse = namespace_prune},
+	{EVHTTP_REQ_PATCH, "/v1/namespaces/NAME", {"dry_run"}, .parse = namespace_set, .answer = namespace_answer},
 	{EVHTTP_REQ_DELETE, "/v1/namespaces/NAME", {"dry_run", "force", "detach"}, .parse = namespace_remove},
 
 	{EVHTTP_REQ_GET, "/v1/endpoints", .read = endpoint_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/endpoints", {"dry_run"}, .parse = endpoint_connect, .answer = endpoint_answer},
+	{EVHTTP_REQ_PATCH, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run"}, .parse = endpoint_set, .answer = endpoint_answer},
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run", "forget"}, .parse = endpoint_disconnect},
 
 	{EVHTTP_REQ_GET, "/v1/publications", .read = publication_list, .is_long = true},

@@ -133,9 +133,11 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_NS_SET:
 	case REQUEST_MOVE_IN:
 	case REQUEST_MOVE_OUT:
 	case REQUEST_CONNECT:
+	case REQUEST_ENDPOINT_SET:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:

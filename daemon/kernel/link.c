@@ -64,21 +64,28 @@ static int find_master(
 {
 	const char *master = master_of(link);
 	char what[160];
-	int index = master[0] ? link_index(kernel, master) : 0;
+	int index = !master[0]         ? 0
+	            : link->link.guest ? rtnl_ifindex(kernel->rtnl, "", master)
+	                               : link_index(kernel, master);
 
 	*ret = index > 0 ? (uint32_t)index : 0;
-	if (*ret || !master[0])
+	/* Whether somebody else's is there, is followed. */
+	if (*ret || !master[0] || (link->link.guest && index == 0))
 		return 0;
 	sentence("put", link, what, sizeof(what));
 	return link_missing(what, master, index, err);
 }
+
+/* Frames to 01:80:c2:00:00:0e: else they reach the host past every rule of the bridge table. */
+#define FORWARDED_GROUPS (1 << 0x0e)
 
 static int put_bridge(struct nl_msg *msg)
 {
 	struct nlattr *data = nla_nest_start(msg, IFLA_INFO_DATA);
 
 	if (!data || nla_put_u32(msg, IFLA_BR_STP_STATE, 0) < 0 ||
-	        nla_put_u32(msg, IFLA_BR_FORWARD_DELAY, 0) < 0)
+	        nla_put_u32(msg, IFLA_BR_FORWARD_DELAY, 0) < 0 ||
+	        nla_put_u16(msg, IFLA_BR_GROUP_FWD_MASK, FORWARDED_GROUPS) < 0)
 		return -ENOMEM;
 	return nla_nest_end(msg, data);
 }
@@ -391,7 +398,8 @@ static void tell_create(const struct resource *link, FILE *out)
 	if (is_up(link))
 		fputs(" up", out);
 	if (!veth) {
-		fputs(" type bridge stp_state 0 forward_delay 0\n", out);
+		fprintf(out, " type bridge stp_state 0 forward_delay 0 group_fwd_mask %d\n",
+		        FORWARDED_GROUPS);
 		return;
 	}
 	fputs(" type veth peer", out);

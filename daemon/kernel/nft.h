@@ -117,7 +117,13 @@ uint32_t nft_set_flags(const struct set *set);
 int nft_set_queue(struct nft *nft, const struct set *set);
 /* The same as a block of nft's text. */
 void nft_set_tell(const struct set *set, FILE *out);
-/* Appends one element to a list of elements; `with_data` also the right side of a map's. */
+/* A counter; a limit, which matches what exceeds so many bytes per second. */
+void nft_counter_put(struct nlmsghdr *message, uint16_t attribute);
+void nft_limit_put(struct nlmsghdr *message, uint16_t attribute, uint64_t rate);
+/* Reads either into an element of its set. */
+void nft_state_read(const struct nlattr *expr, struct element *element);
+/* Appends one element to a list of elements; `with_data` also the right side of a map's, and its
+ * rate. */
 void nft_element_put(struct nlmsghdr *message, const struct element *element, bool with_data);
 #define NFT_ELEMENT_SIZE 512 /* more than it takes */
 

@@ -34,6 +34,8 @@ struct moving {
 	int new_index;    /* for its life in the namespace */
 };
 
+#define BRIDGE_IPS_MAX 16
+
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
 	uint32_t default_mtu; /* what the way to the Internet takes; 0: there is none */
@@ -45,6 +47,13 @@ struct facts {
 	unsigned pool_count;
 	char (*links)[IFNAMSIZ]; /* names of all interfaces of the host, for --bridge */
 	unsigned link_count;
+
+	/* of the bridge that the request's network is to use, or uses */
+	struct interface bridge;              /* "": there is none, or it is no bridge */
+	bool bridge_exists;                   /* something of that name does */
+	bool bridge_ours;                     /* and it is netd's */
+	struct ip bridge_ips[BRIDGE_IPS_MAX]; /* the host's own on it */
+	unsigned bridge_ip_count;
 
 	/* of the namespace a request names */
 	bool ns_exists;  /* there is a namespace of that name in /run/netns */

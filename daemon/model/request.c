@@ -108,12 +108,18 @@ void request_describe(const struct request *request, char *text, size_t size)
 	case REQUEST_NS_ATTACH:
 		snprintf(text, size, "ns attach %s %s", request->namespace, request->source);
 		break;
+	case REQUEST_NS_SET:
+		snprintf(text, size, "ns set %s", request->namespace);
+		break;
 	case REQUEST_NS_REMOVE:
 		snprintf(text, size, "ns %s %s", request->detach ? "detach" : "rm",
 		        request->namespace);
 		break;
 	case REQUEST_CONNECT:
 		snprintf(text, size, "connect %s %s", request->network, request->namespace);
+		break;
+	case REQUEST_ENDPOINT_SET:
+		snprintf(text, size, "endpoint set %s %s", request->network, request->namespace);
 		break;
 	case REQUEST_DISCONNECT:
 		snprintf(text, size, "disconnect %s %s", request->network, request->namespace);
@@ -205,12 +211,16 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 		return rule_ns_create(fork, request, facts, answer, err);
 	case REQUEST_NS_ATTACH:
 		return rule_ns_attach(fork, request, facts, answer, err);
+	case REQUEST_NS_SET:
+		return rule_ns_set(fork, request, answer, err);
 	case REQUEST_NS_REMOVE:
 		return rule_ns_remove(fork, request, facts, answer, err);
 	case REQUEST_NS_RELEASE:
 		return rule_ns_release(fork, request, err);
 	case REQUEST_CONNECT:
 		return rule_connect(fork, request, facts, answer, err);
+	case REQUEST_ENDPOINT_SET:
+		return rule_endpoint_set(fork, request, answer, err);
 	case REQUEST_DISCONNECT:
 		return rule_disconnect(fork, request, answer, err);
 	case REQUEST_PUBLISH:

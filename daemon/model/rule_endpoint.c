@@ -236,6 +236,39 @@ static int check_room(const struct model *model, const struct network *network,
 	return 0;
 }
 
+/* Somebody else's bridge may have gone. */
+static int check_bridge(struct model *fork, const struct network *network,
+        const struct facts *facts, struct error *err)
+{
+	if (!facts->bridge.name[0])
+		return error_set(err, ERROR_REFUSED, 0,
+		        "network %s: its bridge %s, which is not netd's, is %s; it can be "
+		        "connected "
+		        "to when that is there again",
+		        network->name, network->use_bridge,
+		        facts->bridge_exists ? "no bridge any more" : "gone");
+	return bridge_know(fork, facts, err);
+}
+
+/* On somebody else's bridge the host has its addresses like any other machine there. */
+static int check_host_ips(const struct network *network, const struct endpoint *endpoint,
+        const struct facts *facts, struct error *err)
+{
+	char text[IP_TEXT_SIZE];
+
+	for (unsigned i = 0; network->use_bridge[0] && i < facts->bridge_ip_count; i++) {
+		const struct ip *ip = &facts->bridge_ips[i];
+		const struct cidr *chosen = endpoint_address(endpoint, ip->family);
+
+		if (chosen && ip_equal(&chosen->ip, ip))
+			return error_set(err, ERROR_EXISTS, 0,
+			        "address %s on bridge %s is this host's own; choose another, or "
+			        "keep it out with 'netd-ctl network set %s reserve=NAME=%s'",
+			        ip_format(ip, text), network->use_bridge, network->name, text);
+	}
+	return 0;
+}
+
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err)
 {
@@ -247,6 +280,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 
 	memcpy(answer->network, request->network, NAME_SIZE);
 	memcpy(answer->namespace, request->namespace, NAME_SIZE);
+	if (network_is_builtin(request->network))
+		return rule_connect_builtin(fork, request, facts, answer, err);
 	if (!network)
 		return error_set(err, ERROR_NOT_FOUND, 0,
 		        "network %s: there is no such network; create it with 'netd-ctl network "
@@ -259,12 +294,17 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	if (existing)
 		return compare_existing(existing, request, answer, err);
 	r = check_room(fork, network, &ns, err);
+	if (r == 0 && network->use_bridge[0])
+		r = check_bridge(fork, network, facts, err);
+	network = model_network(fork, request->network);
 	settings_start(&endpoint_settings, &endpoint);
 	if (r == 0 && settings_copy(&endpoint_settings, request->given, &request->wanted_endpoint,
 	                      &endpoint) < 0)
 		r = error_memory(err);
 	if (r == 0)
 		r = fill_endpoint(fork, request, facts, network, &ns, &endpoint, err);
+	if (r == 0)
+		r = check_host_ips(network, &endpoint, facts, err);
 	if (r == 0)
 		r = publications_revive(fork, ns.name, err);
 	if (r == 0 && (lease_drop(fork, network->name, ns.name) < 0 ||
@@ -303,6 +343,48 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 	return r;
 }
 
+/* The namespace, if it is connected to the network. */
+static int find_endpoint(const struct model *model, const struct request *request,
+        const struct namespace **ret, struct error *err)
+{
+	const struct network *network = model_network(model, request->network);
+	const struct namespace *ns = model_namespace(model, request->namespace);
+
+	if (!network)
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "network %s: there is no such network (netd-ctl network ls lists them)",
+		        request->network);
+	if (!ns || !namespace_endpoint(ns, network->name))
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "namespace %s is not connected to network %s (netd-ctl network inspect %s "
+		        "shows who is)",
+		        request->namespace, network->name, network->name);
+	*ret = ns;
+	return 0;
+}
+
+int rule_endpoint_set(
+        struct model *fork, const struct request *request, struct answer *answer, struct error *err)
+{
+	const struct namespace *ns;
+	struct endpoint endpoint;
+	int r = find_endpoint(fork, request, &ns, err);
+
+	if (r < 0)
+		return r;
+	endpoint = *namespace_endpoint(ns, request->network);
+	memcpy(answer->network, request->network, NAME_SIZE);
+	memcpy(answer->namespace, request->namespace, NAME_SIZE);
+	if (settings_own(&endpoint_settings, &endpoint) < 0)
+		return error_memory(err);
+	if (settings_copy(
+	            &endpoint_settings, request->given, &request->wanted_endpoint, &endpoint) < 0 ||
+	        model_put_endpoint(fork, ns, &endpoint) < 0)
+		r = error_memory(err);
+	settings_free(&endpoint_settings, &endpoint);
+	return r;
+}
+
 /* It is not connected: what is remembered of it goes. */
 static int forget(
         struct model *fork, const struct request *request, struct answer *answer, struct error *err)
@@ -321,23 +403,16 @@ static int forget(
 int rule_disconnect(
         struct model *fork, const struct request *request, struct answer *answer, struct error *err)
 {
-	const struct network *network = model_network(fork, request->network);
-	const struct namespace *ns = model_namespace(fork, request->namespace);
+	const struct namespace *ns;
 	int r;
 
-	if (!network)
-		return error_set(err, ERROR_NOT_FOUND, 0,
-		        "network %s: there is no such network (netd-ctl network ls lists them)",
-		        request->network);
-	if (!ns || !namespace_endpoint(ns, network->name)) {
-		if (request->forget && model_lease(fork, network->name, request->namespace))
-			return forget(fork, request, answer, err);
-		return error_set(err, ERROR_NOT_FOUND, 0,
-		        "namespace %s is not connected to network %s (netd-ctl network inspect %s "
-		        "shows who is)",
-		        request->namespace, network->name, network->name);
-	}
-	r = endpoint_condemn(fork, request->namespace, request->network, err);
+	if (network_is_builtin(request->network))
+		return rule_disconnect_builtin(fork, request, answer, err);
+	r = find_endpoint(fork, request, &ns, err);
+	if (r < 0 && request->forget && model_lease(fork, request->network, request->namespace))
+		return forget(fork, request, answer, err);
+	if (r == 0)
+		r = endpoint_condemn(fork, request->namespace, request->network, err);
 	if (r == 0 && answer_removed(answer, "endpoint %s on %s", request->namespace,
 	                      request->network) < 0)
 		r = error_memory(err);

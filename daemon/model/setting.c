@@ -72,6 +72,13 @@ static int check_source(const char *text, const char *field, struct error *err)
 	return parse_name(text, field, name, err);
 }
 
+static int check_sysctl(const char *text, const char *field, struct error *err)
+{
+	char path[SYSCTL_PATH_SIZE], value[SYSCTL_TEXT_SIZE];
+
+	return parse_sysctl(text, field, path, value, err);
+}
+
 static int check_route(const char *text, const char *field, struct error *err)
 {
 	struct cidr cidr;
@@ -115,13 +122,19 @@ static const struct setting network_rows[] = {
 	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed},
 	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat},
 	{"publish_address", SETTING_IP, PLACE(network, publish_address)},
+	{"no_host_address", SETTING_SWITCH, PLACE(network, no_host_address), FIXED("its bridge has an address of the host, or never had; make another network")},
+	{"use_bridge", SETTING_IFNAME, PLACE(network, use_bridge), FIXED("a network stays on its bridge; make another network")},
 };
 static const struct setting namespace_rows[] = {
 	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
+	{"sysctls", SETTING_LIST, PLACE(namespace, sysctls), .check = check_sysctl, .keyed = true},
 };
 static const struct setting endpoint_rows[] = {
 	{"gw_priority", SETTING_NUMBER, PLACE(endpoint, gw_priority), .min = -GW_PRIORITY_MAX, .max = GW_PRIORITY_MAX},
 	{"no_default_route", SETTING_SWITCH, PLACE(endpoint, no_default_route)},
+	{"router", SETTING_SWITCH, PLACE(endpoint, router)},
+	{"rate_in", SETTING_RATE, PLACE(endpoint, rate_in)},
+	{"rate_out", SETTING_RATE, PLACE(endpoint, rate_out)},
 };
 static const struct setting publication_rows[] = {
 	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
@@ -165,6 +178,7 @@ static size_t value_size(const struct setting *setting)
 	case SETTING_SWITCH:
 		return sizeof(bool);
 	case SETTING_NUMBER:
+	case SETTING_RATE:
 		return sizeof(int64_t);
 	case SETTING_WORD:
 		return sizeof(unsigned);
@@ -299,6 +313,8 @@ int setting_read(const struct setting *setting, const char *text, void *object, 
 		return read_number(setting, text, ret, err);
 	case SETTING_WORD:
 		return read_word(setting, text, ret, err);
+	case SETTING_RATE:
+		return parse_rate(text, setting->name, ret, err);
 	case SETTING_IP:
 		return parse_ip(text, setting->name, ret, err);
 	case SETTING_NAME:
@@ -328,7 +344,7 @@ bool setting_next_item(const char **rest, char ret[SETTING_ITEM_MAX])
 char *setting_text(const struct setting *setting, const void *object)
 {
 	const void *from = value_of(setting, object);
-	char *list = NULL, *text = NULL, address[IP_TEXT_SIZE];
+	char *list = NULL, *text = NULL, address[IP_TEXT_SIZE], rate[RATE_TEXT_SIZE];
 
 	switch (setting->type) {
 	case SETTING_SWITCH:
@@ -337,6 +353,9 @@ char *setting_text(const struct setting *setting, const void *object)
 		return asprintf(&text, "%" PRId64, *(const int64_t *)from) < 0 ? NULL : text;
 	case SETTING_WORD:
 		return strdup(setting->words[*(const unsigned *)from]);
+	case SETTING_RATE:
+		return strdup(
+		        *(const int64_t *)from ? rate_format(*(const int64_t *)from, rate) : "");
 	case SETTING_IP:
 		return strdup(((const struct ip *)from)->family ? ip_format(from, address) : "");
 	case SETTING_NAME:
@@ -366,6 +385,7 @@ bool setting_equal(const struct setting *setting, const void *a, const void *b)
 	case SETTING_SWITCH:
 	case SETTING_NUMBER:
 	case SETTING_WORD:
+	case SETTING_RATE:
 		break;
 	}
 	return memcmp(value_of(setting, a), value_of(setting, b), value_size(setting)) == 0;
@@ -377,6 +397,7 @@ bool setting_default(const struct setting *setting, const void *object)
 	case SETTING_SWITCH:
 		return !*(const bool *)value_of(setting, object);
 	case SETTING_NUMBER:
+	case SETTING_RATE:
 		return *(const int64_t *)value_of(setting, object) == setting->otherwise;
 	case SETTING_WORD:
 		return *(const unsigned *)value_of(setting, object) == (unsigned)setting->otherwise;

@@ -5,9 +5,9 @@
  *
  * A setting is text wherever it is outside of the object's struct, in the form that people write.
  * In the struct it is typed: SETTING_SWITCH a bool, SETTING_NUMBER an int64_t, SETTING_WORD an
- * unsigned (its place in `words`), SETTING_IP a struct ip (family 0: none), SETTING_NAME and
- * SETTING_IFNAME a char array ("": none), SETTING_LIST a char * (one item per line, each ended by a
- * newline; NULL: none), which the object owns.
+ * unsigned (its place in `words`), SETTING_RATE an int64_t (bits per second; 0: none), SETTING_IP a
+ * struct ip (family 0: none), SETTING_NAME and SETTING_IFNAME a char array ("": none), SETTING_LIST
+ * a char * (one item per line, each ended by a newline; NULL: none), which the object owns.
  */
 #pragma once
 
@@ -21,6 +21,7 @@ enum setting_type {
 	SETTING_SWITCH,
 	SETTING_NUMBER,
 	SETTING_WORD,
+	SETTING_RATE,
 	SETTING_IP,
 	SETTING_NAME,
 	SETTING_IFNAME,

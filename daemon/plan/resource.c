@@ -130,7 +130,8 @@ bool resource_equal(const struct resource *a, const struct resource *b)
 	case RESOURCE_FILE:
 		return equal_text(a->text, b->text);
 	case RESOURCE_ELEMENT:
-		return memcmp(a->element.data, b->element.data, SET_KEY_SIZE) == 0;
+		return a->element.rate == b->element.rate &&
+		       memcmp(a->element.data, b->element.data, SET_KEY_SIZE) == 0;
 	case RESOURCE_NETNS:
 		return equal_netns(a, b);
 	case RESOURCE_LINK:

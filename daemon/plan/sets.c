@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@
 
 const struct set sets[] = {
         {INET, "nd_bridges", KEY(FIELD_IFNAME)},
+        {INET, "nd_outer", KEY(FIELD_IFNAME)},
         {INET, "nd_nets4", KEY(FIELD_IP4), .interval = true},
         {INET, "nd_nets6", KEY(FIELD_IP6), .interval = true},
         {INET, "nd_gateways4", KEY(FIELD_IP4)},
@@ -36,7 +38,6 @@ const struct set sets[] = {
         {INET, "nd_closed", KEY(FIELD_IFNAME)},
         {INET, "nd_apart", KEY(FIELD_IFNAME, FIELD_IFNAME)},
         {INET, "nd_shut", KEY(FIELD_IFNAME)},
-        {INET, "nd_fresh", KEY(FIELD_IFNAME)},
         {INET, "nd_served4", KEY(FIELD_IFNAME, FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
         {INET, "nd_served6", KEY(FIELD_IFNAME, FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
         {INET, "nd_open4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), PUBLISHED},
@@ -53,6 +54,8 @@ const struct set sets[] = {
         {INET, "nd_in6", KEY(FIELD_IFNAME), DATA(FIELD_VERDICT)},
         {INET, "nd_switched4", KEY(FIELD_IFNAME)},
         {INET, "nd_switched6", KEY(FIELD_IFNAME)},
+        {INET, "nd_lans", KEY(FIELD_IFNAME)},
+        {INET, "nd_lan_macs", KEY(FIELD_IFNAME, FIELD_MAC)},
         {INET, "nd_own4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT)},
         {INET, "nd_own6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT)},
         {INET, "nd_pub4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), DATA(FIELD_IP4, FIELD_PORT),
@@ -96,10 +99,13 @@ const struct set sets[] = {
                 PUBLISHED, .counter = true},
         {BRIDGE, "nd_ports", KEY(FIELD_IFNAME)},
         {BRIDGE, "nd_isolated", KEY(FIELD_IFNAME)},
+        {BRIDGE, "nd_routers", KEY(FIELD_IFNAME)},
         {BRIDGE, "nd_mac", KEY(FIELD_IFNAME, FIELD_MAC)},
         {BRIDGE, "nd_ip4", KEY(FIELD_IFNAME, FIELD_IP4)},
         {BRIDGE, "nd_ip6", KEY(FIELD_IFNAME, FIELD_IP6)},
         {BRIDGE, "nd_target6", KEY(FIELD_IFNAME, FIELD_TARGET6)},
+        {BRIDGE, "nd_ratein", KEY(FIELD_IFNAME), .limit = true},
+        {BRIDGE, "nd_rateout", KEY(FIELD_IFNAME), .limit = true},
         {NULL, NULL},
 };
 
@@ -403,6 +409,9 @@ const char *element_format(const struct element *element, char *text, size_t siz
 	if (!out)
 		return text;
 	print_fields(out, element->set->key, element->key, element->key_end);
+	if (element->set->limit)
+		fprintf(out, " limit rate over %" PRIu64 " bytes/second burst %d bytes",
+		        element->rate, ELEMENT_BURST);
 	if (element->set->data[0] != FIELD_NONE) {
 		fputs(" : ", out);
 		print_fields(out, element->set->data, element->data, element->data);

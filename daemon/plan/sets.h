@@ -49,6 +49,7 @@ struct set {
 	bool interval;
 	enum element_class class;
 	bool counter; /* each element counts the packets that it matched */
+	bool limit;   /* each element has a rate, and matches only what exceeds it */
 };
 
 /* All of them, in the order the skeleton creates them; ends with a name of NULL. */
@@ -69,6 +70,7 @@ struct element {
 	                                  value */
 	uint8_t data[SET_KEY_SIZE];    /* maps */
 	uint8_t key_size, data_size;   /* grow as fields are appended */
+	uint64_t rate;                 /* of a set with limits: bytes per second */
 	uint64_t packets, bytes;       /* what was counted, in what was observed; no part of what is
 	                                  wanted */
 };
@@ -87,6 +89,10 @@ void element_key_mac(struct element *element, const uint8_t mac[MAC_SIZE]);
 void element_data_ip(struct element *element, const struct ip *ip);
 void element_data_port(struct element *element, uint16_t port);
 void element_data_verdict(struct element *element, enum set_verdict verdict);
+
+/* Beside the rate one second of it is let through at once, and this much: the longest packet that
+ * there is, so that the slowest rate lets it pass, too. */
+#define ELEMENT_BURST 65536
 
 /* As nft writes it: `tcp . 8080 : 10.0.0.2 . 80`. Returns text. */
 const char *element_format(const struct element *element, char *text, size_t size);

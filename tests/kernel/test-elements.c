@@ -113,6 +113,8 @@ static struct resource example(const struct set *set, int number)
 		fill_key(&resource.element, set->key[i], number);
 	for (int i = 0; i < SET_FIELDS_MAX && set->data[i] != FIELD_NONE; i++)
 		fill_data(&resource.element, set->data[i], number);
+	if (set->limit)
+		resource.element.rate = (uint64_t)(1000 * (number + 1));
 	return resource;
 }
 

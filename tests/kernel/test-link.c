@@ -28,8 +28,9 @@ START_TEST(a_pair_is_born_with_both_ends_in_place)
 	        "[\"02:00:00:00:00:02\",1400,1,1,false]");
 	ck_assert_str_eq(
 	        shell_line("ip -d -j link show netd0 | jq -c '.[0] | [.address, .mtu, "
-	                   ".linkinfo.info_data.stp_state, .linkinfo.info_data.forward_delay]'"),
-	        "[\"02:00:00:00:00:01\",1400,0,0]");
+	                   ".linkinfo.info_data.stp_state, .linkinfo.info_data.forward_delay, "
+	                   ".linkinfo.info_data.group_fwd_mask]'"),
+	        "[\"02:00:00:00:00:01\",1400,0,0,\"0x4000\"]");
 }
 END_TEST
 

@@ -512,7 +512,7 @@ def own_ipv6_traffic_passes(lab):
     return lab.reaches(lab.cli, lab.address6("web"), 80)
 
 
-@way(BRIDGE, "nd_v6", r"ip6 saddr ::.*accept")
+@way(BRIDGE, "nd_v6", r"ip6 saddr ::.*@nd_target6 accept")
 def duplicate_address_probe_in_ipv6(lab):
     sought = packets.token()
     return ipv6_arrives(lab, packets.neighbour6("::", "ff02::1:ff00:3", 135, lab.address6("cli"), sought), sought)
@@ -524,7 +524,7 @@ def namespace_speaks_as_a_router(lab):
     return ipv6_arrives(lab, packets.icmp6(lab.address6("cli"), "ff02::1", 134, bytes(12) + sought), sought)
 
 
-@guard(BRIDGE, "nd_v6", r"@nd_target6")
+@guard(BRIDGE, "nd_v6", r"nd-neighbor-advert drop")
 def neighbour_advertisement_for_anothers_address(lab):
     """The gateway's: who believes it sends the attacker everything."""
     sought = packets.token()
@@ -535,6 +535,30 @@ def neighbour_advertisement_for_anothers_address(lab):
 def neighbour_advertisement_for_its_own_address(lab):
     sought = packets.token()
     return ipv6_arrives(lab, packets.neighbour6(lab.address6("cli"), "ff02::1", 136, lab.address6("cli"), sought), sought)
+
+
+# --- rates ---
+
+def flood_arrives(lab, elements):
+    """Whether the last of many packets comes through. A second's worth and one long packet may."""
+    sought = packets.token()
+    def packet(payload):
+        return ether(lab.mac["web"], lab.mac["cli"], packets.ETH_IP, packets.udp(lab.address("cli"), lab.address("web"), 4000, 4001, payload))
+    with lab.element(BRIDGE, *elements), Eyes(lab.web, "eth0") as eyes:
+        for _ in range(60):
+            send_frame(lab.cli, "eth0", packet(bytes(1400)))
+        send_frame(lab.cli, "eth0", packet(bytes(1300) + sought))
+        return [eyes.see(sought, lab.patience) is not None]
+
+
+@guard(BRIDGE, "nd_from", r"@nd_rateout")
+def namespace_sends_more_than_its_rate(lab):
+    return flood_arrives(lab, ("nd_rateout", f'"{lab.outer["cli"]}" limit rate over 1000 bytes/second burst 65536 bytes'))
+
+
+@guard(BRIDGE, "nd_to", r"@nd_ratein")
+def namespace_gets_more_than_its_rate(lab):
+    return flood_arrives(lab, ("nd_ratein", f'"{lab.outer["web"]}" limit rate over 1000 bytes/second burst 65536 bytes'))
 
 
 def check_row(lab, row):

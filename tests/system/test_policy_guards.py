@@ -2,13 +2,10 @@
 
 import pytest
 
-from lib import packets
-from lib.packets import Eyes, send_packet
 from lib.policy_lab import FAMILIES, PolicyLab
 from test_guards import BRIDGE, INET, Row, check_row
 
 ROWS = []
-PUSH = 0x18  # with ACK: of a connection that is open, for all its sender knows
 
 
 def row(attack, table, chain, pattern, families=FAMILIES, bridge_filter=(False, True)):
@@ -104,15 +101,6 @@ def routed_namespace_answers_echo_of_ipv6(lab, family):
 @guard(INET, "nd_routed", r"^drop")
 def port_that_is_not_published(lab, family):
     return lab.reaches(lab.out, lab.address("shop", family), 81)
-
-
-@guard(INET, "nd_forward", r"@nd_fresh", families=(4,))
-def answer_picks_a_connection_up_in_the_middle(lab, family):
-    """As after the end of a published port; what it would pick up, the other side would then be let in by."""
-    sought = packets.token()
-    with Eyes(lab.out, "eth0") as eyes:
-        send_packet(lab.shop, packets.tcp(lab.address("shop"), lab.out.address, 80, 4001, PUSH, sought))
-        return [eyes.see(sought, lab.patience) is not None]
 
 
 @way(INET, "nd_postrouting", r"map @nd_snat{family}")

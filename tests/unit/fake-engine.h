@@ -205,6 +205,7 @@ static inline int pretend(struct engine *engine, const struct request *request,
 		return pretend_publish(engine, request, answer, err);
 	case REQUEST_NETWORK_REMOVE:
 	case REQUEST_NETWORK_PRUNE:
+	case REQUEST_ENDPOINT_SET:
 	case REQUEST_NS_PRUNE:
 	case REQUEST_DISCONNECT:
 	case REQUEST_NS_REMOVE:
@@ -215,6 +216,7 @@ static inline int pretend(struct engine *engine, const struct request *request,
 		return 0;
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_NS_SET:
 	case REQUEST_MOVE_IN:
 	case REQUEST_MOVE_OUT:
 	case REQUEST_NS_RELEASE:

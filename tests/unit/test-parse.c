@@ -228,6 +228,39 @@ START_TEST(context_reads_as_a_path)
 }
 END_TEST
 
+START_TEST(rates_are_whole_numbers_of_a_unit)
+{
+	static const struct {
+		const char *text;
+		int64_t rate;
+		const char *shown;
+	} good[] = {{"10mbit", 10000000, "10mbit"}, {"1gbit", 1000000000, "1gbit"},
+	        {"500kbit", 500000, "500kbit"}, {"8000bit", 8000, "8kbit"},
+	        {"1500kbit", 1500000, "1500kbit"}, {"8001bit", 8001, "8001bit"},
+	        {"100gbit", RATE_MAX, "100gbit"}, {"1000mbit", 1000000000, "1gbit"}};
+	static const char *const bad[] = {"", "0", "0mbit", "10", "mbit", "10 mbit", " 10mbit",
+	        "10mbit ", "10Mbit", "10mb", "10mbits", "-1mbit", "+1mbit", "1.5mbit", "010mbit",
+	        "0x1mbit", "7999bit", "101gbit", "100000000001bit", "999999999999gbit",
+	        "9999999999999bit"};
+	char text[RATE_TEXT_SIZE];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		int64_t rate = 0;
+
+		ck_assert_int_eq(parse_rate(good[i].text, "rate_in", &rate, &err), 0);
+		ck_assert_int_eq(rate, good[i].rate);
+		ck_assert_str_eq(rate_format(rate, text), good[i].shown);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		int64_t rate = 7;
+
+		ck_assert_int_eq(parse_rate(bad[i], "rate_in", &rate, &err), -EINVAL);
+		ck_assert_str_eq(err.field, "rate_in");
+		ck_assert_int_eq(rate, 7);
+	}
+}
+END_TEST
+
 START_TEST(sentences_are_one_line_of_printable_text)
 {
 	error_set(&err, ERROR_INVALID, 0, "a\nb%s", "\x1b[2J\x7f");
@@ -247,6 +280,6 @@ int main(void)
 	        subnets_have_a_prefix_and_no_host_bits, macs_belong_to_one_interface,
 	        port_specs_are_read_whole, port_specs_of_every_form,
 	        port_keys_may_leave_out_what_is_clear, interface_names_are_the_kernels,
-	        prefixes_know_their_bounds, context_reads_as_a_path,
-	        sentences_are_one_line_of_printable_text);
+	        prefixes_know_their_bounds, rates_are_whole_numbers_of_a_unit,
+	        context_reads_as_a_path, sentences_are_one_line_of_printable_text);
 }

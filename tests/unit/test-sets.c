@@ -170,6 +170,16 @@ START_TEST(verdicts_and_addresses_of_hardware_read_as_nft_writes_them)
 }
 END_TEST
 
+START_TEST(rates_read_as_nft_takes_them)
+{
+	struct element element = element_of("bridge netd", "nd_ratein");
+
+	element_key_ifname(&element, "nv1");
+	element.rate = 1250000;
+	must_read(&element, "\"nv1\" limit rate over 1250000 bytes/second burst 65536 bytes");
+}
+END_TEST
+
 START_TEST(a_text_that_is_too_long_is_cut)
 {
 	struct element element = element_of("inet netd", "nd_pairs");
@@ -189,5 +199,5 @@ int main(void)
 	        names_are_quoted_and_padded_with_zeros, prefixes_are_first_and_last_address,
 	        ranges_of_ports_read_as_ranges,
 	        verdicts_and_addresses_of_hardware_read_as_nft_writes_them,
-	        a_text_that_is_too_long_is_cut);
+	        rates_read_as_nft_takes_them, a_text_that_is_too_long_is_cut);
 }

@@ -84,6 +84,8 @@ void nft_element_put(struct nlmsghdr *message, const struct element *element, bo
 		put_verdict(message, element->data);
 	else if (with_data && set->data[0] != FIELD_NONE)
 		put_value(message, NFTA_SET_ELEM_DATA, element->data, element->data_size);
+	if (with_data && set->limit)
+		nft_limit_put(message, NFTA_SET_ELEM_EXPR, element->rate);
 	mnl_attr_nest_end(message, nest);
 	if (has_points(set))
 		put_end_point(message, element);
@@ -176,27 +178,6 @@ static bool read_data(const struct set *set, const struct nlattr *data, struct e
 	return value;
 }
 
-/* What an element has counted; nothing where it does not count. */
-static void read_counter(const struct nlattr *expr, struct element *element)
-{
-	const struct nlattr *part, *attr;
-
-	mnl_attr_for_each_nested(part, expr)
-	{
-		if (mnl_attr_get_type(part) != NFTA_EXPR_DATA)
-			continue;
-		mnl_attr_for_each_nested(attr, part)
-		{
-			if (mnl_attr_validate(attr, MNL_TYPE_U64) < 0)
-				continue;
-			if (mnl_attr_get_type(attr) == NFTA_COUNTER_PACKETS)
-				element->packets = be64toh(mnl_attr_get_u64(attr));
-			if (mnl_attr_get_type(attr) == NFTA_COUNTER_BYTES)
-				element->bytes = be64toh(mnl_attr_get_u64(attr));
-		}
-	}
-}
-
 /* An element of another shape than the set has in this program (someone else's table of this name)
  * is passed over: the skeleton differs then, and is replaced with all that is in it. */
 static int read_element(struct reading *reading, const struct nlattr *nest)
@@ -222,8 +203,8 @@ static int read_element(struct reading *reading, const struct nlattr *nest)
 		end = ntohl(mnl_attr_get_u32(attr)) & NFT_SET_ELEM_INTERVAL_END;
 	if (!key || (!end && !read_data(reading->set, parts[NFTA_SET_ELEM_DATA], &element)))
 		return 0;
-	if (reading->set->counter && parts[NFTA_SET_ELEM_EXPR])
-		read_counter(parts[NFTA_SET_ELEM_EXPR], &element);
+	if (parts[NFTA_SET_ELEM_EXPR])
+		nft_state_read(parts[NFTA_SET_ELEM_EXPR], &element);
 	memcpy(element.key, key, element.key_size);
 	memcpy(element.key_end, last ? last : key, element.key_size);
 	resource = resources_add(

@@ -19,6 +19,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
+#include <net/if_arp.h>
 #include <stddef.h>
 
 #define INET   "inet netd"
@@ -42,7 +43,10 @@ const struct chain chains[] = {
         {BRIDGE, "nd_arp"},
         {BRIDGE, "nd_v4"},
         {BRIDGE, "nd_v6"},
+        {BRIDGE, "nd_up", "filter", NF_INET_LOCAL_IN, -200, "input priority filter"},
         {BRIDGE, "nd_between", "filter", NF_INET_FORWARD, -200, "forward priority filter"},
+        {BRIDGE, "nd_from", "filter", NF_INET_PRE_ROUTING, -290, "prerouting priority dstnat + 10"},
+        {BRIDGE, "nd_to", "filter", NF_INET_POST_ROUTING, -200, "postrouting priority filter"},
         {NULL},
 };
 
@@ -125,8 +129,17 @@ const struct chain chains[] = {
 #define META_IP   META(1, NFT_META_PROTOCOL), IS(1, 2, 0x08, 0x00)
 #define META_IP6  META(1, NFT_META_PROTOCOL), IS(1, 2, 0x86, 0xdd)
 #define ICMP6     PROTOCOL(1), IS(1, 1, IPPROTO_ICMPV6)
-#define ECHO4     V4, PROTOCOL(1), IS(1, 1, IPPROTO_ICMP), TRANSPORT(1, 0, 1), IS(1, 1, 8)
-#define ECHO6     V6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 128)
+#define UDP_FROM(port)                                                                             \
+	PROTOCOL(1), IS(1, 1, IPPROTO_UDP), TRANSPORT(1, 0, 2), IS(1, 2, (port) >> 8, (port)&0xff)
+#define ECHO4 V4, PROTOCOL(1), IS(1, 1, IPPROTO_ICMP), TRANSPORT(1, 0, 1), IS(1, 1, 8)
+#define ECHO6 V6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 128)
+
+/* A number of two bytes, in the host's order. */
+#if __BYTE_ORDER == __LITTLE_ENDIAN
+#define ETHERNET META(1, NFT_META_IIFTYPE), IS(1, 2, ARPHRD_ETHER, 0)
+#else
+#define ETHERNET META(1, NFT_META_IIFTYPE), IS(1, 2, 0, ARPHRD_ETHER)
+#endif
 
 #define FE80_10 {EXPR_MASK, .reg = 1, .size = 16, .bytes = {0xff, 0xc0}}, IS(1, 16, 0xfe, 0x80)
 #define LOCAL                                                                                      \
@@ -185,6 +198,9 @@ static const struct expr_type type_icmp6 = {29, 1, 2};
 
 /* clang-format off */
 const struct rule rules[] = {
+	/* What comes from a namespace comes in by a bridge. Frames to the link itself (IEEE 802.1D) do not: a bridge hands them
+	 * to the host as if the port were not its own, past all that is said of bridges. */
+	RULE(INET, "nd_guard", "iifname @nd_outer drop", IIFNAME(1), IN(1, "nd_outer"), DROP),
 	/* route_localnet on netd's bridges opens nothing to namespaces, nor lets them speak as the host itself. */
 	RULE(INET, "nd_guard", "iifname @nd_bridges ip daddr 127.0.0.0/8 drop",
 		IIFNAME(1), IN(1, "nd_bridges"), TARGET4_127, DROP),
@@ -242,6 +258,9 @@ const struct rule rules[] = {
 	RULE(INET, "nd_dnat", "meta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . th dport map @nd_rng6",
 		TRANSLATABLE, PROTOCOL(1), HTON(1), PORT(9), MAP(1, "nd_rng6", 1), DNAT(NFPROTO_IPV6, 1, 0)),
 
+	/* With br_netfilter, what only passes a bridge of the host is seen here, too. It is not forwarded by the host. */
+	RULE(INET, "nd_early", "iifname @nd_lans iifname . ether daddr != @nd_lan_macs accept",
+		IIFNAME(1), IN(1, "nd_lans"), ETHERNET, IIFNAME(1), LINK(2, 0, 6), NOT_IN(1, "nd_lan_macs"), ACCEPT),
 	/* After translation and before the route: where netd switched forwarding on, what is not for its networks vanishes as
 	 * if it had not. A drop in the forward hook would be too late: the host has answered with time-exceeded by then. */
 	RULE(INET, "nd_early", "iifname @nd_switched4 meta nfproto ipv4 fib daddr type != { local, broadcast, anycast, multicast } ip daddr != @nd_nets4 drop",
@@ -276,11 +295,6 @@ const struct rule rules[] = {
 	RULE(INET, "nd_forward", "ct state invalid drop", STATE(1), DROP),
 	RULE(INET, "nd_forward", "ct state established,related accept",
 		STATE(NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)), ACCEPT),
-	/* What is not translated is picked up by its answers as well, in the middle: then the end of a published port would not
-	 * end what came through it. */
-	RULE(INET, "nd_forward", "iifname @nd_fresh tcp flags & (fin | syn | rst | ack) != syn drop",
-		IIFNAME(1), IN(1, "nd_fresh"), PROTOCOL(1), IS(1, 1, IPPROTO_TCP), TRANSPORT(1, 13, 1),
-		{EXPR_MASK, .reg = 1, .size = 1, .bytes = {0x17}}, IS_NOT(1, 1, 0x02), DROP),
 	/* Who may talk straight to whom; an isolated network has no pair with itself. */
 	RULE(INET, "nd_forward", "iifname . oifname @nd_pairs accept",
 		IIFNAME(1), OIFNAME(2), IN(1, "nd_pairs"), ACCEPT),
@@ -366,21 +380,48 @@ const struct rule rules[] = {
 	RULE(BRIDGE, "nd_arp", "iifname . arp saddr ip != @nd_ip4 drop",
 		ETHER_ARP, IIFNAME(1), NETWORK(2, 14, 4), NOT_IN(1, "nd_ip4"), DROP),
 
-	RULE(BRIDGE, "nd_v4", "iifname . ip saddr != @nd_ip4 drop",
-		META_IP, IIFNAME(1), NETWORK(2, 12, 4), NOT_IN(1, "nd_ip4"), DROP),
+	/* A router sends what others gave it; the MAC address is its own all the same, and so is what it says of itself by
+	 * ARP and in advertisements of neighbours. */
+	RULE(BRIDGE, "nd_v4", "iifname . ip saddr != @nd_ip4 iifname != @nd_routers drop",
+		META_IP, IIFNAME(1), NETWORK(2, 12, 4), NOT_IN(1, "nd_ip4"), NOT_IN(1, "nd_routers"), DROP),
+	/* Addresses are given by netd. */
+	RULE(BRIDGE, "nd_v4", "udp sport 67 drop", UDP_FROM(67), DROP),
 
-	RULE(BRIDGE, "nd_v6", "ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld2-listener-report } accept",
-		META_IP6, NETWORK(1, 8, 16), IS(1, 16, 0), ICMP6, TRANSPORT(1, 0, 1),
-		ONE_OF(1, type_icmp6, 2, 135, 143), ACCEPT),
-	RULE(BRIDGE, "nd_v6", "iifname . ip6 saddr != @nd_ip6 drop",
-		META_IP6, IIFNAME(1), NETWORK(2, 8, 16), NOT_IN(1, "nd_ip6"), DROP),
-	RULE(BRIDGE, "nd_v6", "icmpv6 type { nd-router-advert, nd-redirect } drop",
-		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), ONE_OF(1, type_icmp6, 2, 134, 137), DROP),
-	/* A forged advertisement overwrites the host's neighbour entry. nft has no word for its target, so it is a number in a
-	 * set of its own; with nd_ip6 the listing could not be loaded again. */
-	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @nd_target6 drop",
+	/* Who has no address yet may ask whether another one has its own. */
+	RULE(BRIDGE, "nd_v6", "ip6 saddr :: icmpv6 type mld2-listener-report accept",
+		META_IP6, NETWORK(1, 8, 16), IS(1, 16, 0), ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 143), ACCEPT),
+	/* What a message is about is a number in a set of its own, as nft has no word for it; with nd_ip6 the listing could
+	 * not be loaded again. */
+	RULE(BRIDGE, "nd_v6", "ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @nd_target6 accept",
+		META_IP6, NETWORK(1, 8, 16), IS(1, 16, 0), ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 135),
+		IIFNAME(1), TRANSPORT(2, 8, 16), IN(1, "nd_target6"), ACCEPT),
+	RULE(BRIDGE, "nd_v6", "iifname . ip6 saddr != @nd_ip6 iifname != @nd_routers drop",
+		META_IP6, IIFNAME(1), NETWORK(2, 8, 16), NOT_IN(1, "nd_ip6"), NOT_IN(1, "nd_routers"), DROP),
+	/* A forged advertisement overwrites the host's neighbour entry. One whose target is in its next fragment is none of
+	 * its own, either. */
+	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert iifname . @th,64,128 @nd_target6 accept",
 		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 136), IIFNAME(1), TRANSPORT(2, 8, 16),
-		NOT_IN(1, "nd_target6"), DROP),
+		IN(1, "nd_target6"), ACCEPT),
+	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert drop",
+		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 136), DROP),
+	RULE(BRIDGE, "nd_v6", "iifname != @nd_routers icmpv6 type { nd-router-advert, nd-redirect } drop",
+		IIFNAME(1), NOT_IN(1, "nd_routers"), ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), ONE_OF(1, type_icmp6, 2, 134, 137), DROP),
+	RULE(BRIDGE, "nd_v6", "udp sport 547 drop", UDP_FROM(547), DROP),
+	/* What shows its message, and later fragments of that. A first one that ends within its headers hides what follows
+	 * (RFC 7112). That a byte can be read is all that the two say. */
+	RULE(BRIDGE, "nd_v6", "@th,0,8 != 0 accept", TRANSPORT(1, 0, 1), IS_NOT(1, 1, 0), ACCEPT),
+	RULE(BRIDGE, "nd_v6", "@th,0,8 0 accept", TRANSPORT(1, 0, 1), IS(1, 1, 0), ACCEPT),
+	RULE(BRIDGE, "nd_v6", "ip6 nexthdr 44 @nh,336,16 & 0xfff8 != 0 accept",
+		META_IP6, NETWORK(1, 6, 1), IS(1, 1, IPPROTO_FRAGMENT), NETWORK(1, 42, 2),
+		{EXPR_MASK, .reg = 1, .size = 2, .bytes = {0xff, 0xf8}}, IS_NOT(1, 2, 0), ACCEPT),
+	RULE(BRIDGE, "nd_v6", "drop", DROP),
+
+	/* Frames to the link itself again, for ARP. Those to the last but one address (LLDP) meet no rule: put_bridge() in
+	 * link.c sends them on the way of all others. */
+	RULE(BRIDGE, "nd_up", "iifname @nd_ports ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop",
+		IIFNAME(1), IN(1, "nd_ports"), LINK(1, 0, 6),
+		{EXPR_MASK, .reg = 1, .size = 6, .bytes = {0xff, 0xff, 0xff, 0xff, 0xff, 0xf0}},
+		IS(1, 6, 0x01, 0x80, 0xc2), DROP),
 
 	/* Members of an isolated network do not see each other, with br_netfilter, either, where the kernel's own flag would
 	 * stop too much (kernel/port.c). What was sent to the bridge itself and is here all the same was led to a published
@@ -388,6 +429,10 @@ const struct rule rules[] = {
 	RULE(BRIDGE, "nd_between", "iifname @nd_isolated oifname @nd_isolated meta pkttype != host drop",
 		IIFNAME(1), IN(1, "nd_isolated"), OIFNAME(1), IN(1, "nd_isolated"),
 		META(1, NFT_META_PKTTYPE), IS_NOT(1, 1, 0), DROP),
+
+	/* What exceeds an endpoint's rate: its element matches that only. Behind nd_spoof: what is dropped there costs nothing. */
+	RULE(BRIDGE, "nd_from", "iifname @nd_rateout drop", IIFNAME(1), IN(1, "nd_rateout"), DROP),
+	RULE(BRIDGE, "nd_to", "oifname @nd_ratein drop", OIFNAME(1), IN(1, "nd_ratein"), DROP),
 	{NULL},
 };
 /* clang-format on */

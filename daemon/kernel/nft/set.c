@@ -140,15 +140,8 @@ static void put_field_sizes(struct nlmsghdr *message, const struct set *set)
 	mnl_attr_nest_end(message, description);
 }
 
-/* Every element gets one of its own. */
-static void put_counter(struct nlmsghdr *message)
-{
-	struct nlattr *nest = mnl_attr_nest_start(message, NFTA_SET_EXPR);
-
-	mnl_attr_put_strz(message, NFTA_EXPR_NAME, "counter");
-	mnl_attr_nest_end(message, mnl_attr_nest_start(message, NFTA_EXPR_DATA));
-	mnl_attr_nest_end(message, nest);
-}
+/* Of an element that says none, which netd never makes: bytes per second. */
+#define RATE_NOT_SAID 1000
 
 /* Numbers of named sets in a batch, apart from those of the rules' anonymous ones. */
 #define FIRST_NAMED 1000
@@ -178,7 +171,9 @@ int nft_set_queue(struct nft *nft, const struct set *set)
 	if (put_user_data(message, set) < 0)
 		return -ENOMEM;
 	if (set->counter)
-		put_counter(message);
+		nft_counter_put(message, NFTA_SET_EXPR);
+	if (set->limit)
+		nft_limit_put(message, NFTA_SET_EXPR, RATE_NOT_SAID);
 	nft_queued(nft, message);
 	return 0;
 }
@@ -204,6 +199,10 @@ void nft_set_tell(const struct set *set, FILE *out)
 		fputs(" : ", out);
 		tell_fields(set->data, out);
 	}
-	fprintf(out, "\n%s%s\t}\n", set->interval ? "\t\tflags interval\n" : "",
+	fprintf(out, "\n%s%s", set->interval ? "\t\tflags interval\n" : "",
 	        set->counter ? "\t\tcounter\n" : "");
+	if (set->limit)
+		fprintf(out, "\t\tlimit rate over %d bytes/second burst %d bytes\n", RATE_NOT_SAID,
+		        ELEMENT_BURST);
+	fputs("\t}\n", out);
 }

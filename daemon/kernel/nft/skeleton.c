@@ -38,10 +38,10 @@ static void print_chain(FILE *out, const char *name, const char *type, uint32_t 
 }
 
 static void print_set(
-        FILE *out, const char *name, uint32_t flags, uint32_t key, uint32_t data, bool counter)
+        FILE *out, const char *name, uint32_t flags, uint32_t key, uint32_t data, bool stateful)
 {
 	fprintf(out, "set %s flags %x key %x data %x%s\n", name, flags, key, data,
-	        counter ? " counter" : "");
+	        stateful ? " stateful" : "");
 }
 
 static void print_rule(FILE *out, const char *chain, const char *mark)
@@ -73,7 +73,7 @@ char *nft_skeleton_fingerprint(const char *table, const char *instance, bool own
 	for (const struct set *set = sets; set->name; set++)
 		if (strcmp(set->table, table) == 0)
 			print_set(out, set->name, nft_set_flags(set), nft_fields_type(set->key),
-			        nft_fields_type(set->data), set->counter);
+			        nft_fields_type(set->data), set->counter || set->limit);
 	for (const struct rule *rule = rules; rule->table; rule++) {
 		char mark[RULE_MARK_SIZE];
 
