@@ -138,7 +138,7 @@ struct endpoint {
 	/* Settings. */
 	int64_t gw_priority; /* the highest has the default route */
 	bool no_default_route;
-	bool router; /* forwards, so that what it sends may be anybody's */
+	bool router;               /* forwards, so that what it sends may be anybody's */
 	int64_t rate_in, rate_out; /* bits per second, towards the namespace and from it; 0: none */
 };
 
@@ -320,8 +320,8 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
-/* Whether it is one of the words that stand for no network: "none", of a namespace that is connected
- * to nothing, and "host". */
+/* Whether it is one of the words that stand for no network: "none", of a namespace that is
+ * connected to nothing, and "host". */
 bool network_is_none(const char *name);
 bool network_is_builtin(const char *name);
 /* Whether the host has an address in it, so that it is the members' way out and in. Not where the
