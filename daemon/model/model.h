@@ -142,7 +142,7 @@ struct endpoint {
 	/* Settings. */
 	int64_t gw_priority; /* the highest has the default route */
 	bool no_default_route;
-	bool router; /* forwards, so that what it sends may be anybody's */
+	bool router;               /* forwards, so that what it sends may be anybody's */
 	int64_t rate_in, rate_out; /* bits per second, towards the namespace and from it; 0: none */
 };
 
