@@ -55,6 +55,20 @@ static int check_snat(const char *text, const char *field, struct error *err)
 	return r;
 }
 
+/* As a publication's own address (rule_publish.c): every one of the host is an answer, too. */
+static int check_host_address(const char *text, const char *field, struct error *err)
+{
+	struct ip ip;
+	int r = parse_ip(text, field, &ip, err);
+
+	if (r == 0 && !ip_is_any(&ip) &&
+	        (ip_is_multicast(&ip) ||
+	                (ip.family == AF_INET && (ip.bytes[0] >= 224 || ip.bytes[0] == 0))))
+		return error_field(
+		        err, field, "%s: %s is no address that a host can have", field, text);
+	return r;
+}
+
 static const char *const modes[] = {"nat", "routed", "open", NULL};
 static const char *const family_modes[] = {"same", "nat", "routed", "open", NULL};
 static const char *const accesses[] = {"yes", "no", "dns", NULL};
@@ -114,7 +128,7 @@ static const struct setting network_rows[] = {
 	{"trusted_interfaces", SETTING_LIST, PLACE(network, trusted_interfaces), .check = check_interface},
 	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed},
 	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat},
-	{"publish_address", SETTING_IP, PLACE(network, publish_address)},
+	{"publish_address", SETTING_IP, PLACE(network, publish_address), .check = check_host_address},
 };
 static const struct setting namespace_rows[] = {
 	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
@@ -305,6 +319,8 @@ int setting_read(const struct setting *setting, const char *text, void *object, 
 	case SETTING_RATE:
 		return parse_rate(text, setting->name, ret, err);
 	case SETTING_IP:
+		if (setting->check && setting->check(text, setting->name, err) < 0)
+			return -EINVAL;
 		return parse_ip(text, setting->name, ret, err);
 	case SETTING_NAME:
 		return parse_name(text, setting->name, ret, err);
