@@ -19,9 +19,11 @@
 	        OPTION_MODE6, OPTION_HOST_ACCESS, OPTION_TRUSTED_IFACE, OPTION_ALLOW, OPTION_SNAT, \
 	        OPTION_ROUTE, OPTION_IP_RANGE, OPTION_RESERVE, OPTION_PUBLISH_ADDRESS
 
+/* What `ns set` can change, too. */
+#define NAMESPACE_SETTINGS OPTION_LABEL, OPTION_SYSCTL
 /* Likewise `endpoint set`. */
 #define ENDPOINT_SETTINGS                                                                          \
-	OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE, OPTION_RATE_IN, OPTION_RATE_OUT
+	OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE, OPTION_ROUTER, OPTION_RATE_IN, OPTION_RATE_OUT
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -52,7 +54,7 @@
 static const struct command table[] = {
         {{"network", "create"}, {NAME}, NULL,
                 {OPTION_SUBNET, OPTION_GATEWAY, OPTION_IPV6, OPTION_NO_IPV4, OPTION_BRIDGE,
-                        NETWORK_SETTINGS, CREATE},
+                        OPTION_USE_BRIDGE, OPTION_NO_HOST_ADDRESS, NETWORK_SETTINGS, CREATE},
                 "make a network", network_create},
         {{"network", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
                 "change settings of a network (those of create; an empty value: the default)",
@@ -73,9 +75,12 @@ static const struct command table[] = {
                 &network_noun},
         {{"pools"}, {{0}}, NULL, {0}, "show where subnets come from, and what is in use",
                 pools_show},
-        {{"ns", "create"}, {NAME}, NULL, {OPTION_LABEL, CREATE}, "make a network namespace",
+        {{"ns", "create"}, {NAME}, NULL, {NAMESPACE_SETTINGS, CREATE}, "make a network namespace",
                 namespace_create},
-        {{"ns", "attach"}, {NAME}, NULL, {OPTION_PID, OPTION_PATH, OPTION_LABEL, CREATE},
+        {{"ns", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
+                "change settings of a namespace (those of create; an empty value: the default)",
+                namespace_set},
+        {{"ns", "attach"}, {NAME}, NULL, {OPTION_PID, OPTION_PATH, NAMESPACE_SETTINGS, CREATE},
                 "give the namespace of a container or process a name", namespace_attach},
         {{"ns", "detach"}, {NAMES}, NULL, {CHANGE},
                 "let go of such a one; the namespace itself stays", namespace_detach},

@@ -43,18 +43,21 @@ static void say_connected(const struct call *call, const json_t *answer)
 	const char *name = field_text(endpoint, "namespace");
 	_cleanup_(freep) char *addresses = endpoint_addresses(endpoint);
 
+	if (!json_is_object(endpoint))
+		name = call->arguments[1]; /* on "none" */
 	if (call_has(call, OPTION_QUIET)) {
 		output_line("%s", name);
 		return;
 	}
-	if (!addresses) {
-		output_memory();
-		return;
-	}
 	if (json_is_true(json_object_get(answer, "created_namespace")))
 		output_line("created namespace %s (undo: netd-ctl ns rm %s)", name, name);
-	output_line("%s: %s %s on %s", name, field_text(endpoint, "interface"), addresses,
-	        field_text(endpoint, "network"));
+	if (!json_is_object(endpoint))
+		output_line("%s: lo only", name);
+	else if (!addresses)
+		output_memory();
+	else
+		output_line("%s: %s %s on %s", name, field_text(endpoint, "interface"), addresses,
+		        field_text(endpoint, "network"));
 }
 
 /* NULL where there is none: the daemon chooses then. */

@@ -91,6 +91,7 @@ static const struct column record[] = {
         {"PROCESSES", "processes"},
         {"INTERFACES", "interfaces"},
         {"LABELS", "labels"},
+        {"SYSCTLS", "sysctls"},
         {"ENDPOINTS", NULL, cell_endpoints},
         {"MOVED IN", NULL, cell_moved},
         {NULL},
@@ -129,6 +130,19 @@ int namespace_create(const struct call *call)
 	json_t *body = call_body(call, json_pack("{s:s}", "name", call->arguments[0]), &err);
 
 	return change_send(call, "POST", namespace_noun.path, body, &err, say_created);
+}
+
+static void say_set(const struct call *call, const json_t *answer)
+{
+	(void)call;
+	output_line("%s", field_text(json_object_get(answer, "namespace"), "name"));
+}
+
+int namespace_set(const struct call *call)
+{
+	_cleanup_(freep) char *path = request_path(namespace_noun.path, call->arguments[0], "");
+
+	return change_assignments(call, (const char *const[2]){"ns", "create"}, path, say_set);
 }
 
 /* The path without symbolic links, which netd does not follow: they are followed with the caller's

@@ -12,6 +12,7 @@ int network_set(const struct call *call);
 int network_allow(const struct call *call);
 int network_disallow(const struct call *call);
 int namespace_create(const struct call *call);
+int namespace_set(const struct call *call);
 int namespace_attach(const struct call *call);
 int namespace_detach(const struct call *call);
 int namespace_move_in(const struct call *call);

@@ -3,8 +3,6 @@
  * file is needed; one that was named has to be there.
  */
 #include "daemon/options.h"
-
-#include "daemon/model/pool.h"
 #include "lib/cleanup.h"
 #include "lib/client.h"
 #include "lib/parse.h"
@@ -107,36 +105,23 @@ static int set_address(struct ip *target, const char *value, struct error *err)
 	return 0;
 }
 
-/* "10.208.0.0/12 24", one of several. */
+/* One of several. */
 static int add_pool(struct options *options, const char *value, struct error *err)
 {
-	size_t length = strcspn(value, " \t"), gap = strspn(value + length, " \t");
-	char base[CIDR_TEXT_SIZE];
 	struct pool pool;
-	unsigned long size;
-	int r;
+	char text[CIDR_TEXT_SIZE];
+	int r = parse_pool(value, "", &pool, err);
 
-	if (length >= sizeof(base) || gap == 0)
-		return error_set(err, ERROR_INVALID, 0,
-		        "'%.60s' is no pool; write it as BASE/PREFIX SIZE, like 10.208.0.0/12 24",
-		        value);
-	memcpy(base, value, length);
-	base[length] = '\0';
-	r = parse_subnet(base, "pool", &pool.cidr, err);
-	if (r == 0)
-		r = parse_number(value + length + gap, "size", 0, 128, &size, err);
 	if (r < 0)
 		return r;
-	pool.size = (uint8_t)size;
-	r = pool_check(&pool, "pool", err);
-	for (unsigned i = 0; r == 0 && i < options->pool_count; i++)
+	for (unsigned i = 0; i < options->pool_count; i++)
 		if (cidr_overlap(&options->pools[i].cidr, &pool.cidr))
-			r = error_set(err, ERROR_INVALID, 0, "%s overlaps another pool", base);
-	if (r == 0 && options->pool_count == POOLS_MAX)
-		r = error_set(err, ERROR_INVALID, 0, "there are more than %d pools", POOLS_MAX);
-	if (r == 0)
-		options->pools[options->pool_count++] = pool;
-	return r;
+			return error_set(err, ERROR_INVALID, 0, "%s overlaps another pool",
+			        cidr_format(&pool.cidr, text));
+	if (options->pool_count == POOLS_MAX)
+		return error_set(err, ERROR_INVALID, 0, "there are more than %d pools", POOLS_MAX);
+	options->pools[options->pool_count++] = pool;
+	return 0;
 }
 
 /* A setting that the file may have, too. */

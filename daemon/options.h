@@ -1,8 +1,8 @@
 /* What the command line and the configuration file say: the command line wins. */
 #pragma once
 
-#include "daemon/model/facts.h"
 #include "lib/error.h"
+#include "lib/parse.h"
 #include "lib/ip.h"
 #include "lib/log.h"
 

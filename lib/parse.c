@@ -220,6 +220,52 @@ int parse_subnet_or_size(const char *text, const char *field, struct cidr *ret, 
 	return 0;
 }
 
+#define POOL_BITS 24 /* a pool has at most 2^24 subnets */
+
+static int check_pool(const struct pool *pool, const char *field, struct error *err)
+{
+	bool v6 = pool->cidr.ip.family == AF_INET6;
+	unsigned prefix = pool->cidr.prefix, least = v6 ? 16 : 8, most = v6 ? 126 : 30;
+	char text[CIDR_TEXT_SIZE];
+
+	cidr_format(&pool->cidr, text);
+	if (prefix < least)
+		return error_field(err, field, "%s is too large: a /%u at most", text, least);
+	if (pool->size < prefix || pool->size > most)
+		return error_field(err, field,
+		        "the subnets of %s have a prefix length from %u to %u", text, prefix, most);
+	if (pool->size - prefix > POOL_BITS)
+		return error_field(err, field, "%s has too many /%u: 2^%d at most", text,
+		        pool->size, POOL_BITS);
+	return 0;
+}
+
+int parse_pool(const char *text, const char *field, struct pool *ret, struct error *err)
+{
+	size_t length = strcspn(text, " \t"), gap = strspn(text + length, " \t");
+	char base[CIDR_TEXT_SIZE];
+	struct pool pool;
+	unsigned long size;
+	int r;
+
+	if (length >= sizeof(base) || gap == 0)
+		return error_field(err, field,
+		        "%s is no pool; write it as BASE/PREFIX SIZE, like 10.208.0.0/12 24",
+		        quote(text).text);
+	memcpy(base, text, length);
+	base[length] = '\0';
+	r = parse_subnet(base, "base", &pool.cidr, err);
+	if (r == 0)
+		r = parse_number(text + length + gap, "size", 0, 128, &size, err);
+	if (r < 0)
+		return r;
+	pool.size = (uint8_t)size;
+	r = check_pool(&pool, field, err);
+	if (r == 0)
+		*ret = pool;
+	return r;
+}
+
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err)
 {

@@ -40,10 +40,28 @@ int parse_subnet(const char *text, const char *field, struct cidr *ret, struct e
 /* The same, or only a size: /26, which is 0.0.0.0/26, or /80, which is ::/80. */
 int parse_subnet_or_size(const char *text, const char *field, struct cidr *ret, struct error *err);
 
+/* What subnets are given out of, each with a prefix of `size` bits. */
+struct pool {
+	struct cidr cidr;
+	uint8_t size;
+};
+
+#define POOLS_MAX 16 /* as many as may be configured */
+
+/* BASE/PREFIX SIZE: of what may be a network's subnet, at most 2^24. */
+int parse_pool(const char *text, const char *field, struct pool *ret, struct error *err);
+
 /* CIDR,VIA: a destination, no default route, and an address of the same family that leads there. */
 int parse_route(
         const char *text, const char *field, struct cidr *ret, struct ip *via, struct error *err);
 
+/* KEY=VALUE of a sysctl of a namespace as a whole, with dots: "net.ipv4.ip_forward=1". *path is the
+ * one below /proc/sys. */
+#define SYSCTL_PATH_SIZE 96
+#define SYSCTL_TEXT_SIZE 64
+
+int parse_sysctl(const char *text, const char *field, char path[SYSCTL_PATH_SIZE],
+        char value[SYSCTL_TEXT_SIZE], struct error *err);
 /* NAME=IP */
 int parse_reserve(const char *text, const char *field, char name[NAME_SIZE], struct ip *ret,
         struct error *err);

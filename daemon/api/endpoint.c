@@ -100,11 +100,11 @@ int endpoint_answer(
 	const struct endpoint *endpoint = ns ? namespace_endpoint(ns, answer->network) : NULL;
 	int r;
 
-	if (!endpoint)
+	if (!endpoint && !network_is_builtin(answer->network))
 		return error_set(err, ERROR_NOT_FOUND, 0,
 		        "namespace %s was connected to %s, and disconnected again meanwhile",
 		        answer->namespace, answer->network);
-	r = answer_add(body, "endpoint", endpoint_json(ns, endpoint), err);
+	r = answer_add(body, "endpoint", endpoint ? endpoint_json(ns, endpoint) : json_null(), err);
 	return r == 0 ? answer_add(body, "created_namespace",
 	                        json_boolean(answer->created_namespace), err)
 	              : r;

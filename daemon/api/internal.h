@@ -178,6 +178,7 @@ int namespace_list(const struct call *call, json_t **ret, struct error *err);
 int namespace_inspect(const struct call *call, json_t **ret, struct error *err);
 int namespace_processes(const struct call *call, json_t **ret, struct error *err);
 int namespace_create(const struct call *call, struct request *request, struct error *err);
+int namespace_set(const struct call *call, struct request *request, struct error *err);
 int namespace_prune(const struct call *call, struct request *request, struct error *err);
 int namespace_remove(const struct call *call, struct request *request, struct error *err);
 int namespace_answer(

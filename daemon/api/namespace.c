@@ -234,6 +234,18 @@ int namespace_create(const struct call *call, struct request *request, struct er
 	return r == 0 && (pid || path) ? read_source(request, pid, path, err) : r;
 }
 
+int namespace_set(const struct call *call, struct request *request, struct error *err)
+{
+	struct json_reader reader = json_reader_start(call->body, err);
+	int r = parse_name(call->names[0], "namespace", request->namespace, err);
+
+	request->kind = REQUEST_NS_SET;
+	if (r == 0)
+		r = field_settings(
+		        &reader, &namespace_settings, &request->wanted_namespace, request, err);
+	return r == 0 ? json_reader_end(&reader) : r;
+}
+
 int namespace_prune(const struct call *call, struct request *request, struct error *err)
 {
 	request->kind = REQUEST_NS_PRUNE;

@@ -127,9 +127,11 @@ json_t *network_json(const struct model *model, const struct network *network)
 	for (unsigned i = 0; i < network->subnet_count; i++) {
 		const struct subnet *subnet = &network->subnets[i];
 
-		subnets = list_add(
-		        subnets, json_pack("{s:s, s:s}", "subnet", cidr_format(&subnet->cidr, cidr),
-		                         "gateway", ip_format(&subnet->gateway, gateway)));
+		subnets = list_add(subnets,
+		        json_pack("{s:s, s:s?}", "subnet", cidr_format(&subnet->cidr, cidr),
+		                "gateway",
+		                subnet->gateway.family ? ip_format(&subnet->gateway, gateway)
+		                                       : NULL));
 	}
 	object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:o}", "id", network->id, "name",
 	        network->name, "driver", network->driver, "bridge", network->bridge, "subnets",
@@ -137,6 +139,9 @@ json_t *network_json(const struct model *model, const struct network *network)
 	        network_subnet(network, AF_INET6) != NULL, "endpoints",
 	        members_json(model, network));
 	object = settings_json(&network_settings, network, object);
+	if (object)
+		json_object_set_new(object, "state",
+		        json_string(network_is_pending(model, network) ? "pending" : "active"));
 	/* What it is, whether it was asked for or follows the host. */
 	if (object)
 		json_object_set_new(object, "mtu", json_integer(network->link_mtu));

@@ -37,6 +37,7 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_DELETE, "/v1/namespaces/NAME/interfaces/IFNAME", {"dry_run"}, .parse = interface_move_out},
 	{EVHTTP_REQ_POST, "/v1/namespaces", {"dry_run"}, .parse = namespace_create, .answer = namespace_answer},
 	{EVHTTP_REQ_POST, "/v1/namespaces/prune", {"dry_run"}, .parse = namespace_prune},
+	{EVHTTP_REQ_PATCH, "/v1/namespaces/NAME", {"dry_run"}, .parse = namespace_set, .answer = namespace_answer},
 	{EVHTTP_REQ_DELETE, "/v1/namespaces/NAME", {"dry_run", "force", "detach"}, .parse = namespace_remove},
 
 	{EVHTTP_REQ_GET, "/v1/endpoints", .read = endpoint_list, .is_long = true},

@@ -25,6 +25,8 @@ static const struct {
         [ANNOUNCE_UNWATCHED] = {"unwatched", LOG_LEVEL_WARNING},
         [ANNOUNCE_REPAIR_FAILED] = {"repair-failed", LOG_LEVEL_ERROR},
         [ANNOUNCE_REPAIRED] = {"repaired", LOG_LEVEL_INFO},
+        [ANNOUNCE_BRIDGE_GONE] = {"bridge-gone", LOG_LEVEL_WARNING},
+        [ANNOUNCE_BRIDGE_BACK] = {"bridge-back", LOG_LEVEL_INFO},
         [ANNOUNCE_STORAGE_FAILED] = {"storage-failed", LOG_LEVEL_ERROR},
         [ANNOUNCE_STORAGE_BACK] = {"storage-back", LOG_LEVEL_INFO},
 };
@@ -152,6 +154,7 @@ void engine_announce_change(
 	case REQUEST_NS_PRUNE:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_NS_SET:
 	case REQUEST_MOVE_IN:
 	case REQUEST_MOVE_OUT:
 	case REQUEST_NS_REMOVE:

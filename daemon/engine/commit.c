@@ -8,6 +8,8 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/model/setting.h"
+
 #include <string.h>
 
 #define PAUSE_FIRST_S   1
@@ -22,6 +24,9 @@ static bool host_differs(const struct host *a, const struct host *b)
 
 static bool namespace_differs(const struct namespace *a, const struct namespace *b)
 {
+	for (unsigned i = 0; a && b && i < namespace_settings.count; i++)
+		if (!setting_equal(&namespace_settings.rows[i], a, b))
+			return true;
 	return !a || !b || a->origin != b->origin || a->cookie != b->cookie ||
 	       a->own_route != b->own_route || a->own_route6 != b->own_route6 ||
 	       strcmp(a->boot_id, b->boot_id) != 0 || a->endpoint_count != b->endpoint_count ||

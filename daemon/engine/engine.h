@@ -12,6 +12,7 @@
 
 struct engine;
 struct kernel;
+struct facts;
 
 struct engine_config {
 	const char *state_dir;
@@ -60,6 +61,8 @@ enum announcement_kind {
 	ANNOUNCE_UNWATCHED,      /* a namespace with too many events is not watched any more */
 	ANNOUNCE_REPAIR_FAILED,  /* it is tried again */
 	ANNOUNCE_REPAIRED,       /* at last */
+	ANNOUNCE_BRIDGE_GONE,    /* somebody else's, that a network uses */
+	ANNOUNCE_BRIDGE_BACK,    /* and its members are on it again */
 	ANNOUNCE_STORAGE_FAILED, /* the database takes no changes */
 	ANNOUNCE_STORAGE_BACK,   /* it takes them again */
 	ANNOUNCEMENTS

@@ -158,6 +158,7 @@ static int gather_moving(struct engine *engine, const struct request *request,
 int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
         struct facts *ret, struct error *err)
 {
+	const struct network *network;
 	int r;
 
 	memcpy(ret->boot_id, engine->boot_id, sizeof(ret->boot_id));
@@ -166,7 +167,8 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_NETWORK_SET:
 	case REQUEST_NETWORK_ALLOW:
 	case REQUEST_NETWORK_DISALLOW:
-		return gather_network(engine, ret, err);
+		r = facts_gather_bridge(engine, request->wanted_network.use_bridge, ret, err);
+		return r < 0 ? r : gather_network(engine, ret, err);
 	case REQUEST_NS_ATTACH:
 		r = netns_source_cookie(request->source, &ret->source_cookie, err);
 		return r < 0 ? r : gather_namespace(engine, request, ret, err);
@@ -177,8 +179,11 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 		return gather_idle(engine, ret, err);
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_REMOVE:
-	case REQUEST_CONNECT:
 		return gather_namespace(engine, request, ret, err);
+	case REQUEST_CONNECT:
+		network = model_network(fork, request->network);
+		r = facts_gather_bridge(engine, network ? network->use_bridge : "", ret, err);
+		return r < 0 ? r : gather_namespace(engine, request, ret, err);
 	case REQUEST_PUBLISH:
 		return facts_gather_ports(engine, fork, request, ret, err);
 	case REQUEST_NETWORK_REMOVE:
@@ -187,6 +192,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_ENDPOINT_SET:
 	case REQUEST_DISCONNECT:
 	case REQUEST_UNPUBLISH:
+	case REQUEST_NS_SET:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:
@@ -199,7 +205,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 
 bool facts_forwards(const char *interface)
 {
-	char path[RESOURCE_NAME_SIZE], value[16] = "0";
+	char path[RESOURCE_NAME_SIZE], value[SYSCTL_VALUE_SIZE] = "0";
 	struct error gone;
 
 	snprintf(path, sizeof(path), "net/ipv4/conf/%s/forwarding", interface);
@@ -222,7 +228,7 @@ static bool is_switched(struct kernel *kernel, const char *name, bool forwarding
 /* The number that stands there; `otherwise` where there is none. */
 static long read_number(const char *ifname, const char *key, long otherwise)
 {
-	char path[RESOURCE_NAME_SIZE], value[16];
+	char path[RESOURCE_NAME_SIZE], value[SYSCTL_VALUE_SIZE];
 	struct error absent;
 
 	snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", ifname, key);
@@ -266,15 +272,39 @@ static void gather_ip6(struct kernel *kernel, const struct host *host, struct in
 	        (read_number(name, "accept_ra", 0) == 1 || is_lent(kernel, name, "accept_ra"));
 }
 
-static int gather_interfaces(struct engine *engine, struct request *ret, struct error *err)
+static void gather_interface(struct kernel *kernel, const struct host *host,
+        const struct look_link *link, bool forwarding_host, struct interface *ret)
 {
-	_cleanup_(freep) struct look_link *links = NULL;
-	char value[16] = "0";
-	unsigned count = 0;
-	int r = look_links(engine->kernel, "", &links, &count, err);
+	memcpy(ret->name, link->name, IFNAMSIZ);
+	ret->switched = is_switched(kernel, link->name, forwarding_host);
+	gather_ip6(kernel, host, ret);
+	ret->bridge = link->bridge;
+	if (!link->bridge)
+		return;
+	ret->index = link->index;
+	ret->mtu = link->mtu;
+	memcpy(ret->mac, link->mac, MAC_SIZE);
+}
+
+static int read_links(struct engine *engine, struct look_link **ret, unsigned *count,
+        bool *forwarding_host, struct error *err)
+{
+	char value[SYSCTL_VALUE_SIZE] = "0";
+	int r = look_links(engine->kernel, "", ret, count, err);
 
 	if (r == 0)
 		r = sysctl_read("", "net/ipv4/ip_forward", value, err);
+	*forwarding_host = value[0] == '1';
+	return r;
+}
+
+static int gather_interfaces(struct engine *engine, struct request *ret, struct error *err)
+{
+	_cleanup_(freep) struct look_link *links = NULL;
+	bool forwarding_host;
+	unsigned count = 0;
+	int r = read_links(engine, &links, &count, &forwarding_host, err);
+
 	if (r < 0)
 		return r;
 	ret->interfaces = calloc(count + 1, sizeof(*ret->interfaces));
@@ -285,19 +315,51 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 
 		if (links[i].loopback || links[i].ours || links[i].bridge_port)
 			continue;
-		memcpy(interface->name, links[i].name, IFNAMSIZ);
-		interface->switched = is_switched(engine->kernel, links[i].name, value[0] == '1');
-		gather_ip6(engine->kernel, &ret->host, interface);
+		gather_interface(engine->kernel, &ret->host, &links[i], forwarding_host, interface);
 		ret->interface_count++;
 	}
 	return 0;
+}
+
+/* Which addresses on it the host has itself. */
+static int gather_bridge_ips(
+        struct engine *engine, const char *name, struct facts *facts, struct error *err)
+{
+	_cleanup_(freep) struct look_prefix *prefixes = NULL;
+	unsigned count = 0;
+	int r = look_prefixes(engine->kernel, &prefixes, &count, err);
+
+	for (unsigned i = 0; r == 0 && i < count && facts->bridge_ip_count < BRIDGE_IPS_MAX; i++)
+		if (!prefixes[i].route && strcmp(prefixes[i].ifname, name) == 0)
+			facts->bridge_ips[facts->bridge_ip_count++] = prefixes[i].cidr.ip;
+	return r;
+}
+
+int facts_gather_bridge(
+        struct engine *engine, const char *name, struct facts *facts, struct error *err)
+{
+	_cleanup_(freep) struct look_link *links = NULL;
+	bool forwarding_host;
+	unsigned count = 0;
+	int r = name[0] ? read_links(engine, &links, &count, &forwarding_host, err) : 0;
+
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		if (strcmp(links[i].name, name) != 0)
+			continue;
+		facts->bridge_exists = true;
+		facts->bridge_ours = links[i].ours;
+		if (links[i].bridge)
+			gather_interface(engine->kernel, model_host(engine->model), &links[i],
+			        forwarding_host, &facts->bridge);
+	}
+	return r == 0 && facts->bridge.name[0] ? gather_bridge_ips(engine, name, facts, err) : r;
 }
 
 bool facts_bridge_netfilter(void)
 {
 	static const char *const switches[] = {
 	        "net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"};
-	char value[16] = "0";
+	char value[SYSCTL_VALUE_SIZE] = "0";
 	struct error absent; /* br_netfilter is not there: nothing of it is on */
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
@@ -320,6 +382,15 @@ int facts_host(struct engine *engine, struct request *ret, struct error *err)
 		r = look_resolver(&ret->host.resolver_needed, ret->host.upstreams, RESOLVERS_MAX,
 		        &ret->host.upstream_count, err);
 	return r;
+}
+
+bool facts_way_out_differs(const struct engine *engine)
+{
+	struct error ignored; /* what cannot be read now is read again soon */
+	uint32_t mtu;
+
+	return look_default_mtu(engine->kernel, &mtu, &ignored) == 0 &&
+	       mtu != model_host(engine->model)->default_mtu;
 }
 
 /* --- warnings --- */
@@ -383,7 +454,7 @@ void facts_warn(struct engine *engine, const struct model *model, const struct r
 	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
 	        request->kind != REQUEST_PUBLISH)
 		return;
-	if (network && !network->internal)
+	if (network && !network->internal && network_has_host(network))
 		warn_of_firewalls(engine, &network->bridge, 1, answer);
 	facts_warn_of_ports(engine, model, answer);
 }
@@ -414,7 +485,7 @@ void facts_warn_at_start(struct engine *engine)
 	char key[KEY_SIZE] = "";
 
 	while (bridges && (network = model_next(engine->model, TABLE_NETWORKS, key)))
-		if (!network->internal)
+		if (!network->internal && network_has_host(network))
 			memcpy(bridges[count++], network->bridge, IFNAMSIZ);
 	warn_of_firewalls(engine, bridges, count, &answer);
 	for (unsigned i = 0; i < answer.warning_count; i++)

@@ -70,7 +70,7 @@ static int own_links(struct healing *healing, struct ailing *ailing)
 	const struct namespace *ns = model_namespace(model, ailing->name);
 	int r = 0;
 
-	if (ailing->kind == AILING_NETWORK && network)
+	if (ailing->kind == AILING_NETWORK && network && !network->use_bridge[0])
 		return own(&healing->owned, network->bridge, ailing);
 	for (unsigned i = 0;
 	        r == 0 && ailing->kind == AILING_NAMESPACE && ns && i < ns->endpoint_count; i++)

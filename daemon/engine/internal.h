@@ -136,6 +136,9 @@ void engine_answer(struct pendings *answers);
 /* `fork`: what the request is tried on. */
 int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
         struct facts *ret, struct error *err);
+/* What there is of this name ("": nothing is asked), and whether a network can use it. */
+int facts_gather_bridge(
+        struct engine *engine, const char *name, struct facts *facts, struct error *err);
 /* A REQUEST_HOST that says how the host is now: its interfaces and its resolvers. */
 int facts_host(struct engine *engine, struct request *ret, struct error *err);
 /* Whether this interface of the host forwards IPv4; true also where it is gone. */
@@ -146,6 +149,9 @@ bool facts_forwards6(const struct host *host, const char *interface);
 bool facts_force_forwarding(void);
 /* Whether bridged IPv4, or IPv6, passes the inet hooks. */
 bool facts_bridge_netfilter(void);
+/* Whether the way to the Internet takes something else than is known. Which way that is follows
+ * from rules and routes of all tables, and from interfaces: the kernel is asked for the result. */
+bool facts_way_out_differs(const struct engine *engine);
 /* What the answer of a granted request should warn of. */
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer);
@@ -260,11 +266,26 @@ bool mark_read(const struct model *model, const char *alias, struct mark *ret);
 /* Holds an announcement of the kernel against the model. */
 void suspect_host(
         struct drift *drift, const struct model *model, const struct happening *happening);
-/* Whether a port of a network's bridge has other settings than it should have. So it is, too, while
- * netd makes it. */
-bool suspect_port(const struct model *model, const struct happening *port);
+/* The settings of a bridge's port. */
+void suspect_port(struct engine *engine, const struct happening *port);
 void suspect_inside(struct drift *drift, const struct model *model, const char *name,
         const struct happening *happening);
+
+/* --- bridges.c --- */
+
+/* Holds what is seen of the host's interfaces against the networks that use one of its bridges. */
+void bridges_follow(struct engine *engine, const struct request *host);
+
+/* --- switches.c --- */
+
+#define LOOK_ROUND 10 /* in so many looks everything is seen once */
+
+/* What was looked at last. */
+struct switches {
+	char network[KEY_SIZE], namespace[KEY_SIZE];
+};
+/* Looks at some of the sysctls whose change the kernel does not announce. */
+void switches_look(struct switches *switches, struct engine *engine);
 
 /* --- hearing.c --- */
 

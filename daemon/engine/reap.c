@@ -133,6 +133,7 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_NS_SET:
 	case REQUEST_MOVE_IN:
 	case REQUEST_MOVE_OUT:
 	case REQUEST_CONNECT:

@@ -6,6 +6,8 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/kernel/look.h"
+
 #include <string.h>
 
 /* --- the host --- */
@@ -29,9 +31,18 @@ static bool bridge_is_wrong(const struct network *network, const struct happenin
 	       link->mtu != network->link_mtu || memcmp(link->mac, network->mac, MAC_SIZE) != 0;
 }
 
+/* Its bridge, which is somebody else's, is gone: that is followed, not mended. */
+static bool waits_for_bridge(const struct network *network, const struct happening *link)
+{
+	return network->use_bridge[0] && !link->gone && link->up && !link->master &&
+	       !if_nametoindex(network->use_bridge);
+}
+
 static bool pair_is_wrong(const struct network *network, const struct endpoint *endpoint,
         const struct happening *link)
 {
+	if (waits_for_bridge(network, link))
+		return false;
 	return link->gone || !link->up || strcmp(link->name, endpoint->host_ifname) != 0 ||
 	       link->mtu != network->link_mtu || !is_bridge(link->master, network->bridge);
 }
@@ -72,7 +83,7 @@ static void suspect_link(
 		drift_namespace(drift, ns->name, link->gone ? SIDE_BOTH : SIDE_OUTER);
 }
 
-bool suspect_port(const struct model *model, const struct happening *port)
+static bool port_is_wrong(const struct model *model, const struct happening *port)
 {
 	char bridge[IFNAMSIZ];
 	const char *name = port->master && if_indextoname((unsigned)port->master, bridge)
@@ -82,6 +93,22 @@ bool suspect_port(const struct model *model, const struct happening *port)
 
 	return network && (port->hairpin != network_hairpin(model) ||
 	                          port->isolated != network_separates(model, network));
+}
+
+/* It is looked at by itself, as every port is wrong for a moment while netd makes it. */
+void suspect_port(struct engine *engine, const struct happening *port)
+{
+	struct happening now = *port;
+	struct look_port found;
+	struct mark mark;
+
+	if (!port_is_wrong(engine->model, port) || !look_port(engine->kernel, port->name, &found))
+		return;
+	now.hairpin = found.hairpin;
+	now.isolated = found.isolated;
+	if (port_is_wrong(engine->model, &now) && mark_read(engine->model, found.alias, &mark) &&
+	        mark.namespace[0])
+		drift_namespace(engine->drift, mark.namespace, SIDE_OUTER);
 }
 
 static bool is_of_network(const struct network *network, const struct happening *happening)
@@ -144,7 +171,7 @@ static void suspect_forwarding(
 	if (happening->cidr.ip.family == AF_INET6 && facts_forwards6(model_host(model), ifname))
 		return;
 	network = model_owner(model, TABLE_BRIDGES, ifname);
-	if (network)
+	if (network && !bridge_user(model, ifname))
 		drift_network(drift, network);
 	else if (model_object(model, TABLE_INTERFACES, ifname))
 		drift_interfaces(drift);

@@ -20,7 +20,6 @@
 
 #define SETTLE_MS 20
 #define LOOK_MS   500  /* for what the kernel does not announce; */
-#define ROUND     10   /* in so many looks everything is seen once */
 #define READ_MAX  1024 /* messages of one source in one turn of the loop */
 
 struct watch {
@@ -32,7 +31,7 @@ struct watch {
 	unsigned unreleased; /* looks until the namespaces are looked at again, of which one could
 	                        not be let go of, or not be looked at; 0: there is none */
 	char own[IFNAMSIZ];  /* a link of netd's that this burst of events tells of */
-	char looked_at[KEY_SIZE]; /* the network whose switches were looked at last */
+	struct switches switches;
 	struct event *on_events[MONITOR_SOURCES], *on_inotify, *refresh, *look;
 };
 
@@ -69,8 +68,10 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 	struct error err = {0};
 	int r = facts_host(watch->engine, &request, &err);
 
-	if (r == 0)
+	if (r == 0) {
 		look_for_replaced(watch, &request);
+		bridges_follow(watch->engine, &request);
+	}
 	if (r < 0 || engine_submit(watch->engine, &request, NULL, NULL, &err) < 0) {
 		log_warning("look at the host's interfaces: %s", err.text);
 		request_done(&request);
@@ -86,9 +87,9 @@ static void released(const struct answer *answer, const struct error *err, void 
 	if (!err)
 		return;
 	log_error("release a namespace that is gone: %s; tried again in %d s", err->text,
-	        ROUND * LOOK_MS / 1000);
+	        LOOK_ROUND * LOOK_MS / 1000);
 	if (engine->watch) /* else it is on its way out */
-		engine->watch->unreleased = ROUND;
+		engine->watch->unreleased = LOOK_ROUND;
 }
 
 /* Releases a namespace of the model that is gone, or whose name another one has now. */
@@ -145,72 +146,22 @@ static int watch_netns_dir(struct watch *watch)
 
 /* --- what the kernel does not announce --- */
 
-/* Whether a switch that belongs to the network was turned by someone. */
-static bool switches_differ(const struct model *model, const struct network *network)
-{
-	_cleanup_(resources_done) struct resources wanted = {0};
-	struct error ignored; /* what cannot be read now is read again in some seconds */
-	bool differ = false;
-
-	if (render_network(model, network, &wanted, &ignored) < 0)
-		return false;
-	for (size_t i = 0; i < wanted.count; i++) {
-		const struct resource *sysctl = &wanted.items[i];
-		char value[16];
-
-		if (sysctl->kind == RESOURCE_SYSCTL &&
-		        sysctl_read("", sysctl->name, value, &ignored) == 0)
-			differ |= strcmp(value, sysctl->sysctl.value) != 0;
-	}
-	return differ;
-}
-
-/* Some of the networks at a time. */
-static void look_at_switches(struct watch *watch)
-{
-	const struct model *model = watch->engine->model;
-	unsigned count = model_count(model, TABLE_NETWORKS) / ROUND + 1;
-	const struct network *network;
-
-	for (unsigned i = 0; i < count; i++) {
-		network = model_next(model, TABLE_NETWORKS, watch->looked_at);
-		if (!network) {
-			watch->looked_at[0] = '\0';
-			return;
-		}
-		if (switches_differ(model, network))
-			drift_network(watch->engine->drift, network->name);
-	}
-}
-
-/* Which way packets for the Internet take follows from rules and routes of all tables, and from
- * interfaces: the kernel is asked for the result. */
-static bool way_out_differs(const struct watch *watch)
-{
-	const struct engine *engine = watch->engine;
-	struct error ignored; /* what cannot be read now is read again soon */
-	uint32_t mtu;
-
-	return look_default_mtu(engine->kernel, &mtu, &ignored) == 0 &&
-	       mtu != model_host(engine->model)->default_mtu;
-}
-
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 
 	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter ||
-	        way_out_differs(watch))
+	        facts_way_out_differs(watch->engine))
 		refresh_soon(watch);
 	if (watch->netns_wd < 0 && watch_netns_dir(watch) == 0)
 		look_at_namespaces(watch);
 	if (watch->unreleased && --watch->unreleased == 0)
 		look_at_namespaces(watch);
 	if (watch->looks-- == 0) {
-		watch->looks = ROUND - 1;
+		watch->looks = LOOK_ROUND - 1;
 		foreign_look(watch->engine);
 	}
-	look_at_switches(watch);
+	switches_look(&watch->switches, watch->engine);
 	hearing_look(watch->hearing);
 }
 
@@ -234,7 +185,9 @@ static bool is_own_link(struct watch *watch, const struct happening *link)
 static void on_foreign_link(struct watch *watch, const struct happening *link)
 {
 	const struct timeval soon = {.tv_usec = SETTLE_MS * 1000};
-	bool known = model_object(watch->engine->model, TABLE_INTERFACES, link->name) != NULL;
+	const struct interface *interface =
+	        model_object(watch->engine->model, TABLE_INTERFACES, link->name);
+	bool known = interface != NULL;
 
 	/* One that belongs in a namespace was plugged in. */
 	if (!link->gone && model_object(watch->engine->model, TABLE_MOVED, link->name)) {
@@ -244,6 +197,8 @@ static void on_foreign_link(struct watch *watch, const struct happening *link)
 
 	if (known == link->gone && !is_own_link(watch, link))
 		refresh_soon(watch);
+	if (interface && interface->bridge)
+		refresh_soon(watch); /* its MTU and its MAC address are followed */
 }
 
 /*
@@ -260,22 +215,6 @@ static void on_own_link(struct watch *watch, const struct happening *link)
 		look_at_namespace(watch, mark.namespace);
 	else
 		hearing_know(watch->hearing, link->peer_nsid, mark.namespace);
-}
-
-/* It is looked at by itself, as every port is wrong for a moment while netd makes it. */
-static void on_port(struct watch *watch, const struct happening *port)
-{
-	const struct model *model = watch->engine->model;
-	struct happening now = *port;
-	struct look_port found;
-	struct mark mark;
-
-	if (!suspect_port(model, port) || !look_port(watch->engine->kernel, port->name, &found))
-		return;
-	now.hairpin = found.hairpin;
-	now.isolated = found.isolated;
-	if (suspect_port(model, &now) && mark_read(model, found.alias, &mark) && mark.namespace[0])
-		drift_namespace(watch->engine->drift, mark.namespace, SIDE_OUTER);
 }
 
 /* Something of the IPv6 of an interface that had none. */
@@ -300,7 +239,7 @@ static void on_host(const struct happening *happening, void *arg)
 	else if (happening->kind == EVENT_LINK)
 		on_foreign_link(watch, happening);
 	if (happening->kind == EVENT_PORT)
-		on_port(watch, happening);
+		suspect_port(watch->engine, happening);
 	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
 	if (happening->kind == EVENT_FORWARDING &&
 	        (happening->index == 0 || is_new_ip6(watch, happening)))

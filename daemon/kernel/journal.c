@@ -1,11 +1,15 @@
 /*
- * The journal of the host's sysctls that netd changed.
+ * The journal of the sysctls that netd changed and that are not its own.
  *
  * The invariant: a line is on disk before the value it speaks of is written, and it goes only after
  * the old value is back; so whoever dies in between leaves a line too many, never one too few, and
  * a line too many is harmless, since nothing is restored where the present value is not the one
- * netd wrote. The file is small (one line per interface of the host that is not netd's), so each
- * change writes it anew and renames it into place: there is never half a line.
+ * netd wrote. The file is small (one line per interface of the host that is not netd's, and what
+ * users set in namespaces), so each change writes it anew and renames it into place: there is never
+ * half a line.
+ *
+ * Fields are separated by spaces, so a space within a value is written as '~', as is a value that
+ * is empty; a value with '~' is never accepted from a user.
  */
 #include "daemon/kernel/journal.h"
 
@@ -13,6 +17,7 @@
 #include "lib/cleanup.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -24,10 +29,10 @@ void journal_done(struct journal *journal)
 	*journal = (struct journal){0};
 }
 
-struct journal_line *journal_find(const struct journal *journal, const char *path)
+struct journal_line *journal_find(const struct journal *journal, const char *ns, const char *path)
 {
 	for (unsigned i = 0; i < journal->count; i++)
-		if (!strcmp(journal->lines[i].path, path))
+		if (!strcmp(journal->lines[i].path, path) && !strcmp(journal->lines[i].ns, ns))
 			return &journal->lines[i];
 	return NULL;
 }
@@ -56,24 +61,55 @@ static bool is_own(const char *path)
 	return strncmp(path, "net/", 4) == 0 && !strstr(path, "/../");
 }
 
+static void replace(char *text, char what, char with)
+{
+	for (; *text; text++)
+		if (*text == what)
+			*text = with;
+}
+
+/* A value as one word, and back. */
+static void to_word(const char *value, char word[SYSCTL_VALUE_SIZE])
+{
+	snprintf(word, SYSCTL_VALUE_SIZE, "%s", *value ? value : "~");
+	replace(word, ' ', '~');
+}
+
+static void from_word(char *word)
+{
+	if (strcmp(word, "~") == 0)
+		*word = '\0';
+	replace(word, '~', ' ');
+}
+
+/* False: it is no line of this boot. */
+static bool read_line(const char *text, const char *boot, struct journal_line *ret)
+{
+	char line_boot[37], more[2];
+	int fields = sscanf(text, "%36s %95s %63s %63s %63s %" SCNu64 " %1s", line_boot, ret->path,
+	        ret->old, ret->new, ret->ns, &ret->cookie, more);
+	struct error ignored;
+
+	if ((fields != 4 && fields != 6) || strcmp(line_boot, boot) || !is_own(ret->path))
+		return false;
+	from_word(ret->old);
+	from_word(ret->new);
+	return fields == 4 || (parse_netns(ret->ns, "", ret->ns, &ignored) == 0 && ret->cookie);
+}
+
 static int read_lines(FILE *file, const char *boot, struct journal *journal, struct error *err)
 {
-	char text[256];
+	char text[512];
 
 	while (journal->count < JOURNAL_LINES_MAX && fgets(text, sizeof text, file)) {
-		char line_boot[37], path[RESOURCE_NAME_SIZE], old[SYSCTL_VALUE_SIZE],
-		        new[SYSCTL_VALUE_SIZE];
-		struct journal_line *line;
+		struct journal_line read = {0}, *line;
 
-		if (sscanf(text, "%36s %95s %15s %15s", line_boot, path, old, new) != 4 ||
-		        strcmp(line_boot, boot) || !is_own(path) || journal_find(journal, path))
+		if (!read_line(text, boot, &read) || journal_find(journal, read.ns, read.path))
 			continue;
 		line = append(journal);
 		if (!line)
 			return error_memory(err);
-		strcpy(line->path, path);
-		strcpy(line->old, old);
-		strcpy(line->new, new);
+		*line = read;
 	}
 	return ferror(file) ? error_set(err, ERROR_KERNEL, EIO, "read the journal of sysctls") : 0;
 }
@@ -114,6 +150,18 @@ static int sync_directory(const char *runtime_dir, struct error *err)
 	return 0;
 }
 
+static void write_line(FILE *file, const char *boot, const struct journal_line *line)
+{
+	char old[SYSCTL_VALUE_SIZE], new[SYSCTL_VALUE_SIZE];
+
+	to_word(line->old, old);
+	to_word(line->new, new);
+	fprintf(file, "%s %s %s %s", boot, line->path, old, new);
+	if (line->ns[0])
+		fprintf(file, " %s %" PRIu64, line->ns, line->cookie);
+	fputc('\n', file);
+}
+
 static int write_lines(
         const char *name, const struct journal *journal, const char *boot, struct error *err)
 {
@@ -128,8 +176,7 @@ static int write_lines(
 		return error_memory(err);
 	TAKE_FD(fd);
 	for (unsigned i = 0; i < journal->count; i++)
-		fprintf(file, "%s %s %s %s\n", boot, journal->lines[i].path, journal->lines[i].old,
-		        journal->lines[i].new);
+		write_line(file, boot, &journal->lines[i]);
 	if (fflush(file) != 0 || fsync(fileno(file)) < 0)
 		return error_set(err, ERROR_KERNEL, errno, "write %s", name);
 	return 0;
@@ -165,8 +212,7 @@ static int save(const char *runtime_dir, const struct journal *journal, struct e
 	return sync_directory(runtime_dir, err);
 }
 
-int journal_record(const char *runtime_dir, const char *path, const char *old, const char *new,
-        struct error *err)
+int journal_record(const char *runtime_dir, const struct journal_line *new, struct error *err)
 {
 	_cleanup_(journal_done) struct journal journal = {0};
 	struct journal_line *line;
@@ -174,8 +220,8 @@ int journal_record(const char *runtime_dir, const char *path, const char *old, c
 
 	if (r < 0)
 		return r;
-	line = journal_find(&journal, path);
-	if (line && !strcmp(line->new, new))
+	line = journal_find(&journal, new->ns, new->path);
+	if (line && line->cookie == new->cookie && !strcmp(line->new, new->new))
 		return 0;
 	if (!line) {
 		if (journal.count == JOURNAL_LINES_MAX)
@@ -184,14 +230,16 @@ int journal_record(const char *runtime_dir, const char *path, const char *old, c
 		line = append(&journal);
 		if (!line)
 			return error_memory(err);
-		snprintf(line->path, sizeof line->path, "%s", path);
-		snprintf(line->old, sizeof line->old, "%s", old);
+		*line = *new;
+	} else if (line->cookie != new->cookie) {
+		*line = *new;
+	} else {
+		memcpy(line->new, new->new, sizeof(line->new));
 	}
-	snprintf(line->new, sizeof line->new, "%s", new);
 	return save(runtime_dir, &journal, err);
 }
 
-int journal_drop(const char *runtime_dir, const char *path, struct error *err)
+int journal_drop(const char *runtime_dir, const char *ns, const char *path, struct error *err)
 {
 	_cleanup_(journal_done) struct journal journal = {0};
 	struct journal_line *line;
@@ -199,7 +247,7 @@ int journal_drop(const char *runtime_dir, const char *path, struct error *err)
 
 	if (r < 0)
 		return r;
-	line = journal_find(&journal, path);
+	line = journal_find(&journal, ns, path);
 	if (!line)
 		return 0;
 	*line = journal.lines[--journal.count];

@@ -64,10 +64,13 @@ static int find_master(
 {
 	const char *master = master_of(link);
 	char what[160];
-	int index = master[0] ? link_index(kernel, master) : 0;
+	int index = !master[0]         ? 0
+	            : link->link.guest ? rtnl_ifindex(kernel->rtnl, "", master)
+	                               : link_index(kernel, master);
 
 	*ret = index > 0 ? (uint32_t)index : 0;
-	if (*ret || !master[0])
+	/* Whether somebody else's is there, is followed. */
+	if (*ret || !master[0] || (link->link.guest && index == 0))
 		return 0;
 	sentence("put", link, what, sizeof(what));
 	return link_missing(what, master, index, err);

@@ -28,6 +28,9 @@ struct look_link {
 	bool loopback;
 	bool ours; /* bears a mark of netd, of any instance */
 	bool bridge_port;
+	bool bridge;
+	uint32_t mtu;
+	uint8_t mac[MAC_SIZE];
 };
 
 /* Interfaces in `ns` ("": the host). *ret is the caller's to free. */

@@ -2,9 +2,10 @@
  * RESOURCE_SYSCTL: values below /proc/sys.
  *
  * Those of netd's own interfaces live and die with them: deleting such a resource is nothing. Those
- * of the host's other interfaces (`journal`) are lent: the old value is in the journal before the
- * new one is written, and it is put back only where the value is still the one netd wrote, for
- * otherwise someone else has decided meanwhile.
+ * of the host's other interfaces, and of a namespace as a whole (`journal`), are lent: the old
+ * value is in the journal before the new one is written, and it is put back only where the value is
+ * still the one netd wrote, for otherwise someone else has decided meanwhile. Of a namespace the
+ * journal says which one it was, as a name may be given again.
  *
  * /proc/sys/net shows the namespace of the thread that opens the file, so everything goes through
  * netns_inside(). A value that is right already is not written again: writing wakes listeners, and
@@ -72,6 +73,8 @@ static int read_value(int fd, struct access *access, struct error *err)
 		return failed(err, "read", access->path, EMSGSIZE);
 	memcpy(access->present, text, (size_t)size);
 	access->present[size] = '\0';
+	for (char *tab = access->present; (tab = strchr(tab, '\t'));)
+		*tab = ' ';
 	return 0;
 }
 
@@ -137,7 +140,7 @@ bool sysctl_journal_has(struct kernel *kernel, const char *path)
 	struct error ignored;
 
 	return journal_load(kernel->runtime_dir, &journal, &ignored) == 0 &&
-	       journal_find(&journal, path);
+	       journal_find(&journal, "", path);
 }
 
 /* A kernel without IPv6 is as silent as one where it is switched off. */
@@ -147,32 +150,60 @@ static bool no_ipv6(const char *path)
 	       access("/proc/sys/net/ipv6", F_OK) < 0;
 }
 
-static int set_value(struct kernel *kernel, const struct resource *new, struct error *err)
+static bool has_line(struct kernel *kernel, const struct journal_line *line)
 {
-	const char *value = new->sysctl.value;
-	char present[SYSCTL_VALUE_SIZE];
-	bool had_line;
-	int r;
+	_cleanup_(journal_done) struct journal journal = {0};
+	const struct journal_line *found;
+	struct error ignored;
 
-	if (!new->sysctl.journal) {
-		r = sysctl_write(kernel, new->ns, new->name, value, err);
-		return r == -ENOENT && no_ipv6(new->name) ? 0 : r;
-	}
-	r = sysctl_read(new->ns, new->name, present, err);
-	if (r < 0 || !strcmp(present, value))
+	if (journal_load(kernel->runtime_dir, &journal, &ignored) < 0)
+		return false;
+	found = journal_find(&journal, line->ns, line->path);
+	return found && found->cookie == line->cookie;
+}
+
+/* Writes what is not netd's own. In a namespace it is recorded also where it is right already:
+ * else the next look would find it missing. */
+static int lend(struct kernel *kernel, const struct resource *new, struct error *err)
+{
+	struct journal_line line = {0};
+	bool had_line;
+	int r = sysctl_read(new->ns, new->name, line.old, err);
+
+	if (r == -ENOENT && new->ns[0] && no_ipv6(new->name))
+		return 0;
+	if (r < 0 || (!new->ns[0] && !strcmp(line.old, new->sysctl.value)))
 		return r;
-	had_line = sysctl_journal_has(kernel, new->name);
-	r = journal_record(kernel->runtime_dir, new->name, present, value, err);
+	if (new->ns[0])
+		r = netns_cookie(new->ns, &line.cookie, err);
 	if (r < 0)
 		return r;
-	r = sysctl_write(kernel, new->ns, new->name, value, err);
+	memcpy(line.ns, new->ns, sizeof(line.ns));
+	memcpy(line.path, new->name, sizeof(line.path));
+	memcpy(line.new, new->sysctl.value, sizeof(line.new));
+	had_line = has_line(kernel, &line);
+	r = journal_record(kernel->runtime_dir, &line, err);
+	if (r < 0)
+		return r;
+	r = sysctl_write(kernel, line.ns, line.path, line.new, err);
 	if (r < 0 && !had_line) {
 		struct error
 		        ignored; /* a line too many is harmless, the first failure is the answer */
 
-		journal_drop(kernel->runtime_dir, new->name, &ignored);
+		journal_drop(kernel->runtime_dir, line.ns, line.path, &ignored);
 	}
 	return r;
+}
+
+static int set_value(struct kernel *kernel, const struct resource *new, struct error *err)
+{
+	int r;
+
+	if (!new->sysctl.journal) {
+		r = sysctl_write(kernel, new->ns, new->name, new->sysctl.value, err);
+		return r == -ENOENT && no_ipv6(new->name) ? 0 : r;
+	}
+	return lend(kernel, new, err);
 }
 
 /* Who switches the whole host's forwarding on has every interface's switch written: it is theirs
@@ -200,6 +231,17 @@ static bool is_administrators(const char *path)
 	return false;
 }
 
+/* Whether it is still that of which the line speaks: not a namespace that took the name of one that
+ * is gone. */
+static bool is_same_place(const struct journal_line *line)
+{
+	struct error ignored;
+	uint64_t cookie;
+
+	return !line->ns[0] ||
+	       (netns_cookie(line->ns, &cookie, &ignored) == 0 && cookie == line->cookie);
+}
+
 static int restore(struct kernel *kernel, const struct resource *old, struct error *err)
 {
 	_cleanup_(journal_done) struct journal journal = {0};
@@ -209,15 +251,17 @@ static int restore(struct kernel *kernel, const struct resource *old, struct err
 
 	if (r < 0)
 		return r;
-	line = journal_find(&journal, old->name);
+	line = journal_find(&journal, old->ns, old->name);
 	if (!line)
 		return 0;
+	if (!is_same_place(line))
+		return journal_drop(kernel->runtime_dir, old->ns, old->name, err);
 	r = sysctl_read(old->ns, old->name, present, err);
-	if (r == 0 && !strcmp(present, line->new) && !is_administrators(old->name))
+	if (r == 0 && !strcmp(present, line->new) && (old->ns[0] || !is_administrators(old->name)))
 		r = sysctl_write(kernel, old->ns, old->name, line->old, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	return journal_drop(kernel->runtime_dir, old->name, err);
+	return journal_drop(kernel->runtime_dir, old->ns, old->name, err);
 }
 
 static int sysctl_apply(struct kernel *kernel, struct step *step, struct error *err)
@@ -234,19 +278,35 @@ static int sysctl_apply(struct kernel *kernel, struct step *step, struct error *
 	return 0;
 }
 
-static int observe_journal(struct kernel *kernel, struct resources *ret, struct error *err)
+/* All of them where everything is looked at, else those of the host and of the namespaces in
+ * question. */
+static bool is_looked_at(const struct kernel_look *look, const char *ns)
+{
+	for (size_t i = 0; i < look->namespace_count; i++)
+		if (strcmp(look->namespaces[i], ns) == 0)
+			return true;
+	return !ns[0] || look->kinds == KERNEL_LOOK_ALL;
+}
+
+static int observe_journal(
+        struct observation *observation, struct resources *ret, struct error *err)
 {
 	_cleanup_(journal_done) struct journal journal = {0};
-	int r = journal_load(kernel->runtime_dir, &journal, err);
+	int r = journal_load(observation->kernel->runtime_dir, &journal, err);
 
 	for (unsigned i = 0; r == 0 && i < journal.count; i++) {
-		struct resource *resource =
-		        resources_add(ret, RESOURCE_SYSCTL, "", journal.lines[i].path);
+		const struct journal_line *line = &journal.lines[i];
+		struct resource *resource;
 
+		if (!is_looked_at(observation->look, line->ns))
+			continue;
+		resource = resources_add(ret, RESOURCE_SYSCTL, line->ns, line->path);
 		if (!resource)
 			return error_memory(err);
 		resource->sysctl.journal = true;
-		r = sysctl_read("", resource->name, resource->sysctl.value, err);
+		if (!is_same_place(line))
+			continue;
+		r = sysctl_read(line->ns, line->path, resource->sysctl.value, err);
 		if (r == -ENOENT) /* the interface is gone; the line is still there to be dropped */
 			r = 0;
 	}
@@ -300,7 +360,7 @@ static int add_settings(const struct own_link *own, struct resources *ret, struc
 
 static int sysctl_observe(struct observation *observation, struct resources *ret, struct error *err)
 {
-	int r = observe_journal(observation->kernel, ret, err);
+	int r = observe_journal(observation, ret, err);
 
 	if (r == 0)
 		r = observation_each(observation, add_settings, ret, err);
@@ -315,14 +375,16 @@ static int sysctl_observe(struct observation *observation, struct resources *ret
 
 static void sysctl_tell(const struct step *step, FILE *out)
 {
+	char word[RESOURCE_NAME_SIZE + SYSCTL_VALUE_SIZE];
 	const struct resource *new = step->new;
 
 	if (new) {
 		if (*new->ns)
 			fprintf(out, "ip netns exec %s ", new->ns);
 		fputs("sysctl -qw ", out);
-		tell_word(out, new->name);
-		fprintf(out, "=%s\n", new->sysctl.value);
+		snprintf(word, sizeof(word), "%s=%s", new->name, new->sysctl.value);
+		tell_word(out, word);
+		fputc('\n', out);
 	} else if (step->old->sysctl.journal) {
 		fprintf(out,
 		        "# %s gets back the value it had before netd, if it still has netd's\n",

@@ -3,7 +3,7 @@
 
 #include "daemon/kernel/kernel.h"
 
-#define SYSCTL_VALUE_SIZE 16
+#define SYSCTL_VALUE_SIZE SYSCTL_TEXT_SIZE
 
 /* The value without its newline. -ENOENT where there is no such file (its interface is gone), with
  * a sentence. */

@@ -27,6 +27,20 @@ void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip 
 	hex(ret + length, ip->bytes, ip_size(ip->family));
 }
 
+const char *model_owner(const struct model *model, enum model_table table, const char *key)
+{
+	const struct reference *reference = model_object(model, table, key);
+
+	return reference ? reference->owner : NULL;
+}
+
+struct usage model_usage(const struct model *model, const char *network)
+{
+	const struct usage *usage = model_object(model, TABLE_USAGE, network);
+
+	return usage ? *usage : (struct usage){0};
+}
+
 void model_leased_key(char ret[KEY_SIZE], const char *network, const struct ip *ip)
 {
 	char address[KEY_SIZE];
@@ -139,10 +153,48 @@ const struct cidr *endpoint_address(const struct endpoint *endpoint, int family)
 	return NULL;
 }
 
-/* Of the endpoints with a way out for this family (0: for any) the one with the highest priority,
- * and of several the first. */
+bool network_has_host(const struct network *network)
+{
+	return !network->no_host_address && !network->use_bridge[0];
+}
+
+bool network_is_pending(const struct model *model, const struct network *network)
+{
+	const struct interface *bridge = model_object(model, TABLE_INTERFACES, network->use_bridge);
+
+	return network->use_bridge[0] && !(bridge && bridge->bridge);
+}
+
+const struct network *bridge_user(const struct model *model, const char *ifname)
+{
+	const char *owner = model_owner(model, TABLE_BRIDGES, ifname);
+	const struct network *network = owner ? model_network(model, owner) : NULL;
+
+	return network && network->use_bridge[0] ? network : NULL;
+}
+
+const struct ip *endpoint_gateway(
+        const struct network *network, const struct endpoint *endpoint, int family)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+	const struct cidr *own = endpoint_address(endpoint, family);
+
+	if (network->internal || !subnet || !subnet->gateway.family)
+		return NULL;
+	return own && ip_equal(&own->ip, &subnet->gateway) ? NULL : &subnet->gateway;
+}
+
+/* Whether what is for this family (0: any) can come in by the host. */
+static bool leads_in(const struct network *network, int family)
+{
+	return network_has_host(network) && !network->internal &&
+	       (!family || network_subnet(network, family));
+}
+
+/* Of the endpoints with a way out for this family, or in (then 0 is any), the one with the highest
+ * priority, and of several the first. */
 static const struct endpoint *outward_endpoint(
-        const struct model *model, const struct namespace *ns, int family, bool route)
+        const struct model *model, const struct namespace *ns, int family, bool route, bool in)
 {
 	const struct endpoint *best = NULL;
 
@@ -150,8 +202,9 @@ static const struct endpoint *outward_endpoint(
 		const struct endpoint *endpoint = &ns->endpoints[i];
 		const struct network *network = model_network(model, endpoint->network);
 
-		if (!network || network->internal || (family && !network_subnet(network, family)) ||
-		        (route && endpoint->no_default_route))
+		if (!network || (route && endpoint->no_default_route) ||
+		        (in ? !leads_in(network, family)
+		            : !endpoint_gateway(network, endpoint, family)))
 			continue;
 		if (!best || endpoint->gw_priority > best->gw_priority)
 			best = endpoint;
@@ -167,7 +220,7 @@ static bool has_own_route(const struct namespace *ns, int family)
 const struct endpoint *namespace_default_endpoint(
         const struct model *model, const struct namespace *ns, int family)
 {
-	return has_own_route(ns, family) ? NULL : outward_endpoint(model, ns, family, true);
+	return has_own_route(ns, family) ? NULL : outward_endpoint(model, ns, family, true, false);
 }
 
 bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpoint, int family)
@@ -231,9 +284,9 @@ const struct endpoint *publication_endpoint(
 	if (publication->network[0])
 		endpoint = namespace_endpoint(ns, publication->network);
 	else
-		endpoint = outward_endpoint(model, ns, family, true);
+		endpoint = outward_endpoint(model, ns, family, true, true);
 	if (!endpoint && !publication->network[0])
-		endpoint = outward_endpoint(model, ns, family, false);
+		endpoint = outward_endpoint(model, ns, family, false, true);
 	return endpoint && endpoint_address(endpoint, family) ? endpoint : NULL;
 }
 

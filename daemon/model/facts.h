@@ -23,14 +23,6 @@ struct used_prefix {
 	bool route; /* else an address */
 };
 
-#define POOLS_MAX 16
-
-/* Subnets are given out of these, each `size` bits long. */
-struct pool {
-	struct cidr cidr;
-	uint8_t size;
-};
-
 /* An interface of the host that is to be moved. */
 struct moving {
 	bool exists;
@@ -41,6 +33,8 @@ struct moving {
 	char *belongings; /* what it has, as kernel/belongings.h writes it; owned */
 	int new_index;    /* for its life in the namespace */
 };
+
+#define BRIDGE_IPS_MAX 16
 
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
@@ -53,6 +47,13 @@ struct facts {
 	unsigned pool_count;
 	char (*links)[IFNAMSIZ]; /* names of all interfaces of the host, for --bridge */
 	unsigned link_count;
+
+	/* of the bridge that the request's network is to use, or uses */
+	struct interface bridge;              /* "": there is none, or it is no bridge */
+	bool bridge_exists;                   /* something of that name does */
+	bool bridge_ours;                     /* and it is netd's */
+	struct ip bridge_ips[BRIDGE_IPS_MAX]; /* the host's own on it */
+	unsigned bridge_ip_count;
 
 	/* of the namespace a request names */
 	bool ns_exists;  /* there is a namespace of that name in /run/netns */

@@ -79,8 +79,8 @@ struct host {
 };
 
 struct subnet {
-	struct cidr cidr; /* no host bits */
-	struct ip gateway;
+	struct cidr cidr;  /* no host bits */
+	struct ip gateway; /* the host's address, or that of another router; family 0: none */
 };
 
 struct network {
@@ -95,6 +95,9 @@ struct network {
 	/* Settings: model/setting.c has a row for each. */
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;
+	bool no_host_address; /* the host takes no part in it: its members are among themselves */
+	char use_bridge[IFNAMSIZ]; /* somebody else's bridge, which is used as it is; "": netd's own
+	                            */
 	char *labels;
 	char *routes;   /* "CIDR,VIA": where members send what is for CIDR */
 	char *ip_range; /* CIDRs that addresses are given out of; NULL: the whole subnet */
@@ -135,6 +138,7 @@ struct endpoint {
 	/* Settings. */
 	int64_t gw_priority; /* the highest has the default route */
 	bool no_default_route;
+	bool router;               /* forwards, so that what it sends may be anybody's */
 	int64_t rate_in, rate_out; /* bits per second, towards the namespace and from it; 0: none */
 };
 
@@ -156,7 +160,9 @@ struct namespace
 	char *source; /* attached: what it was found by, a process or a path; else NULL */
 	struct endpoint *endpoints; /* in the order they were connected */
 	unsigned endpoint_count;
-	char *labels; /* a setting */
+	/* Settings. */
+	char *labels;
+	char *sysctls; /* "net.ipv4.ip_forward=1" */
 };
 
 struct publication {
@@ -216,6 +222,11 @@ struct interface {
 	bool ip6;           /* it has IPv6 */
 	bool switched6;     /* likewise of IPv6, if a network has that */
 	bool hears_routers; /* its routes come from routers, as long as it does not forward */
+	/* It is a bridge, which a network may use: */
+	bool bridge;
+	int index;    /* another one, where somebody else's has the name by now */
+	uint32_t mtu; /* what its ports have to have, or the kernel would change it */
+	uint8_t mac[MAC_SIZE];
 };
 
 /* An interface of the host that is in a namespace. */
@@ -309,6 +320,22 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
+/* Whether it is one of the words that stand for no network: "none", of a namespace that is
+ * connected to nothing, and "host". */
+bool network_is_none(const char *name);
+bool network_is_builtin(const char *name);
+/* Whether the host has an address in it, so that it is the members' way out and in. Not where the
+ * bridge is somebody else's, nor where it was made without. */
+bool network_has_host(const struct network *network);
+/* Whether its bridge is somebody else's, and is not there now, or is no bridge: its members wait.
+ */
+bool network_is_pending(const struct model *model, const struct network *network);
+/* The network that uses this bridge of somebody else's; NULL: none does. */
+const struct network *bridge_user(const struct model *model, const char *ifname);
+/* The router that an endpoint's default route of this family leads to; NULL where there is none, it
+ * is the endpoint itself, or the network is internal. */
+const struct ip *endpoint_gateway(
+        const struct network *network, const struct endpoint *endpoint, int family);
 /* The endpoint through which this namespace's default route of this family goes: of those that may
  * have it, on a network that is not internal and has that family, the one with the highest
  * priority; of several, the first. NULL where there is none, or the namespace kept its own. */
@@ -322,6 +349,13 @@ struct cidr model_ula(const struct model *model);
  * 2^30. */
 bool endpoint_has_table(const struct namespace *ns, const struct endpoint *endpoint, int family);
 uint32_t endpoint_table(const struct endpoint *endpoint);
+/* What a namespace's sysctls are set to, by path: its setting, and what makes it a router where one
+ * of its endpoints is one; start with *at = 0. False at the end. */
+struct sysctl_wanted {
+	char path[SYSCTL_PATH_SIZE];
+	char value[SYSCTL_TEXT_SIZE];
+};
+bool namespace_next_sysctl(const struct namespace *ns, unsigned *at, struct sysctl_wanted *ret);
 /* The next of a network's routes; start with *rest = network->routes. False at the end. */
 bool network_next_route(const char **rest, struct cidr *ret, struct ip *via);
 /* Where a publication leads now, in either family; NULL while it is pending. */
@@ -356,6 +390,10 @@ bool publication_is_of(const struct publication *publication, int family);
 struct ip publication_host(const struct model *model, const struct publication *publication);
 /* Reads an item of `from`: an address or a subnet. False: it is the name of a network. */
 bool publication_source(const char *item, struct cidr *ret);
+/* Checks of settings: an address that a host can have, or the one that stands for all; a source,
+ * which is an address, a subnet, or the name of a network. */
+int publication_check_address(const char *text, const char *field, struct error *err);
+int publication_check_source(const char *text, const char *field, struct error *err);
 /* How many ports it has beyond the first. */
 static inline unsigned publication_more(const struct publication *publication)
 {

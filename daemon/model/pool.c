@@ -13,38 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SUBNETS_OF_POOL_BITS 24 /* a pool has at most 2^24 subnets */
-
-static unsigned least_prefix(int family)
-{
-	return family == AF_INET6 ? 16 : 8;
-}
-
-static unsigned most_prefix(int family)
-{
-	return family == AF_INET6 ? 126 : 30;
-}
-
-int pool_check(const struct pool *pool, const char *field, struct error *err)
-{
-	int family = pool->cidr.ip.family;
-	unsigned prefix = pool->cidr.prefix;
-	char text[CIDR_TEXT_SIZE];
-
-	cidr_format(&pool->cidr, text);
-	if (prefix < least_prefix(family))
-		return error_field(err, field, "%s: %s is too large: a /%u at most", field, text,
-		        least_prefix(family));
-	if (pool->size < prefix || pool->size > most_prefix(family))
-		return error_field(err, field,
-		        "%s: the subnets of %s have a prefix length from %u to %u", field, text,
-		        prefix, most_prefix(family));
-	if (pool->size - prefix > SUBNETS_OF_POOL_BITS)
-		return error_field(err, field, "%s: %s has too many /%u: 2^%d at most", field, text,
-		        pool->size, SUBNETS_OF_POOL_BITS);
-	return 0;
-}
-
 unsigned pools_of(const struct model *model, const struct facts *facts, int family,
         struct pool ret[POOLS_MAX])
 {

@@ -18,8 +18,6 @@ struct pool_uses {
 	size_t count, capacity;
 };
 
-/* Whether it can be one; `field` is what *err names. */
-int pool_check(const struct pool *pool, const char *field, struct error *err);
 /* The pools of this family, those that are configured or else netd's own. Returns how many. */
 unsigned pools_of(const struct model *model, const struct facts *facts, int family,
         struct pool ret[POOLS_MAX]);

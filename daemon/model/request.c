@@ -108,6 +108,9 @@ void request_describe(const struct request *request, char *text, size_t size)
 	case REQUEST_NS_ATTACH:
 		snprintf(text, size, "ns attach %s %s", request->namespace, request->source);
 		break;
+	case REQUEST_NS_SET:
+		snprintf(text, size, "ns set %s", request->namespace);
+		break;
 	case REQUEST_NS_REMOVE:
 		snprintf(text, size, "ns %s %s", request->detach ? "detach" : "rm",
 		        request->namespace);
@@ -208,6 +211,8 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 		return rule_ns_create(fork, request, facts, answer, err);
 	case REQUEST_NS_ATTACH:
 		return rule_ns_attach(fork, request, facts, answer, err);
+	case REQUEST_NS_SET:
+		return rule_ns_set(fork, request, answer, err);
 	case REQUEST_NS_REMOVE:
 		return rule_ns_remove(fork, request, facts, answer, err);
 	case REQUEST_NS_RELEASE:

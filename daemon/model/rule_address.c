@@ -106,7 +106,7 @@ static int check_ip(const struct model *model, const struct network *network, co
 	if (subnet_reserves(subnet, ip))
 		return error_field(
 		        err, field, "address %s is %s in %s", text, subnet_reserved(ip), range);
-	if (ip_equal(ip, &subnet->gateway))
+	if (network_has_host(network) && ip_equal(ip, &subnet->gateway))
 		return error_set(err, ERROR_EXISTS, 0,
 		        "address %s is the gateway of network %s; choose another", text,
 		        network->name);

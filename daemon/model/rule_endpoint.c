@@ -250,6 +250,39 @@ static void warn_of_room(
 		        network->name, count, NETWORK_ENDPOINTS_MAX, network->bridge);
 }
 
+/* Somebody else's bridge may have gone. */
+static int check_bridge(struct model *fork, const struct network *network,
+        const struct facts *facts, struct error *err)
+{
+	if (!facts->bridge.name[0])
+		return error_set(err, ERROR_REFUSED, 0,
+		        "network %s: its bridge %s, which is not netd's, is %s; it can be "
+		        "connected "
+		        "to when that is there again",
+		        network->name, network->use_bridge,
+		        facts->bridge_exists ? "no bridge any more" : "gone");
+	return bridge_know(fork, facts, err);
+}
+
+/* On somebody else's bridge the host has its addresses like any other machine there. */
+static int check_host_ips(const struct network *network, const struct endpoint *endpoint,
+        const struct facts *facts, struct error *err)
+{
+	char text[IP_TEXT_SIZE];
+
+	for (unsigned i = 0; network->use_bridge[0] && i < facts->bridge_ip_count; i++) {
+		const struct ip *ip = &facts->bridge_ips[i];
+		const struct cidr *chosen = endpoint_address(endpoint, ip->family);
+
+		if (chosen && ip_equal(&chosen->ip, ip))
+			return error_set(err, ERROR_EXISTS, 0,
+			        "address %s on bridge %s is this host's own; choose another, or "
+			        "keep it out with 'netd-ctl network set %s reserve=NAME=%s'",
+			        ip_format(ip, text), network->use_bridge, network->name, text);
+	}
+	return 0;
+}
+
 int rule_connect(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err)
 {
@@ -261,6 +294,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 
 	memcpy(answer->network, request->network, NAME_SIZE);
 	memcpy(answer->namespace, request->namespace, NAME_SIZE);
+	if (network_is_builtin(request->network))
+		return rule_connect_builtin(fork, request, facts, answer, err);
 	if (!network)
 		return error_set(err, ERROR_NOT_FOUND, 0,
 		        "network %s: there is no such network; create it with 'netd-ctl network "
@@ -273,12 +308,17 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	if (existing)
 		return compare_existing(existing, request, answer, err);
 	r = check_room(fork, network, &ns, err);
+	if (r == 0 && network->use_bridge[0])
+		r = check_bridge(fork, network, facts, err);
+	network = model_network(fork, request->network);
 	settings_start(&endpoint_settings, &endpoint);
 	if (r == 0 && settings_copy(&endpoint_settings, request->given, &request->wanted_endpoint,
 	                      &endpoint) < 0)
 		r = error_memory(err);
 	if (r == 0)
 		r = fill_endpoint(fork, request, facts, network, &ns, &endpoint, err);
+	if (r == 0)
+		r = check_host_ips(network, &endpoint, facts, err);
 	if (r == 0)
 		r = publications_revive(fork, ns.name, err);
 	if (r == 0 && (lease_drop(fork, network->name, ns.name) < 0 ||
@@ -380,8 +420,11 @@ int rule_disconnect(
         struct model *fork, const struct request *request, struct answer *answer, struct error *err)
 {
 	const struct namespace *ns;
-	int r = find_endpoint(fork, request, &ns, err);
+	int r;
 
+	if (network_is_builtin(request->network))
+		return rule_disconnect_builtin(fork, request, answer, err);
+	r = find_endpoint(fork, request, &ns, err);
 	if (r < 0 && request->forget && model_lease(fork, request->network, request->namespace))
 		return forget(fork, request, answer, err);
 	if (r == 0)

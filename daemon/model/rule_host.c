@@ -14,7 +14,34 @@ static bool is_listed(const struct request *request, const char *name)
 static bool differs(const struct interface *a, const struct interface *b)
 {
 	return a->switched != b->switched || a->ip6 != b->ip6 || a->switched6 != b->switched6 ||
-	       a->hears_routers != b->hears_routers;
+	       a->hears_routers != b->hears_routers || a->bridge != b->bridge ||
+	       a->index != b->index || a->mtu != b->mtu || memcmp(a->mac, b->mac, MAC_SIZE) != 0;
+}
+
+/* A network that uses a bridge has its members wait, or not, as that is there, and has its MTU. */
+static int follow_bridge(struct model *fork, const char *name, uint32_t mtu)
+{
+	const struct network *user = bridge_user(fork, name);
+	struct network network;
+
+	if (!user)
+		return 0;
+	network = *user;
+	if (mtu)
+		network.link_mtu = mtu;
+	return model_put_network(fork, &network);
+}
+
+int bridge_know(struct model *fork, const struct facts *facts, struct error *err)
+{
+	const struct interface *seen = &facts->bridge, *known;
+
+	known = seen->name[0] ? model_object(fork, TABLE_INTERFACES, seen->name) : NULL;
+	if (!seen->name[0] || (known && known->index == seen->index && known->mtu == seen->mtu))
+		return 0;
+	return model_put_interface(fork, seen) < 0 || follow_bridge(fork, seen->name, seen->mtu) < 0
+	               ? error_memory(err)
+	               : 0;
 }
 
 static int put_interfaces(struct model *fork, const struct request *request)
@@ -24,8 +51,11 @@ static int put_interfaces(struct model *fork, const struct request *request)
 	int r = 0;
 
 	while (r == 0 && (interface = model_next(fork, TABLE_INTERFACES, key)))
-		if (!is_listed(request, interface->name))
+		if (!is_listed(request, interface->name)) {
 			r = model_remove(fork, TABLE_INTERFACES, key);
+			if (r == 0)
+				r = follow_bridge(fork, key, 0);
+		}
 	for (unsigned i = 0; r == 0 && i < request->interface_count; i++) {
 		const struct interface *new = &request->interfaces[i];
 
@@ -33,8 +63,11 @@ static int put_interfaces(struct model *fork, const struct request *request)
 		if (model_object(fork, TABLE_MOVED, new->name))
 			continue;
 		interface = model_object(fork, TABLE_INTERFACES, new->name);
-		if (!interface || differs(interface, new))
-			r = model_put_interface(fork, new);
+		if (interface && !differs(interface, new))
+			continue;
+		r = model_put_interface(fork, new);
+		if (r == 0)
+			r = follow_bridge(fork, new->name, new->mtu);
 	}
 	return r;
 }
@@ -57,7 +90,7 @@ static bool any_has_ip6(const struct model *model)
 	char key[KEY_SIZE] = "";
 
 	while ((network = model_next(model, TABLE_NETWORKS, key)))
-		if (network_subnet(network, AF_INET6))
+		if (network_subnet(network, AF_INET6) && network_has_host(network))
 			return true;
 	return false;
 }

@@ -156,6 +156,31 @@ int rule_ns_attach(struct model *fork, const struct request *request, const stru
 	return put_new(fork, request, &ns, err);
 }
 
+int rule_ns_set(
+        struct model *fork, const struct request *request, struct answer *answer, struct error *err)
+{
+	const struct namespace *before = model_namespace(fork, request->namespace);
+	struct namespace ns;
+	int r;
+
+	if (!before)
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "namespace %s: netd has nothing to do with a namespace of this name; "
+		        "create "
+		        "it with 'netd-ctl ns create %s', or connect or attach it first",
+		        request->namespace, request->namespace);
+	memcpy(answer->namespace, request->namespace, NAME_SIZE);
+	ns = *before;
+	r = settings_own(&namespace_settings, &ns);
+	if (r == 0)
+		r = settings_copy(
+		        &namespace_settings, request->given, &request->wanted_namespace, &ns);
+	if (r == 0)
+		r = model_put_namespace(fork, &ns);
+	settings_free(&namespace_settings, &ns);
+	return r < 0 ? error_memory(err) : 0;
+}
+
 /* Condemns every endpoint of this namespace. */
 static int remove_endpoints(
         struct model *fork, const char *name, struct answer *answer, struct error *err)

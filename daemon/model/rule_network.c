@@ -12,6 +12,11 @@
 
 static int no_network(const struct request *request, struct error *err)
 {
+	if (network_is_builtin(request->network))
+		return error_set(err, ERROR_REFUSED, 0,
+		        "network %s: that is a word for no network: there is nothing to change or "
+		        "remove",
+		        request->network);
 	return error_set(err, ERROR_NOT_FOUND, 0,
 	        "network %s: there is no such network (netd-ctl network ls lists them)",
 	        request->network);
@@ -19,13 +24,10 @@ static int no_network(const struct request *request, struct error *err)
 
 static int check_name(const struct request *request, struct error *err)
 {
-	static const char *const reserved[] = {"host", "none"};
-
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
-		if (strcmp(request->network, reserved[i]) == 0)
-			return error_field(err, "name",
-			        "name: '%s' is reserved; choose another name", request->network);
-	return 0;
+	return network_is_builtin(request->network)
+	               ? error_field(err, "name", "name: '%s' is reserved; choose another name",
+	                         request->network)
+	               : 0;
 }
 
 static bool link_exists(const struct facts *facts, const char *name)
@@ -36,11 +38,41 @@ static bool link_exists(const struct facts *facts, const char *name)
 	return false;
 }
 
+/* It is there, and stays as it is: nothing is known of it but what is seen. */
+static int use_bridge(struct model *fork, const struct request *request, const struct facts *facts,
+        struct network *network, struct error *err)
+{
+	const char *name = network->use_bridge;
+	const char *owner = model_owner(fork, TABLE_BRIDGES, name);
+
+	if (request->bridge[0])
+		return error_field(err, "bridge",
+		        "bridge: a network has one, and use_bridge names it (%s)", name);
+	if (facts->bridge_ours || (owner && model_network(fork, owner)))
+		return error_set(err, ERROR_EXISTS, 0,
+		        "bridge %s belongs to %s%s; connect to that instead", name,
+		        owner && model_network(fork, owner) ? "network " : "netd",
+		        owner && model_network(fork, owner) ? owner : "");
+	if (!facts->bridge.name[0])
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        facts->bridge_exists
+		                ? "interface %s is no bridge; a network can only use one"
+		                : "bridge %s: the host has no such interface; make it first, or "
+		                  "let "
+		                  "netd make one of that name with --bridge",
+		        name);
+	memcpy(network->bridge, name, IFNAMSIZ);
+	network->link_mtu = facts->bridge.mtu;
+	return bridge_know(fork, facts, err);
+}
+
 static int choose_bridge(struct model *fork, const struct request *request,
         const struct facts *facts, struct network *network, struct error *err)
 {
 	const char *owner;
 
+	if (network->use_bridge[0])
+		return use_bridge(fork, request, facts, network, err);
 	if (request->bridge[0]) {
 		memcpy(network->bridge, request->bridge, IFNAMSIZ);
 		owner = model_owner(fork, TABLE_BRIDGES, request->bridge);
@@ -75,7 +107,7 @@ static void derive_mac(struct network *network)
 
 	network->mac[0] = 0x02;
 	network->mac[1] = 0x6e;
-	if (subnet)
+	if (subnet && subnet->gateway.family)
 		memcpy(network->mac + 2, subnet->gateway.bytes, 4);
 	else
 		sscanf(network->id, "%2hhx%2hhx%2hhx%2hhx", network->mac + 2, network->mac + 3,
@@ -86,6 +118,8 @@ uint32_t network_follow_mtu(const struct network *network, uint32_t default_mtu)
 {
 	uint32_t least = network_subnet(network, AF_INET6) ? MTU_MIN6 : MTU_LEAST;
 
+	if (network->use_bridge[0])
+		return network->link_mtu;
 	if (network->mtu)
 		return (uint32_t)network->mtu;
 	if (!default_mtu)
@@ -121,8 +155,12 @@ static int compare_existing(
 static int fill_network(struct model *fork, const struct request *request,
         const struct facts *facts, struct network *network, struct error *err)
 {
-	int r = choose_subnets(fork, request, facts, network, err);
+	int r;
 
+	settings_start(&network_settings, network);
+	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
+		return error_memory(err);
+	r = choose_subnets(fork, request, facts, network, err);
 	if (r == 0 && model_new_id(fork, network->id) < 0)
 		r = error_memory(err);
 	if (r == 0)
@@ -130,9 +168,6 @@ static int fill_network(struct model *fork, const struct request *request,
 	if (r < 0)
 		return r;
 	derive_mac(network);
-	settings_start(&network_settings, network);
-	if (settings_copy(&network_settings, request->given, &request->wanted_network, network) < 0)
-		return error_memory(err);
 	r = network_check(fork, network, err);
 	if (r == 0)
 		r = policy_check(fork, NULL, network, err);
@@ -273,6 +308,7 @@ int rule_network_remove(
 	struct tombstone tombstone = {.kind = TOMBSTONE_LINK};
 	struct allowed gone = {0};
 	char members[512];
+	bool foreign;
 	int r;
 
 	if (!network)
@@ -287,6 +323,7 @@ int rule_network_remove(
 		        "with -f",
 		        network->name, members);
 	}
+	foreign = network->use_bridge[0] != '\0';
 	memcpy(tombstone.name, network->bridge, IFNAMSIZ);
 	memcpy(gone.network, request->network, NAME_SIZE);
 	r = remove_members(fork, request->network, answer, err);
@@ -297,7 +334,7 @@ int rule_network_remove(
 		r = error_memory(err);
 	if (r == 0)
 		r = host_follow_networks(fork, err);
-	if (r == 0)
+	if (r == 0 && !foreign)
 		r = tombstone_add(fork, &tombstone, err);
 	if (r == 0 && answer_removed(answer, "network %s", request->network) < 0)
 		r = error_memory(err);

@@ -319,7 +319,6 @@ static bool lets_in_less(const struct network *before, const struct network *net
 int policy_end_flows(struct model *fork, const struct network *before,
         const struct network *network, struct error *err)
 {
-	bool shut = network->host_access != before->host_access;
 	const char *allow = before->allow;
 	struct allowed allowed;
 	int r = 0;
@@ -329,8 +328,6 @@ int policy_end_flows(struct model *fork, const struct network *before,
 			r = end_flows_allowed(fork, &allowed, err);
 	if (r == 0 && lets_in_less(before, network))
 		r = end_flows_to_members(fork, network->name, err);
-	for (unsigned i = 0; shut && r == 0 && i < network->subnet_count; i++)
-		r = end_flows_to(fork, &network->subnets[i].gateway, 0, 0, err);
 	return r;
 }
 

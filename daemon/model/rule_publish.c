@@ -79,12 +79,17 @@ static int check_target(
 		        "connect %s %s",
 		        publication->namespace, publication->network, publication->network,
 		        publication->namespace);
+	if (network && !network_has_host(network))
+		return error_set(err, ERROR_REFUSED, 0,
+		        "network %s has no address of this host, so nothing can be published "
+		        "there; "
+		        "its members are reached by their own addresses",
+		        network->name);
 	every.host_ip.family = 0;
 	if (network ? network->internal : !publication_target(model, &every))
 		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s: an internal network has no way in from outside; connect it "
-		        "to a network "
-		        "that is not internal",
+		        "namespace %s has no way in from outside, as networks that are internal or "
+		        "without an address of this host have none; connect it to another one",
 		        publication->namespace);
 	return publication_target(model, publication) ? 0 : refuse_family(publication, err);
 }

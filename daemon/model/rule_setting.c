@@ -65,6 +65,42 @@ static int check_routes(const struct network *network, struct error *err)
 	return r;
 }
 
+/* --- without the host --- */
+
+/* What the host does for a network that it is in. */
+static const char *const of_the_host[] = {"publish_address", "mode", "mode4", "mode6",
+        "host_access", "trusted_interfaces", "allow", "snat"};
+
+static int check_alone(const struct network *network, struct error *err)
+{
+	const char *why = network->use_bridge[0] ? "the bridge is somebody else's"
+	                                         : "the host has no address in this network";
+
+	if (network_has_host(network))
+		return 0;
+	for (size_t i = 0; i < sizeof(of_the_host) / sizeof(of_the_host[0]); i++)
+		if (!setting_default(setting_find(&network_settings, of_the_host[i]), network))
+			return error_field(err, of_the_host[i],
+			        "%s: nothing is forwarded or published here, as %s", of_the_host[i],
+			        why);
+	if (!network->use_bridge[0])
+		return 0;
+	if (network->no_host_address)
+		return error_field(err, "no_host_address",
+		        "no_host_address: which addresses the host has on bridge %s is not netd's "
+		        "to say",
+		        network->use_bridge);
+	if (network->internal)
+		return error_field(err, "internal",
+		        "internal: where bridge %s leads is not netd's to say",
+		        network->use_bridge);
+	if (network->mtu)
+		return error_field(err, "mtu",
+		        "mtu: with another one than that of bridge %s its ports would change it",
+		        network->use_bridge);
+	return 0;
+}
+
 /* --- the range that addresses are given out of --- */
 
 static int check_range(const struct network *network, const struct cidr *range, unsigned families,
@@ -177,7 +213,7 @@ static int check_reserved(const struct model *model, const struct network *netwo
 	if (subnet_reserves(subnet, ip))
 		return error_field(
 		        err, field, "address %s is %s in %s", text, subnet_reserved(ip), range);
-	if (ip_equal(ip, &subnet->gateway))
+	if (network_has_host(network) && ip_equal(ip, &subnet->gateway))
 		return error_field(
 		        err, field, "address %s is the gateway of network %s", text, network->name);
 	return check_holder(model, network, name, ip, field, err);
@@ -202,8 +238,10 @@ static int check_reserve(
 
 int network_check(const struct model *model, const struct network *network, struct error *err)
 {
-	int r = check_routes(network, err);
+	int r = check_alone(network, err);
 
+	if (r == 0)
+		r = check_routes(network, err);
 	if (r == 0)
 		r = check_ranges(network, err);
 	return r == 0 ? check_reserve(model, network, err) : r;

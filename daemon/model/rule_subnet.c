@@ -67,8 +67,9 @@ static int choose_subnet(const struct model *model, const struct facts *facts, i
 	return 0;
 }
 
+/* On somebody else's bridge the host may have an address, and then has one in the same subnet. */
 static int check_overlap(const struct model *model, const struct facts *facts,
-        const struct cidr *subnet, const char *field, struct error *err)
+        const struct network *of, const struct cidr *subnet, const char *field, struct error *err)
 {
 	char text[CIDR_TEXT_SIZE], other[CIDR_TEXT_SIZE], key[KEY_SIZE] = "";
 	const struct network *network;
@@ -84,6 +85,8 @@ static int check_overlap(const struct model *model, const struct facts *facts,
 	for (unsigned i = 0; i < facts->used_count; i++) {
 		const struct used_prefix *used = &facts->used[i];
 
+		if (of->use_bridge[0] && strcmp(used->ifname, of->use_bridge) == 0)
+			continue;
 		if (cidr_overlap(&used->cidr, subnet))
 			return error_field(err, field,
 			        "subnet %s overlaps %s %s of this host (interface %s); choose "
@@ -123,7 +126,7 @@ static int check_prefix(const struct cidr *subnet, const char *field, struct err
 }
 
 static int check_subnet(const struct model *model, const struct facts *facts,
-        const struct cidr *subnet, const char *field, struct error *err)
+        const struct network *of, const struct cidr *subnet, const char *field, struct error *err)
 {
 	char text[CIDR_TEXT_SIZE];
 	const char *others = not_for_hosts(subnet);
@@ -132,7 +135,7 @@ static int check_subnet(const struct model *model, const struct facts *facts,
 	if (r == 0 && others)
 		r = error_field(err, field, "subnet %s is not for hosts (%s)",
 		        cidr_format(subnet, text), others);
-	return r == 0 ? check_overlap(model, facts, subnet, field, err) : r;
+	return r == 0 ? check_overlap(model, facts, of, subnet, field, err) : r;
 }
 
 bool subnet_reserves(const struct subnet *subnet, const struct ip *ip)
@@ -148,11 +151,15 @@ const char *subnet_reserved(const struct ip *ip)
 	                             : "the address of all of the network's routers";
 }
 
-static int choose_gateway(struct subnet *subnet, const char *field, struct error *err)
+/* Without the host in it a network has a router only if one is named. */
+static int choose_gateway(
+        const struct network *network, struct subnet *subnet, const char *field, struct error *err)
 {
 	char text[CIDR_TEXT_SIZE], address[IP_TEXT_SIZE];
 	struct ip first = cidr_first(&subnet->cidr);
 
+	if (!subnet->gateway.family && !network_has_host(network))
+		return 0;
 	if (!subnet->gateway.family) {
 		subnet->gateway = ip_further(&first, 1);
 		return 0;
@@ -226,6 +233,11 @@ static int add_subnet(const struct model *model, const struct request *request,
 	char field[FIELD_SIZE] = "subnets[0].subnet", gateway[FIELD_SIZE] = "subnets[0].gateway";
 	int place = named(request, family), r;
 
+	if (place < 0 && network->use_bridge[0])
+		return error_field(err, "subnets",
+		        "subnets: what is used on bridge %s is not netd's to say: name it with "
+		        "--subnet",
+		        network->use_bridge);
 	if (place < 0) {
 		r = choose_subnet(model, facts, family, 0, &subnet->cidr, err);
 	} else if (ip_is_any(&request->subnets[place].cidr.ip)) {
@@ -240,9 +252,9 @@ static int add_subnet(const struct model *model, const struct request *request,
 		snprintf(field, sizeof(field), "subnets[%d].subnet", place);
 		snprintf(gateway, sizeof(gateway), "subnets[%d].gateway", place);
 		*subnet = request->subnets[place];
-		r = check_subnet(model, facts, &subnet->cidr, field, err);
+		r = check_subnet(model, facts, network, &subnet->cidr, field, err);
 	}
-	return r < 0 ? r : choose_gateway(subnet, gateway, err);
+	return r < 0 ? r : choose_gateway(network, subnet, gateway, err);
 }
 
 int choose_subnets(const struct model *model, const struct request *request,

@@ -31,6 +31,8 @@ int rule_ns_create(struct model *fork, const struct request *request, const stru
         struct answer *answer, struct error *err);
 int rule_ns_attach(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
+int rule_ns_set(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 int rule_ns_remove(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 /* Removes all that netd created, in which no process is, and that have neither an endpoint nor a
@@ -46,6 +48,11 @@ int rule_connect(struct model *fork, const struct request *request, const struct
         struct answer *answer, struct error *err);
 int rule_endpoint_set(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
+/* The same for the words that stand for no network. */
+int rule_connect_builtin(struct model *fork, const struct request *request,
+        const struct facts *facts, struct answer *answer, struct error *err);
+int rule_disconnect_builtin(struct model *fork, const struct request *request,
+        struct answer *answer, struct error *err);
 int rule_disconnect(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
 int rule_publish(struct model *fork, const struct request *request, const struct facts *facts,
@@ -78,6 +85,8 @@ int choose_addresses(struct model *fork, const struct network *network,
  * stays as it is). That of the way out may be less than IPv6 takes: then IPv6 finds out by itself.
  */
 uint32_t network_follow_mtu(const struct network *network, uint32_t default_mtu);
+/* Puts the bridge of the facts into the fork where it is not known there yet, or is another one. */
+int bridge_know(struct model *fork, const struct facts *facts, struct error *err);
 /* Remembers an endpoint that goes. */
 int lease_keep(
         struct model *fork, const char *ns, const struct endpoint *endpoint, struct error *err);

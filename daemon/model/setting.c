@@ -55,35 +55,15 @@ static int check_snat(const char *text, const char *field, struct error *err)
 	return r;
 }
 
-/* As a publication's own address (rule_publish.c): every one of the host is an answer, too. */
-static int check_host_address(const char *text, const char *field, struct error *err)
-{
-	struct ip ip;
-	int r = parse_ip(text, field, &ip, err);
-
-	if (r == 0 && !ip_is_any(&ip) &&
-	        (ip_is_multicast(&ip) ||
-	                (ip.family == AF_INET && (ip.bytes[0] >= 224 || ip.bytes[0] == 0))))
-		return error_field(
-		        err, field, "%s: %s is no address that a host can have", field, text);
-	return r;
-}
-
 static const char *const modes[] = {"nat", "routed", "open", NULL};
 static const char *const family_modes[] = {"same", "nat", "routed", "open", NULL};
 static const char *const accesses[] = {"yes", "no", "dns", NULL};
 
-/* An address, a subnet, or the name of a network. */
-static int check_source(const char *text, const char *field, struct error *err)
+static int check_sysctl(const char *text, const char *field, struct error *err)
 {
-	char name[NAME_SIZE];
-	struct cidr cidr;
+	char path[SYSCTL_PATH_SIZE], value[SYSCTL_TEXT_SIZE];
 
-	if (publication_source(text, &cidr))
-		return 0;
-	if (strpbrk(text, "/:"))
-		return parse_subnet(text, field, &cidr, err);
-	return parse_name(text, field, name, err);
+	return parse_sysctl(text, field, path, value, err);
 }
 
 static int check_route(const char *text, const char *field, struct error *err)
@@ -128,20 +108,24 @@ static const struct setting network_rows[] = {
 	{"trusted_interfaces", SETTING_LIST, PLACE(network, trusted_interfaces), .check = check_interface},
 	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed},
 	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat},
-	{"publish_address", SETTING_IP, PLACE(network, publish_address), .check = check_host_address},
+	{"publish_address", SETTING_IP, PLACE(network, publish_address), .check = publication_check_address},
+	{"no_host_address", SETTING_SWITCH, PLACE(network, no_host_address), FIXED("its bridge has an address of the host, or never had; make another network")},
+	{"use_bridge", SETTING_IFNAME, PLACE(network, use_bridge), FIXED("a network stays on its bridge; make another network")},
 };
 static const struct setting namespace_rows[] = {
 	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
+	{"sysctls", SETTING_LIST, PLACE(namespace, sysctls), .check = check_sysctl, .keyed = true},
 };
 static const struct setting endpoint_rows[] = {
 	{"gw_priority", SETTING_NUMBER, PLACE(endpoint, gw_priority), .min = -GW_PRIORITY_MAX, .max = GW_PRIORITY_MAX},
 	{"no_default_route", SETTING_SWITCH, PLACE(endpoint, no_default_route)},
+	{"router", SETTING_SWITCH, PLACE(endpoint, router)},
 	{"rate_in", SETTING_RATE, PLACE(endpoint, rate_in)},
 	{"rate_out", SETTING_RATE, PLACE(endpoint, rate_out)},
 };
 static const struct setting publication_rows[] = {
 	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
-	{"from", SETTING_LIST, PLACE(publication, from), .check = check_source},
+	{"from", SETTING_LIST, PLACE(publication, from), .check = publication_check_source},
 };
 /* clang-format on */
 

@@ -79,11 +79,13 @@ struct resource {
 			bool up;
 			char ifname[IFNAMSIZ]; /* what it is called now, where that is
 			                          another name; else "" */
-			bool quiet; /* it makes up no IPv6 address, from its birth on; not compared */
+			bool quiet; /* it makes up no IPv6 address, from its birth on; not compared
+			             */
 			uint32_t mtu;
 			uint8_t mac[MAC_SIZE];   /* bridge: its own; veth: all zero, the kernel's
 			                            choice is kept */
 			char master[IFNAMSIZ];   /* "": none */
+			bool guest;              /* the master is somebody else's; not compared */
 			char peer_ns[NAME_SIZE]; /* veth: where the other end is, and what it is
 			                            born as */
 			char peer_name[IFNAMSIZ];
@@ -100,9 +102,8 @@ struct resource {
 			bool isolated; /* none comes to it from another port that is */
 		} port;
 		struct {
-			char value[16];
-			bool journal; /* of an interface that is not netd's: the old value is kept
-			                 and restored */
+			char value[SYSCTL_TEXT_SIZE]; /* numbers in it are separated by spaces */
+			bool journal; /* it is not netd's own: the old value is kept and restored */
 		} sysctl;
 		struct {
 			struct cidr cidr;

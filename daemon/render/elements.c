@@ -154,11 +154,32 @@ static int add_ways(struct resources *list, const struct network *network, int f
 	return element_add_interface(list, v6 ? "nd_masq6" : "nd_masq4", network->bridge);
 }
 
+/* The host forwards nothing into it or out of it, nor listens there. With br_netfilter its members'
+ * frames pass the host's hooks, where the pair lets them through. */
+static int add_closed(struct resources *list, const struct network *network)
+{
+	const char *bridge = network->bridge;
+	static const char *const names[] = {"nd_bridges", "nd_closed", "nd_shut"};
+	int r = add_pair(list, network->isolated ? "nd_apart" : "nd_pairs", bridge, bridge);
+
+	for (size_t i = 0; r == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		r = element_add_interface(list, names[i], bridge);
+	if (r == 0)
+		r = add_verdict(list, "nd_in4", bridge, VERDICT_DROP);
+	return r == 0 ? add_verdict(list, "nd_in6", bridge, VERDICT_DROP) : r;
+}
+
 int add_network_elements(
         const struct model *model, const struct network *network, struct resources *list)
 {
 	const char *bridge = network->bridge;
-	int r = element_add_interface(list, "nd_bridges", bridge);
+	int r;
+
+	if (network->use_bridge[0])
+		return 0; /* what passes it is not netd's to judge */
+	if (!network_has_host(network))
+		return add_closed(list, network);
+	r = element_add_interface(list, "nd_bridges", bridge);
 
 	for (unsigned i = 0; r == 0 && i < network->subnet_count; i++)
 		r = add_subnet_elements(list, &network->subnets[i], bridge);
@@ -220,6 +241,12 @@ int add_endpoint_elements(
 		return -1;
 	element_key_ifname(element, endpoint->host_ifname);
 	element_key_mac(element, endpoint->mac);
+	if (endpoint->router) {
+		element = element_add(list, "bridge netd", "nd_routers");
+		if (!element)
+			return -1;
+		element_key_ifname(element, endpoint->host_ifname);
+	}
 	if (add_rate(list, "nd_ratein", endpoint, endpoint->rate_in) < 0 ||
 	        add_rate(list, "nd_rateout", endpoint, endpoint->rate_out) < 0)
 		return -1;
@@ -237,6 +264,21 @@ int add_endpoint_elements(
 
 		return add_source(list, endpoint, &link_local.ip);
 	}
+	return 0;
+}
+
+/* What is for this MAC address is for the host, to be forwarded or not. */
+int add_lan_elements(struct resources *list, const char *interface, const uint8_t mac[MAC_SIZE])
+{
+	struct element *element;
+
+	if (element_add_interface(list, "nd_lans", interface) < 0)
+		return -1;
+	element = add_inet(list, "nd_lan_macs");
+	if (!element)
+		return -1;
+	element_key_ifname(element, interface);
+	element_key_mac(element, mac);
 	return 0;
 }
 

@@ -109,7 +109,7 @@ static int add_bridge_ip6(
 	const char *bridge = network->bridge;
 	int r;
 
-	if (!network_subnet(network, AF_INET6))
+	if (!network_subnet(network, AF_INET6) || !network_has_host(network))
 		return add_sysctl(list, "", "ipv6", bridge, "disable_ipv6", "1", false);
 	r = add_ip6(list, "", bridge);
 	if (r == 0 && model_host(model)->force_forwarding)
@@ -120,16 +120,20 @@ static int add_bridge_ip6(
 int render_network(const struct model *model, const struct network *network, struct resources *ret,
         struct error *err)
 {
+	bool host = network_has_host(network);
 	const char *bridge = network->bridge;
-	int r = add_bridge(model, network, ret);
+	int r;
 
+	if (network->use_bridge[0])
+		return 0; /* all of it is somebody else's */
+	r = add_bridge(model, network, ret);
 	if (r == 0)
-		r = add_sysctl(ret, "", "ipv4", bridge, "forwarding", "1", false);
-	if (r == 0 && !network->internal)
+		r = add_sysctl(ret, "", "ipv4", bridge, "forwarding", host ? "1" : "0", false);
+	if (r == 0 && host && !network->internal)
 		r = add_sysctl(ret, "", "ipv4", bridge, "route_localnet", "1", false);
 	if (r == 0)
 		r = add_bridge_ip6(model, network, ret);
-	for (unsigned i = 0; r == 0 && i < network->subnet_count; i++) {
+	for (unsigned i = 0; r == 0 && host && i < network->subnet_count; i++) {
 		struct cidr address = {
 		        network->subnets[i].gateway, network->subnets[i].cidr.prefix};
 
@@ -142,6 +146,17 @@ int render_network(const struct model *model, const struct network *network, str
 
 /* --- namespaces and their endpoints --- */
 
+/* A port of somebody else's bridge. A bridge without a MAC address of its own takes the lowest of
+ * its ports': this one is higher than most. */
+static void add_guest(const struct endpoint *endpoint, struct resource *veth)
+{
+	uint8_t mac[MAC_SIZE] = {0xfe, 0xff};
+
+	sscanf(endpoint->id, "%2hhx%2hhx%2hhx%2hhx", &mac[2], &mac[3], &mac[4], &mac[5]);
+	memcpy(veth->link.mac, mac, MAC_SIZE);
+	veth->link.guest = true;
+}
+
 static int add_veth(const struct model *model, const struct namespace *ns,
         const struct endpoint *endpoint, const struct network *network, struct resources *list)
 {
@@ -153,7 +168,10 @@ static int add_veth(const struct model *model, const struct namespace *ns,
 	veth->link.type = LINK_VETH;
 	veth->link.up = true;
 	veth->link.mtu = network->link_mtu;
-	memcpy(veth->link.master, network->bridge, IFNAMSIZ);
+	if (!network_is_pending(model, network))
+		memcpy(veth->link.master, network->bridge, IFNAMSIZ);
+	if (network->use_bridge[0])
+		add_guest(endpoint, veth);
 	memcpy(veth->link.peer_ns, ns->name, NAME_SIZE);
 	memcpy(veth->link.peer_name, endpoint->ifname, IFNAMSIZ);
 	memcpy(veth->link.peer_mac, endpoint->mac, MAC_SIZE);
@@ -166,12 +184,14 @@ static int add_port(const struct model *model, const struct network *network,
 {
 	struct resource *port;
 
-	if (!network_hairpin(model) && !network_separates(model, network))
+	bool hairpin = network_hairpin(model) && network_has_host(network);
+
+	if (!hairpin && !network_separates(model, network))
 		return 0;
 	port = resources_add(list, RESOURCE_PORT, "", endpoint->host_ifname);
 	if (!port)
 		return -1;
-	port->port.hairpin = network_hairpin(model);
+	port->port.hairpin = hairpin;
 	port->port.isolated = network_separates(model, network);
 	return 0;
 }
@@ -298,6 +318,24 @@ static int add_resolver(
 	return fclose(text) == 0 ? 0 : -1;
 }
 
+/* Of the namespace as a whole. They are lent: it may be someone else's, and the setting may go. */
+static int add_sysctls(const struct namespace *ns, struct resources *list)
+{
+	struct sysctl_wanted wanted;
+	unsigned at = 0;
+
+	while (namespace_next_sysctl(ns, &at, &wanted)) {
+		struct resource *sysctl =
+		        resources_add(list, RESOURCE_SYSCTL, ns->name, wanted.path);
+
+		if (!sysctl)
+			return -1;
+		snprintf(sysctl->sysctl.value, sizeof(sysctl->sysctl.value), "%s", wanted.value);
+		sysctl->sysctl.journal = true;
+	}
+	return 0;
+}
+
 /* A name that netd gave. What is inside of one that someone else made is his. */
 static int add_named(const struct model *model, const struct namespace *ns, struct resources *list)
 {
@@ -325,6 +363,8 @@ int render_namespace(const struct model *model, const struct namespace *ns, stru
 
 	if (r == 0)
 		r = add_resolver(model, ns, ret);
+	if (r == 0)
+		r = add_sysctls(ns, ret);
 	for (unsigned i = 0; r == 0 && i < ns->endpoint_count; i++)
 		r = add_endpoint(model, ns, &ns->endpoints[i], ret);
 	if (r == 0)
@@ -364,6 +404,8 @@ int render_interface(const struct model *model, const struct interface *interfac
 
 	if (r == 0 && interface->switched)
 		r = add_switched_element(ret, interface->name, AF_INET);
+	if (r == 0 && interface->bridge)
+		r = add_lan_elements(ret, interface->name, interface->mac);
 	if (r == 0)
 		r = add_interface_ip6(model, interface, ret);
 	return r < 0 ? error_memory(err) : 0;

@@ -85,7 +85,8 @@ static int add_way(const struct ways *ways, const struct network *to, int family
 	                    *there = network_subnet(to, family);
 	struct resource *route;
 
-	if (!here || !there || has_route(ways, &there->cidr) ||
+	if (!network_has_host(ways->network) || !network_has_host(to) || !here || !there ||
+	        has_route(ways, &there->cidr) ||
 	        namespace_default_endpoint(ways->model, ways->ns, family) == ways->endpoint)
 		return 0;
 	route = resources_add(

@@ -112,6 +112,7 @@ static int add_table(const struct model *model, const struct namespace *ns,
 {
 	const struct network *network = model_network(model, endpoint->network);
 	const struct subnet *subnet = network_subnet(network, family);
+	const struct ip *gateway = endpoint_gateway(network, endpoint, family);
 	const struct cidr everything = everywhere(family);
 	uint32_t table = ROUTE_TABLES_FIRST + endpoint_table(endpoint);
 	struct resource *rule = resources_add(list, RESOURCE_RULE, ns->name, "");
@@ -122,8 +123,7 @@ static int add_table(const struct model *model, const struct namespace *ns,
 	rule->rule.table = table;
 	if (!add_route(list, ns->name, endpoint, &subnet->cidr, NULL, table))
 		return -1;
-	if (!network->internal &&
-	        !add_route(list, ns->name, endpoint, &everything, &subnet->gateway, table))
+	if (gateway && !add_route(list, ns->name, endpoint, &everything, gateway, table))
 		return -1;
 	return add_network_routes(model, ns, endpoint, family, table, list);
 }

@@ -68,7 +68,7 @@ static int load_subnets(struct store *store, struct network *network, struct err
 
 		rows_cidr(&rows, &subnet.cidr);
 		rows_ip(&rows, &subnet.gateway);
-		if (rows.result == 0 && !cidr_contains(&subnet.cidr, &subnet.gateway))
+		if (subnet.gateway.family && !cidr_contains(&subnet.cidr, &subnet.gateway))
 			rows_damaged(&rows, "it is not in the subnet");
 		if (network_subnet(network, subnet.cidr.ip.family))
 			rows_damaged(&rows, "the network has another one of this family");

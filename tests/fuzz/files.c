@@ -102,6 +102,8 @@ static void hold_path(const char *path)
 
 static void read_journal(const uint8_t *bytes, size_t size)
 {
+	static const struct journal_line added = {
+	        .path = "net/ipv4/ip_forward", .old = "0", .new = "1"};
 	_cleanup_(journal_done) struct journal journal = {0}, again = {0};
 	struct error err = {0};
 
@@ -111,12 +113,12 @@ static void read_journal(const uint8_t *bytes, size_t size)
 	REQUIRE(journal_load(directory, &journal, &err) == 0, "%s", err.text);
 	for (unsigned i = 0; i < journal.count; i++)
 		hold_path(journal.lines[i].path);
-	REQUIRE(journal_record(directory, "net/ipv4/ip_forward", "0", "1", &err) == 0, "%s",
-	        err.text);
+	REQUIRE(journal_record(directory, &added, &err) == 0, "%s", err.text);
 	REQUIRE(journal_load(directory, &again, &err) == 0, "%s", err.text);
-	REQUIRE(journal_find(&again, "net/ipv4/ip_forward"), "a line is lost");
+	REQUIRE(journal_find(&again, "", "net/ipv4/ip_forward"), "a line is lost");
 	for (unsigned i = 0; i < journal.count; i++) {
-		const struct journal_line *line = journal_find(&again, journal.lines[i].path);
+		const struct journal_line *line =
+		        journal_find(&again, journal.lines[i].ns, journal.lines[i].path);
 
 		REQUIRE(line && strcmp(line->old, journal.lines[i].old) == 0, "%s is lost",
 		        journal.lines[i].path);

@@ -189,6 +189,30 @@ START_TEST(tells_commands_that_do_the_same)
 }
 END_TEST
 
+/* What nft lists of tables in which every set is filled, it loads again, and then it is the same.
+ */
+START_TEST(lists_filled_sets_so_that_nft_can_load_them_again)
+{
+	enum { MOST = 200 };
+	struct resource *elements = calloc(MOST, sizeof(*elements));
+	unsigned count = 0;
+
+	make_tables();
+	for (const struct set *set = sets; set->name; set++)
+		for (int i = 0; i < 2; i++) {
+			ck_assert_uint_lt(count, MOST);
+			elements[count] = example(set, i);
+			add(&elements[count++]);
+		}
+	must_commit();
+	shell("nft list ruleset > /run/listing; nft flush ruleset; nft -f /run/listing; "
+	      "nft list ruleset | diff /run/listing - >&2");
+	ck_assert(tables_are_intact());
+	must_have(elements, count);
+	free(elements);
+}
+END_TEST
+
 START_TEST(changes_an_element_in_one_batch)
 {
 	struct resource old = any4(8080, "10.1.0.2"), new = any4(8080, "10.1.0.3");
@@ -404,8 +428,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {adds_observes_and_removes_elements_of_every_set,
-	        tells_commands_that_do_the_same, changes_an_element_in_one_batch,
-	        keeps_neighbouring_networks_apart, reads_verdicts_that_are_not_its_own_as_different,
+	        tells_commands_that_do_the_same, lists_filled_sets_so_that_nft_can_load_them_again,
+	        changes_an_element_in_one_batch, keeps_neighbouring_networks_apart,
+	        reads_verdicts_that_are_not_its_own_as_different,
 	        takes_ten_thousand_elements_in_one_batch,
 	        reads_all_elements_while_their_table_grows,
 	        removing_what_is_gone_does_not_break_the_batch, changing_what_is_gone_makes_it_anew,

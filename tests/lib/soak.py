@@ -148,6 +148,11 @@ class Client:
 
 # --- the troublemaker ---
 
+def bridge_filter(on):
+    """The command that lets bridged packets of both families pass the inet hooks, or not."""
+    return "".join(f" sysctl -qw net.bridge.bridge-nf-call-{family}={on};" for family in ("iptables", "ip6tables"))
+
+
 class Trouble:
     """What goes wrong: one thing at a time, each of a random kind."""
 
@@ -253,12 +258,12 @@ class Trouble:
         self.shell(f"[ -e /run/netns/{name} ] || : >/run/netns/{name}")
 
     def switch(self):
-        self.shell(f"sysctl -qw net.bridge.bridge-nf-call-iptables={self.draw.randrange(2)}")
+        self.shell(bridge_filter(self.draw.randrange(2)))
 
     def undo(self):
         """Its own things, not what it broke."""
         self.shell("ip link del foreign; ip link del uplink2; ip route del blackhole 10.62.0.0/24;"
-                   " sysctl -qw net.bridge.bridge-nf-call-iptables=1")
+                   + bridge_filter(1))
 
 
 # --- what must be true in the end ---
@@ -361,7 +366,7 @@ def soak(seconds, seed, say=print):
     say(f"soak: {seconds} s, seed {seed}")
     with Host() as host:
         out = host.neighbour()
-        host.shell("ip netns add first; ip netns del first; sysctl -qw net.bridge.bridge-nf-call-iptables=1")
+        host.shell("ip netns add first; ip netns del first;" + bridge_filter(1))
         empty = host.snapshot(inside=True)
         host.start_daemon(own_tables=False)
         rules_before = skeleton(host)

@@ -80,26 +80,33 @@ NETWORK = {
     "allow": Setting("allow", ("../x", LONG, "a b", "web:0/tcp", "web:65536/tcp", "web:80/icmp", "web:text/tcp", ":80/tcp", "web:"), LISTS, ("web:80/tcp", "web:80/tcp")),
     "snat": Setting("snat", (*IPS, "0.0.0.0", "224.0.0.1", "::", "ff02::1"), LISTS, ("192.0.2.1", "192.0.2.9")),
     "publish_address": Setting("publish-address", (*IPS, "224.0.0.1", "ff02::1"), TEXTS),
+    "no_host_address": Setting("no-host-address", ("maybe", "1"), SWITCHES),
+    "use_bridge": Setting("use-bridge", ("a" * 16, "a/b", "a b", ".."), TEXTS),
 }
 ENDPOINT = {
     "gw_priority": Setting("gw-priority", ("text", "1.5", "1000001", "-1000001", "--", "9" * 20), (*NUMBERS, 1000001, -1000001)),
     "no_default_route": Setting("no-default-route", ("maybe", "1"), SWITCHES),
+    "router": Setting("router", ("maybe", "1"), SWITCHES),
     "rate_in": Setting("rate-in", RATES, TEXTS),
     "rate_out": Setting("rate-out", RATES, TEXTS),
 }
-NAMESPACE = {"labels": NETWORK["labels"]}
+NAMESPACE = {
+    "labels": NETWORK["labels"],
+    "sysctls": Setting("sysctl", ("text", "=1", "net.ipv4.ip_forward", "../x=1", "kernel.hostname=x", LONG + "=1"), LISTS,
+                       ("net.ipv4.ip_forward=1", "net.ipv4.ip_forward=0")),
+}
 PUBLICATION = {
     "interface": Setting("iface", ("a" * 16, "a/b", "a b", "."), TEXTS),
     "from": Setting("from", (*[cidr for cidr in CIDRS if cidr not in ("text", "10.77.0.0", "fd00::")], "../x", LONG, "a b"), LISTS,
                     ("10.79.0.0/24", "10.79.0.0/24")),
 }
-SWITCH_SETTINGS = {"internal", "isolated", "no_default_route"}
+SWITCH_SETTINGS = {"internal", "isolated", "no_default_route", "no_host_address", "router"}
 MAKERS = {  # of each object: the words that make it, the words that change it, the request that makes it, the one that changes it
     "network": (NETWORK, ["network", "create", "x", "--subnet", "10.78.0.0/24"], ["network", "set", "my-net"],
                 ("/v1/networks", {"name": "x", "subnets": [{"subnet": "10.78.0.0/24"}]}), "/v1/networks/my-net"),
     "endpoint": (ENDPOINT, ["connect", "my-net", "x"], ["endpoint", "set", "my-net", "web"],
                  ("/v1/endpoints", {"network": "my-net", "namespace": "x"}), "/v1/networks/my-net/endpoints/web"),
-    "namespace": (NAMESPACE, ["ns", "create", "x"], None, ("/v1/namespaces", {"name": "x"}), None),
+    "namespace": (NAMESPACE, ["ns", "create", "x"], ["ns", "set", "web"], ("/v1/namespaces", {"name": "x"}), "/v1/namespaces/web"),
     "publication": (PUBLICATION, ["publish", "81:80", "web"], None,
                     ("/v1/publications", {"host_port": 81, "port": 80, "namespace": "web"}), None),
 }
@@ -172,7 +179,7 @@ def test_settings_in_json(unchanged, make):
 
 def test_every_setting_is_in_the_table(net):
     found = net.ctl_json("network", "inspect", "my-net")[0], net.ctl_json("ns", "inspect", "web")[0]["endpoints"][0]
-    plain = {"name", "id", "driver", "bridge", "subnets", "ipv4", "ipv6", "endpoints"}, \
+    plain = {"name", "id", "driver", "bridge", "subnets", "ipv4", "ipv6", "endpoints", "state"}, \
         {"network", "namespace", "interface", "host_interface", "mac", "addresses"}
     for fields, without, table in zip(found, plain, (NETWORK, ENDPOINT)):
         assert set(fields) - without == set(table)
@@ -212,7 +219,16 @@ CLI = [
     (["disconnect", "my-net", "nobody"], 3, "nobody"),
     *[(["publish", spec, "web"], 2, "port")
       for spec in ("65536:80", "text:80", "81:0", "81:65536", "81:text", "81:80/icmp", "81:80/", "x:81:80", "1.2.3:81:80",
-                   "81:", "81:80:", "81:+80", "81 :80", "081:80000")],
+                   "81:", "81:80:", "81:+80", "81 :80", "081:80000", "81-90", "81-90:80-81", "90-81:80", "81-:80", "81-90-91:80",
+                   "81:80-90", "fd00::1:81:80", "[fd00::1]81:80", "[10.0.0.1]:81:80", "[]:81:80", "[*]:81:80", "10.0.0.1:80")],
+    *[(["publish", spec, "web"], 2, "host_ip") for spec in ("[::1]:81:80", "[fe80::1]:81:80", "[ff02::1]:81:80", "224.0.0.1:81:80")],
+    (["publish", "[fd00::1]:81:80", "web"], 1, "IPv6"),
+    (["publish", "10000-12000:20000-22000", "web"], 2, "1024"),
+    (["publish", "81:80", "81:80", "web"], 5, "81"),
+    (["publish", "81:80", "82:", "web"], 2, "port"),
+    *[(["publish", "81:80", "web", "--from", source], 2, "from") for source in ("10.0.0.1/8", "fd00::/129", "nowhere", "-", "a/b")],
+    (["publish", "81:80", "web", "--iface", "a/b"], 2, "interface"),
+    (["publish", "81:80", "web", "--iface", "a", "--iface", "b"], 2, "twice"),
     (["publish", "81:80", "nobody"], 3, "nobody"),
     (["publish", "81:80", "web", "--network", "nowhere"], 3, "nowhere"),
     (["publish", "8080:81", "web"], 5, "8080"),
@@ -264,7 +280,7 @@ API = [
     *[(network(name=name), 400, "name") for name in (None, 1, True, [], {})],
     (("POST", "/v1/networks", {}), 400, "name"),
     *[(("POST", "/v1/namespaces", {"name": name}), 400, "name") for name in ("../x", "", LONG, 1, None)],
-    *[(subnets(subnet=subnet), 400, SUBNET) for subnet in ("10.77.0.0/25", "10.78.0.1/24", "text", "", 1, None, "fd00::1/64", "fd00::/127", "fd00::/15", "::/64", "::ffff:a4e:0/112",
+    *[(subnets(subnet=subnet), 400, SUBNET) for subnet in ("10.77.0.0/25", "10.78.0.1/24", "text", "", 1, None, "fd00::1/64", "fd00::/127", "fd00::/15", "::ffff:a4e:0/112",
                                                           "64:ff9b::/96", "fe80:1::/64", "ff02::/64", "fd00::/129", "fd00::", "fd00:::/64")],
     *[(subnets(gateway=gateway), 400, GATEWAY) for gateway in ("10.79.0.1", "10.78.0.0", "text", 1)],
     *[(network(subnets=[{"subnet": "fd00:78::/64", "gateway": gateway}]), 400, GATEWAY)
@@ -306,9 +322,17 @@ API = [
     *[(endpoint(mac=mac), 400, "mac") for mac in ("text", "01:00:00:00:00:01", 1)],
     *[(endpoint(interface=name), 400, "interface") for name in ("a" * 16, "a/b", 1)],
     *[(publication(host_port=port), 400, "host_port") for port in (65536, -1, "81", 81.5)],
+    *[(publication(host_port_end=port), 400, "host_port_end") for port in (65536, -1, "81")],
+    (publication(host_port_end=80), 400, "host_port"),
+    *[(publication(port_end=port), 400, "port_end") for port in (65536, -1, 81, "80")],
+    (publication(port_end=79), 400, "port"),
+    *[(publication(interface=name), 400, "interface") for name in ("a/b", "", 1)],
+    *[(publication(**{"from": sources}), 400, "from") for sources in ("a", ["10.0.0.1/8"], ["nowhere"], ["10.0.0.0/8", "10.0.0.0/8"])],
+    (publication(publications=[{"port": 80}]), 400, "host_port"),
     *[(publication(port=port), 400, "port") for port in (0, 65536, "80", None)],
     *[(publication(protocol=protocol), 400, "protocol") for protocol in ("icmp", "TCP", 6)],
-    *[(publication(host_ip=address), 400, "host_ip") for address in ("text", "224.0.0.1", 1)],
+    *[(publication(host_ip=address), 400, "host_ip") for address in ("text", "224.0.0.1", 1, "::1", "fe80::1", "ff02::1", "::ffff:10.0.0.1", "")],
+    (publication(host_ip="fd00::1"), 409, None),
     (publication(host_port=8080), 409, None),
     (publication(namespace="nobody"), 404, None),
     (publication(network="nowhere"), 404, None),

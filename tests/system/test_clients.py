@@ -185,10 +185,14 @@ def own(client, number):
 
 
 def canonical(host):
-    """The snapshot, when nothing waits for its deletion any more, with outer ends by what they belong to: their names follow the order of requests."""
+    """The snapshot, when nothing waits for its deletion any more, with outer ends and routing tables by what they belong to: their names and
+    numbers follow the order of requests."""
     endpoints = listed(host, "endpoints")
     wait_for(lambda: len(host.json("ip -j link show type veth")) == len(endpoints) + 1, "what was disconnected is gone", 30 * PATIENCE)
     names = {item["host_interface"]: f"nv:{item['network']}/{item['namespace']}" for item in endpoints}
+    seen = dict(host.snapshot(inside=True, without=OWN))
+    for device, table in re.findall(r': route {"dev": "(e[0-9]+)"[^}]*"table": "([0-9]{10})"', "\n".join(seen)):
+        names[table] = names[int(table).to_bytes(4, "little").hex()] = f"table of {device}"  # as a route and as a rule have it
     pattern = re.compile("|".join(names))
 
     def rename(value):
@@ -198,7 +202,7 @@ def canonical(host):
             return sorted((rename(item) for item in value), key=json.dumps)
         return {rename(key): rename(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
-    return Snapshot(rename(dict(host.snapshot(inside=True, without=OWN))))
+    return Snapshot(rename(seen))
 
 
 def base(host):
@@ -269,7 +273,7 @@ def closed(host, before):
 
 def settled(host, before, held=0):
     """All that was under way has been done: a change is tried after those that came before it. `held`: published ports more."""
-    closed(host, before + Counter({"socket TCP": held}))
+    closed(host, before + Counter({"socket TCPv6": held}))
     assert host.http("POST", "/v1/namespaces?dry_run=true", {"name": "barrier"}).status == 200
 
 

@@ -524,7 +524,7 @@ def namespace_speaks_as_a_router(lab):
     return ipv6_arrives(lab, packets.icmp6(lab.address6("cli"), "ff02::1", 134, bytes(12) + sought), sought)
 
 
-@guard(BRIDGE, "nd_v6", r"nd-router-advert|nd-redirect")
+@guard(BRIDGE, "nd_v6", r"nd-neighbor-advert drop")
 def neighbour_advertisement_for_anothers_address(lab):
     """The gateway's: who believes it sends the attacker everything."""
     sought = packets.token()

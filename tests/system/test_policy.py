@@ -364,11 +364,10 @@ def test_what_may_no_longer_flow_ends(net):
             (["allow", "a", "b"], ["disallow", "a", "b"], net.web, ip("db")),
             (["allow", "a", "db:80"], ["set", "a", "allow="], net.web, ip("db")),
             (["set", "a", "trusted-iface=up-out"], ["set", "a", "trusted-iface=up-two"], net.out, ip("web")),
-            (["set", "a", "mode=open"], ["set", "a", "mode="], net.out, ip("web", 6)),
-            (["set", "a", "mode="], ["set", "a", "host-access=no"], net.web, gateway("a"))):
+            (["set", "a", "mode=open"], ["set", "a", "mode=routed"], net.out, ip("web", 6)),
+            (["set", "a", "mode=open"], ["set", "a", "mode="], net.out, ip("web"))):
         net.ctl("network", *begin)
-        port = 6001 if address == gateway("a") else 80
-        with place.stream("tcp", address, port) as ended, net.out.stream("tcp", HOST[4], 8080) as kept:
+        with place.stream("tcp", address, 81 if begin[-1] == "mode=open" else 80) as ended, net.out.stream("tcp", HOST[4], 8080) as kept:
             ended.wait()
             net.ctl("network", *end)
             kept.wait(10)

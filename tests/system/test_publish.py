@@ -307,7 +307,7 @@ def test_freed_address_brings_its_new_owner_no_old_flows(published):
     published.ctl("ns", "create", "new")
     with published.out.stream("udp", "192.0.2.1", 8080, source_port=4000) as stream:
         stream.wait()
-        published.ctl("disconnect", "a", "web")
+        published.ctl("disconnect", "a", "web", "--forget")
         published.ctl("connect", "a", "new", "--ip", WEB)
         new = published.ns("new").serve(80)
         assert stream.quiet() and new.seen == []

@@ -20,7 +20,8 @@ def stuck(host):
     host.stop_daemon()
     with sqlite3.connect(host.state / "netd.db") as database:
         instance, = database.execute("SELECT instance FROM meta").fetchone()
-        database.executemany("INSERT INTO tombstones VALUES (?, 'link', 'lo', 'web', 'created', '', 0, 0, NULL, 0, 0, 'reply-source')",
+        database.executemany("INSERT INTO tombstones (id, kind, name, namespace, origin, network, cookie, protocol, ip, port, through, match)"
+                             " VALUES (?, 'link', 'lo', 'web', 'created', '', 0, 0, NULL, 0, 0, 'reply-source')",
                              [(f"{number:012x}",) for number in range(STUCK)])
     database.close()
     host.run("ip", "link", "set", "lo", "alias", f"netd:{instance}:default/web")

@@ -173,10 +173,12 @@ def test_address_that_comes_later(netd, out, interface):
             netd.shell("ip link add new type bridge; ip link set new up")
         netd.run("ip", "addr", "add", f"{ADDRESS}/32", "dev", name)
         wait_for(lambda: reaches(netd), "packets pass")
+        assert {port["state"] for port in netd.ctl_json("ports")} == {"active"}
         netd.run(*(["ip", "link", "del", "new"] if name == "new" else ["ip", "addr", "del", f"{ADDRESS}/32", "dev", name]))
-        assert netd.ctl_json("ports")[0]["state"] == "active"
+        port = netd.ctl_json("ports")[0]
+        assert (port["state"], port["reason"]) == ("pending", f"{ADDRESS} is on no interface of this host")
     netd.run("ip", "addr", "add", f"{ADDRESS}/32", "dev", "lo")
-    assert reaches(netd)
+    assert reaches(netd) and netd.ctl_json("ports")[0]["state"] == "active"
 
 
 def test_address_that_comes_after_a_reboot(netd, out):

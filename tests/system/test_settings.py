@@ -73,6 +73,6 @@ def test_bad_settings_change_nothing(netd):
     for words, status, sentence in (
             (["a", "mtu=67"], 2, "from 68 to 65535"), (["a", "mtu=many"], 2, "whole number"), (["a", "speed=1"], 2, "no setting 'speed'"),
             (["a", "internal=maybe"], 2, "yes or no"), (["a", "mtu"], 2, "KEY=VALUE"), (["a", "mtu=1400", "mtu=1300"], 2, "twice"),
-            (["a", "label=k"], 2, "KEY=VALUE"), (["a", "label=k=v,k=v"], 2, "twice"), (["none", "mtu=1400"], 3, "no such network")):
+            (["a", "label=k"], 2, "KEY=VALUE"), (["a", "label=k=v,k=v"], 2, "twice"), (["nowhere", "mtu=1400"], 3, "no such network")):
         assert sentence in netd.ctl("network", "set", *words, check=status).stderr
     assert network(netd, "a") == before

@@ -241,7 +241,7 @@ def hides_a_router(lab):
     return got
 
 
-@guard("nd_v6", r"nd-router-advert")
+@guard("nd_v6", r"nd-neighbor-advert drop")
 def hides_an_advertisement_for_the_gateway(lab):
     got = []
     for chain in CHAINS:
@@ -256,7 +256,7 @@ def fragment(lab, following, offset, more, payload):
     return ip6(lab.address6("cli"), ALL_NODES, FRAGMENT, head + payload)
 
 
-@guard("nd_v6", r"nd-router-advert", bridge_filter=(False,))
+@guard("nd_v6", r"nd-neighbor-advert drop", bridge_filter=(False,))
 def tears_an_advertisement_in_two_before_its_target(lab):
     """The first fragment has the kind of the message, the second one what it is about."""
     message = packets.neighbour6(lab.address6("cli"), ALL_NODES, 136, GATEWAY6, bytes([2, 1]) + packets.mac(lab.mac["cli"]))[40:]

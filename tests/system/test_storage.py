@@ -39,7 +39,9 @@ def built(netd):
 
 
 def lists(host):
-    return {noun: host.ctl_json(*noun.split()) for noun in ("network ls", "ns ls", "ports")}
+    """Without what traffic counts."""
+    return {noun: [{key: value for key, value in item.items() if key not in ("packets", "bytes")} for item in host.ctl_json(*noun.split())]
+            for noun in ("network ls", "ns ls", "ports")}
 
 
 def shot(host):

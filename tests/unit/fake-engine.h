@@ -216,6 +216,7 @@ static inline int pretend(struct engine *engine, const struct request *request,
 		return 0;
 	case REQUEST_NS_CREATE:
 	case REQUEST_NS_ATTACH:
+	case REQUEST_NS_SET:
 	case REQUEST_MOVE_IN:
 	case REQUEST_MOVE_OUT:
 	case REQUEST_NS_RELEASE:

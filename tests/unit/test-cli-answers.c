@@ -146,6 +146,7 @@ START_TEST(inspect_shows_all_and_goes_on_after_an_error)
 	        "COOKIE      18446744073709551615\nNSID        -\nPROCESSES   2\n"
 	        "INTERFACES  lo, eth0\n"
 	        "LABELS      -\n"
+	        "SYSCTLS     -\n"
 	        "ENDPOINTS   my-net: eth0 10.200.1.2/24, mac 02:00:0a:c8:01:02, host side nv12\n"
 	        "MOVED IN    -\n");
 	run("ns inspect nosuch web --json");

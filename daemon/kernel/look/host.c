@@ -141,6 +141,9 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
 		list[i].peer_index = link->peer_index;
 		list[i].loopback = link->loopback;
 		list[i].ours = mark_matches(link->alias, NULL);
+		list[i].bridge = strcmp(link->kind, "bridge") == 0;
+		list[i].mtu = link->mtu;
+		memcpy(list[i].mac, link->mac, MAC_SIZE);
 		list[i].bridge_port = master && strcmp(master->kind, "bridge") == 0;
 	}
 	*ret = list;

@@ -19,6 +19,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
+#include <net/if_arp.h>
 #include <stddef.h>
 
 #define INET   "inet netd"
@@ -132,6 +133,13 @@ const struct chain chains[] = {
 	PROTOCOL(1), IS(1, 1, IPPROTO_UDP), TRANSPORT(1, 0, 2), IS(1, 2, (port) >> 8, (port)&0xff)
 #define ECHO4 V4, PROTOCOL(1), IS(1, 1, IPPROTO_ICMP), TRANSPORT(1, 0, 1), IS(1, 1, 8)
 #define ECHO6 V6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 128)
+
+/* A number of two bytes, in the host's order. */
+#if __BYTE_ORDER == __LITTLE_ENDIAN
+#define ETHERNET META(1, NFT_META_IIFTYPE), IS(1, 2, ARPHRD_ETHER, 0)
+#else
+#define ETHERNET META(1, NFT_META_IIFTYPE), IS(1, 2, 0, ARPHRD_ETHER)
+#endif
 
 #define FE80_10 {EXPR_MASK, .reg = 1, .size = 16, .bytes = {0xff, 0xc0}}, IS(1, 16, 0xfe, 0x80)
 #define LOCAL                                                                                      \
@@ -250,6 +258,9 @@ const struct rule rules[] = {
 	RULE(INET, "nd_dnat", "meta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . th dport map @nd_rng6",
 		TRANSLATABLE, PROTOCOL(1), HTON(1), PORT(9), MAP(1, "nd_rng6", 1), DNAT(NFPROTO_IPV6, 1, 0)),
 
+	/* With br_netfilter, what only passes a bridge of the host is seen here, too. It is not forwarded by the host. */
+	RULE(INET, "nd_early", "iifname @nd_lans iifname . ether daddr != @nd_lan_macs accept",
+		IIFNAME(1), IN(1, "nd_lans"), ETHERNET, IIFNAME(1), LINK(2, 0, 6), NOT_IN(1, "nd_lan_macs"), ACCEPT),
 	/* After translation and before the route: where netd switched forwarding on, what is not for its networks vanishes as
 	 * if it had not. A drop in the forward hook would be too late: the host has answered with time-exceeded by then. */
 	RULE(INET, "nd_early", "iifname @nd_switched4 meta nfproto ipv4 fib daddr type != { local, broadcast, anycast, multicast } ip daddr != @nd_nets4 drop",
@@ -369,8 +380,10 @@ const struct rule rules[] = {
 	RULE(BRIDGE, "nd_arp", "iifname . arp saddr ip != @nd_ip4 drop",
 		ETHER_ARP, IIFNAME(1), NETWORK(2, 14, 4), NOT_IN(1, "nd_ip4"), DROP),
 
-	RULE(BRIDGE, "nd_v4", "iifname . ip saddr != @nd_ip4 drop",
-		META_IP, IIFNAME(1), NETWORK(2, 12, 4), NOT_IN(1, "nd_ip4"), DROP),
+	/* A router sends what others gave it; the MAC address is its own all the same, and so is what it says of itself by
+	 * ARP and in advertisements of neighbours. */
+	RULE(BRIDGE, "nd_v4", "iifname . ip saddr != @nd_ip4 iifname != @nd_routers drop",
+		META_IP, IIFNAME(1), NETWORK(2, 12, 4), NOT_IN(1, "nd_ip4"), NOT_IN(1, "nd_routers"), DROP),
 	/* Addresses are given by netd. Later fragments are nothing without their first one; what they begin with is no header,
 	 * though kernels take it for one. */
 	RULE(BRIDGE, "nd_v4", "ip frag-off & 0x1fff != 0 accept",
@@ -385,8 +398,8 @@ const struct rule rules[] = {
 	RULE(BRIDGE, "nd_v6", "ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @nd_target6 accept",
 		META_IP6, NETWORK(1, 8, 16), IS(1, 16, 0), ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 135),
 		IIFNAME(1), TRANSPORT(2, 8, 16), IN(1, "nd_target6"), ACCEPT),
-	RULE(BRIDGE, "nd_v6", "iifname . ip6 saddr != @nd_ip6 drop",
-		META_IP6, IIFNAME(1), NETWORK(2, 8, 16), NOT_IN(1, "nd_ip6"), DROP),
+	RULE(BRIDGE, "nd_v6", "iifname . ip6 saddr != @nd_ip6 iifname != @nd_routers drop",
+		META_IP6, IIFNAME(1), NETWORK(2, 8, 16), NOT_IN(1, "nd_ip6"), NOT_IN(1, "nd_routers"), DROP),
 	/* As in nd_v4. */
 	RULE(BRIDGE, "nd_v6", "ip6 nexthdr 44 @nh,336,16 & 0xfff8 != 0 accept",
 		META_IP6, NETWORK(1, 6, 1), IS(1, 1, IPPROTO_FRAGMENT), NETWORK(1, 42, 2),
@@ -396,8 +409,10 @@ const struct rule rules[] = {
 	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert iifname . @th,64,128 @nd_target6 accept",
 		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 136), IIFNAME(1), TRANSPORT(2, 8, 16),
 		IN(1, "nd_target6"), ACCEPT),
-	RULE(BRIDGE, "nd_v6", "icmpv6 type { nd-router-advert, nd-neighbor-advert, nd-redirect } drop",
-		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), ONE_OF(1, type_icmp6, 3, 134, 136, 137), DROP),
+	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert drop",
+		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 136), DROP),
+	RULE(BRIDGE, "nd_v6", "iifname != @nd_routers icmpv6 type { nd-router-advert, nd-redirect } drop",
+		IIFNAME(1), NOT_IN(1, "nd_routers"), ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), ONE_OF(1, type_icmp6, 2, 134, 137), DROP),
 	RULE(BRIDGE, "nd_v6", "udp sport 547 drop", UDP_FROM(547), DROP),
 	/* What shows its message. A first fragment that ends within its headers hides what follows (RFC 7112). That a byte can
 	 * be read is all that the two say. */
