@@ -104,7 +104,7 @@ static const struct command table[] = {
                 "say which namespace a process is in (this one)", namespace_identify},
         {{"ns", "exec"}, {NETNS}, "CMD...", {0}, "the same as exec", exec_run},
         {{"connect"}, {NETWORK, NAMESPACE}, NULL,
-                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, ENDPOINT_SETTINGS, OPTION_ROUTER,
+                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, ENDPOINT_SETTINGS,
                         OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
         {{"endpoint", "set"}, {NETWORK, NAMESPACE, {"KEY=VALUE", "setting", .repeated = true}},

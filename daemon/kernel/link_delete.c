@@ -158,6 +158,12 @@ int link_delete_many(struct kernel *kernel, struct step **steps, size_t count, s
 	struct error later;
 	int result = rtnl_flush(kernel->rtnl, err);
 
+	/* To list all links is dear where there are many: the kernel looks for the namespace that
+	 * each leads into. */
+	if (count == 1 && result == 0) {
+		result = link_delete(kernel, steps[0], err);
+		return result < 0 ? result : rtnl_flush(kernel->rtnl, err);
+	}
 	for (size_t i = 0; i < count; i += LINK_DELETIONS_MAX) {
 		unsigned size =
 		        count - i < LINK_DELETIONS_MAX ? (unsigned)(count - i) : LINK_DELETIONS_MAX;

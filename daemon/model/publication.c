@@ -3,6 +3,7 @@
  */
 #include "daemon/model/rules.h"
 #include "daemon/model/setting.h"
+#include "lib/parse.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -152,4 +153,29 @@ int publication_end(struct model *fork, const struct publication *publication, s
 			r = end_direct(fork, publication, ip, err);
 	}
 	return r;
+}
+
+int publication_check_address(const char *text, const char *field, struct error *err)
+{
+	struct ip ip;
+	int r = parse_ip(text, field, &ip, err);
+
+	if (r == 0 && !ip_is_any(&ip) &&
+	        (ip_is_multicast(&ip) ||
+	                (ip.family == AF_INET && (ip.bytes[0] >= 224 || ip.bytes[0] == 0))))
+		return error_field(
+		        err, field, "%s: %s is no address that a host can have", field, text);
+	return r;
+}
+
+int publication_check_source(const char *text, const char *field, struct error *err)
+{
+	char name[NAME_SIZE];
+	struct cidr cidr;
+
+	if (publication_source(text, &cidr))
+		return 0;
+	if (strpbrk(text, "/:"))
+		return parse_subnet(text, field, &cidr, err);
+	return parse_name(text, field, name, err);
 }

@@ -236,6 +236,20 @@ static int check_room(const struct model *model, const struct network *network,
 	return 0;
 }
 
+/* In time for another network to be made: from nine of ten on. */
+static void warn_of_room(
+        const struct model *model, const struct network *network, struct answer *answer)
+{
+	unsigned count = model_usage(model, network->name).endpoints;
+
+	if (10 * count >= 9 * NETWORK_ENDPOINTS_MAX)
+		answer_warn(answer,
+		        "network %s has %u of the %u endpoints that its bridge %s takes; make "
+		        "another "
+		        "network for more",
+		        network->name, count, NETWORK_ENDPOINTS_MAX, network->bridge);
+}
+
 /* Somebody else's bridge may have gone. */
 static int check_bridge(struct model *fork, const struct network *network,
         const struct facts *facts, struct error *err)
@@ -314,6 +328,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	if (r == 0 && (lease_drop(fork, network->name, ns.name) < 0 ||
 	                      model_put_endpoint(fork, &ns, &endpoint) < 0))
 		r = error_memory(err);
+	if (r == 0)
+		warn_of_room(fork, network, answer);
 	settings_free(&endpoint_settings, &endpoint);
 	return r;
 }

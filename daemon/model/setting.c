@@ -59,19 +59,6 @@ static const char *const modes[] = {"nat", "routed", "open", NULL};
 static const char *const family_modes[] = {"same", "nat", "routed", "open", NULL};
 static const char *const accesses[] = {"yes", "no", "dns", NULL};
 
-/* An address, a subnet, or the name of a network. */
-static int check_source(const char *text, const char *field, struct error *err)
-{
-	char name[NAME_SIZE];
-	struct cidr cidr;
-
-	if (publication_source(text, &cidr))
-		return 0;
-	if (strpbrk(text, "/:"))
-		return parse_subnet(text, field, &cidr, err);
-	return parse_name(text, field, name, err);
-}
-
 static int check_sysctl(const char *text, const char *field, struct error *err)
 {
 	char path[SYSCTL_PATH_SIZE], value[SYSCTL_TEXT_SIZE];
@@ -121,7 +108,7 @@ static const struct setting network_rows[] = {
 	{"trusted_interfaces", SETTING_LIST, PLACE(network, trusted_interfaces), .check = check_interface},
 	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed},
 	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat},
-	{"publish_address", SETTING_IP, PLACE(network, publish_address)},
+	{"publish_address", SETTING_IP, PLACE(network, publish_address), .check = publication_check_address},
 	{"no_host_address", SETTING_SWITCH, PLACE(network, no_host_address), FIXED("its bridge has an address of the host, or never had; make another network")},
 	{"use_bridge", SETTING_IFNAME, PLACE(network, use_bridge), FIXED("a network stays on its bridge; make another network")},
 };
@@ -138,7 +125,7 @@ static const struct setting endpoint_rows[] = {
 };
 static const struct setting publication_rows[] = {
 	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
-	{"from", SETTING_LIST, PLACE(publication, from), .check = check_source},
+	{"from", SETTING_LIST, PLACE(publication, from), .check = publication_check_source},
 };
 /* clang-format on */
 
@@ -316,6 +303,8 @@ int setting_read(const struct setting *setting, const char *text, void *object, 
 	case SETTING_RATE:
 		return parse_rate(text, setting->name, ret, err);
 	case SETTING_IP:
+		if (setting->check && setting->check(text, setting->name, err) < 0)
+			return -EINVAL;
 		return parse_ip(text, setting->name, ret, err);
 	case SETTING_NAME:
 		return parse_name(text, setting->name, ret, err);

@@ -39,7 +39,8 @@ struct setting {
 	int64_t min, max;         /* of a number that is given */
 	int64_t otherwise;        /* a number that is not given, or a word's place */
 	const char *const *words; /* of SETTING_WORD; ends with NULL */
-	/* Whether a list's item is one. */
+	/* Whether a list's item, or an address, is one that is wanted; NULL, of an address: all
+	 * are. */
 	int (*check)(const char *text, const char *field, struct error *err);
 	bool keyed;        /* a list's items are KEY=VALUE, each key once */
 	const char *fixed; /* why it cannot be changed later, as the end of a sentence; NULL: it

@@ -5,10 +5,11 @@ After each one the database, the host's interfaces and the namespaces are as bef
 
 import json
 import os
+from typing import NamedTuple
 
 import pytest
 
-from lib.host import Host
+from lib.host import NETD_CTL, Host
 from lib.snapshot import assert_same
 from conftest import checked
 
@@ -40,6 +41,148 @@ def unchanged(net):
 def glance(host):
     database = {path.name: path.read_bytes() for path in sorted(host.state.iterdir())}
     return database, [sorted(os.listdir(host.file(path))) for path in ("/sys/class/net", "/run/netns", "/run/netd")]
+
+
+# Every setting of each object: bad values as they are typed, and as they stand in JSON. Each is tried where the thing is made and where
+# it is changed; tests below say that none is left out here.
+NUMBERS = (True, "1", 1.5, [], {})
+TEXTS = (1, True, [], {})
+LISTS = ("text", 1, True, {}, [1], [None], [[]])
+SWITCHES = ("yes", 1, [], {})
+CIDRS = ("text", "10.77.0.0", "10.77.0.1/24", "10.77.0.0/33", "10.77.0.0/-1", "10.77.0.0/24x", "fd00::", "fd00::1/64", "fd00::/129", "fd00::/64/1")
+IPS = ("text", "10.77.0", "10.77.0.256", "10.77.0.1/24", "fd00:::1", "fd00::g", "fd00::1%eth0", "10.77.0.1 ")
+RATES = ("0", "0bit", "10", "mbit", "10mb", "10Mbit", "1.5mbit", "-1mbit", "010mbit", "7999bit", "101gbit", "99999999999gbit", "10 mbit")
+ENTRIES = ("text", "=10.77.0.9", "a=", "a", "a=text", "../x=10.77.0.9", "a=10.77.0.256", "a=fd00::g", "a=b=10.77.0.9", LONG + "=10.77.0.9")
+
+
+class Setting(NamedTuple):
+    option: str
+    typed: tuple
+    json: tuple
+    twice: tuple = ()  # of a list: items that contradict each other, or are the same
+
+
+NETWORK = {
+    "mtu": Setting("mtu", ("0", "67", "65536", "text", "-1", "1e3", "9" * 20), (*NUMBERS, 0, 67, 65536, -1, 2**40)),
+    "internal": Setting("internal", ("maybe", "1", "YES"), SWITCHES),
+    "isolated": Setting("isolated", ("maybe", "1", "YES"), SWITCHES),
+    "labels": Setting("label", ("k", "=v", LONG + "=v", "../x=v", "a b=v", "k=" + LONG, "k=a\tb"), LISTS, ("k=1", "k=2")),
+    "routes": Setting("route", (*[f"{cidr},10.77.0.9" for cidr in CIDRS], *[f"10.79.0.0/24,{ip}" for ip in IPS], "10.79.0.0/24", ",", "10.79.0.0/24,",
+                                "0.0.0.0/0,10.77.0.9", "::/0,fd00::9", "10.79.0.0/24,fd00::9", "fd00:79::/64,10.77.0.9"), LISTS,
+                      ("10.79.0.0/24,10.77.0.9", "10.79.0.0/24,10.77.0.9")),
+    "ip_range": Setting("ip-range", (*CIDRS, "10.79.0.0/25", "fd00:79::/80"), LISTS, ("10.77.0.0/25", "10.77.0.128/25")),
+    "reserve": Setting("reserve", (*ENTRIES, "a=10.79.0.9", "a=fd00:79::9"), LISTS, ("a=10.77.0.9", "b=10.77.0.9")),
+    "mode": Setting("mode", ("", "NAT", "bridge", "nat,open"), TEXTS),
+    "mode4": Setting("mode4", ("", "NAT", "bridge"), TEXTS),
+    "mode6": Setting("mode6", ("", "NAT", "bridge"), TEXTS),
+    "host_access": Setting("host-access", ("", "YES", "maybe"), TEXTS),
+    "trusted_interfaces": Setting("trusted-iface", ("a" * 16, "a/b", "a b", ".", ".."), LISTS, ("up-out", "up-out")),
+    "allow": Setting("allow", ("../x", LONG, "a b", "web:0/tcp", "web:65536/tcp", "web:80/icmp", "web:text/tcp", ":80/tcp", "web:"), LISTS, ("web:80/tcp", "web:80/tcp")),
+    "snat": Setting("snat", (*IPS, "0.0.0.0", "224.0.0.1", "::", "ff02::1"), LISTS, ("192.0.2.1", "192.0.2.9")),
+    "publish_address": Setting("publish-address", (*IPS, "224.0.0.1", "ff02::1"), TEXTS),
+    "no_host_address": Setting("no-host-address", ("maybe", "1"), SWITCHES),
+    "use_bridge": Setting("use-bridge", ("a" * 16, "a/b", "a b", ".."), TEXTS),
+}
+ENDPOINT = {
+    "gw_priority": Setting("gw-priority", ("text", "1.5", "1000001", "-1000001", "--", "9" * 20), (*NUMBERS, 1000001, -1000001)),
+    "no_default_route": Setting("no-default-route", ("maybe", "1"), SWITCHES),
+    "router": Setting("router", ("maybe", "1"), SWITCHES),
+    "rate_in": Setting("rate-in", RATES, TEXTS),
+    "rate_out": Setting("rate-out", RATES, TEXTS),
+}
+NAMESPACE = {
+    "labels": NETWORK["labels"],
+    "sysctls": Setting("sysctl", ("text", "=1", "net.ipv4.ip_forward", "../x=1", "kernel.hostname=x", LONG + "=1"), LISTS,
+                       ("net.ipv4.ip_forward=1", "net.ipv4.ip_forward=0")),
+}
+PUBLICATION = {
+    "interface": Setting("iface", ("a" * 16, "a/b", "a b", "."), TEXTS),
+    "from": Setting("from", (*[cidr for cidr in CIDRS if cidr not in ("text", "10.77.0.0", "fd00::")], "../x", LONG, "a b"), LISTS,
+                    ("10.79.0.0/24", "10.79.0.0/24")),
+}
+SWITCH_SETTINGS = {"internal", "isolated", "no_default_route", "no_host_address", "router"}
+MAKERS = {  # of each object: the words that make it, the words that change it, the request that makes it, the one that changes it
+    "network": (NETWORK, ["network", "create", "x", "--subnet", "10.78.0.0/24"], ["network", "set", "my-net"],
+                ("/v1/networks", {"name": "x", "subnets": [{"subnet": "10.78.0.0/24"}]}), "/v1/networks/my-net"),
+    "endpoint": (ENDPOINT, ["connect", "my-net", "x"], ["endpoint", "set", "my-net", "web"],
+                 ("/v1/endpoints", {"network": "my-net", "namespace": "x"}), "/v1/networks/my-net/endpoints/web"),
+    "namespace": (NAMESPACE, ["ns", "create", "x"], ["ns", "set", "web"], ("/v1/namespaces", {"name": "x"}), "/v1/namespaces/web"),
+    "publication": (PUBLICATION, ["publish", "81:80", "web"], None,
+                    ("/v1/publications", {"host_port": 81, "port": 80, "namespace": "web"}), None),
+}
+
+
+def setting_words():
+    """What is typed: (words, what the error must name)."""
+    for settings, make, change, _, _ in MAKERS.values():
+        for field, setting in settings.items():
+            flag = field in SWITCH_SETTINGS
+            for value in setting.typed:
+                if not flag:
+                    yield [*make, f"--{setting.option}={value}"], field
+                if change and value:  # an empty one is the default
+                    yield [*change, f"{setting.option}={value}"], field
+            if setting.twice:
+                yield [*make, *[word for value in setting.twice for word in (f"--{setting.option}", value)]], field
+            elif not flag:
+                yield [*make, f"--{setting.option}", "1", f"--{setting.option}", "1"], setting.option
+            if change and not setting.twice:
+                yield [*change, f"{setting.option}=", f"{setting.option}="], setting.option
+
+
+def setting_requests():
+    for settings, _, _, (path, body), change in MAKERS.values():
+        for field, setting in settings.items():
+            typed = [] if field in SWITCH_SETTINGS or setting.json[:5] == NUMBERS else setting.typed
+            bad = [*setting.json, *([[value] for value in typed] if setting.json == LISTS else typed)]
+            if setting.twice:
+                bad.append([*setting.twice])
+            for value in bad:
+                yield ("POST", path, {**body, field: value}), field
+                if change:
+                    yield ("PATCH", change, {field: value}), field
+        if change:
+            yield ("PATCH", change, {"nonsense": 1}), "nonsense"
+            yield ("PATCH", change, {"name": "y"}), "name"
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_settings_typed(unchanged, make):
+    """Of one kind in one test, as there are many; all that are taken are told."""
+    settings, create, change, *_ = MAKERS[make]
+    taken = []
+    for words, named in setting_words():
+        if words[:2] not in (create[:2], (change or [])[:2]):
+            continue
+        done = unchanged.run(NETD_CTL, *words, check=False)
+        # where a value is right by itself, and wrong for this network, it is what is named
+        values = [word.split("=")[-1].split(",")[0] for word in words[-3:]] if len(words) > 3 else []
+        spoken = {named, named.replace("_", "-"), settings[named].option if named in settings else named, *filter(None, values[0::2])}
+        if done.returncode not in (2, 5, 1) or not any(word in done.stderr.splitlines()[0] for word in spoken):
+            taken.append(f"{words[1:]}: {done.returncode} {done.stderr or done.stdout}")
+    assert not taken, "\n".join(taken)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_settings_in_json(unchanged, make):
+    *_, (path, _), change = MAKERS[make]
+    taken = []
+    for request, field in setting_requests():
+        if request[1] not in (path, change):
+            continue
+        answer = unchanged.http(*request)
+        named = answer.body.get("field", "").split("[")[0]
+        if answer.status not in (400, 409) or (answer.status == 400 and named != field):
+            taken.append(f"{request}: {answer.status} {answer.body}")
+    assert not taken, "\n".join(taken)
+
+
+def test_every_setting_is_in_the_table(net):
+    found = net.ctl_json("network", "inspect", "my-net")[0], net.ctl_json("ns", "inspect", "web")[0]["endpoints"][0]
+    plain = {"name", "id", "driver", "bridge", "subnets", "ipv4", "ipv6", "endpoints", "state"}, \
+        {"network", "namespace", "interface", "host_interface", "mac", "addresses"}
+    for fields, without, table in zip(found, plain, (NETWORK, ENDPOINT)):
+        assert set(fields) - without == set(table)
 
 
 # What is typed, the exit status, what the error must say.

@@ -152,7 +152,7 @@ def test_compared_by_exist_ok_and_by_number(pair):
                     "9999999999999999999gbit", "mbit", "10Mbit", "10mbit ")],
     (["a", "web", "rate-in=1mbit", "rate-in=2mbit"], 2, "given twice"), (["a", "web", "rate=1mbit"], 2, "no setting 'rate'"),
     (["a", "web", "ip=10.1.0.9"], 2, "no setting 'ip'"), (["a", "web", "rate-in"], 2, "KEY=VALUE"), (["a", "web"], 2, "KEY=VALUE"),
-    (["none", "web", "rate-in=1mbit"], 3, "no such network"), (["a", "nobody", "rate-in=1mbit"], 3, "not connected")])
+    (["nowhere", "web", "rate-in=1mbit"], 3, "no such network"), (["a", "nobody", "rate-in=1mbit"], 3, "not connected")])
 def test_bad_rates(netd_with_pair, words, status, named):
     before = limits(netd_with_pair)
     assert named in netd_with_pair.ctl("endpoint", "set", *words, check=status).stderr

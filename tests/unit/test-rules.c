@@ -470,10 +470,35 @@ START_TEST(a_network_of_an_earlier_name_has_all_of_its_addresses)
 }
 END_TEST
 
+START_TEST(a_bridge_that_is_nearly_full_is_told_and_a_full_one_refused)
+{
+	struct request create = request_for(REQUEST_NETWORK_CREATE, "net", "");
+	struct request connect = request_for(REQUEST_CONNECT, "net", "");
+	struct model *model = made_up_model();
+
+	set_subnet(&create, "10.0.0.0/16");
+	must(model, &create, &quiet_host);
+	for (unsigned i = 1; i <= NETWORK_ENDPOINTS_MAX; i++) {
+		struct answer answer = {0};
+
+		snprintf(connect.namespace, sizeof(connect.namespace), "n%u", i);
+		ck_assert_int_eq(ask(model, &connect, &quiet_host, &answer, &err), 0);
+		ck_assert_uint_eq(answer.warning_count, i >= 921 ? 1 : 0);
+		if (i == 921)
+			ck_assert_ptr_nonnull(strstr(answer.warnings[0], "921 of the 1023"));
+		answer_done(&answer);
+	}
+	strcpy(connect.namespace, "one-more");
+	refused(model, &connect, &quiet_host, ERROR_REFUSED, "has 1023 ports");
+	model_free(model);
+}
+END_TEST
+
 int main(void)
 {
-	return SUITE_RUN("rules", networks_get_the_next_free_subnet_of_the_pool,
-	        bad_networks_are_refused_by_field, names_and_bridges_that_are_taken_are_refused,
+	return SUITE_RUN("rules", a_bridge_that_is_nearly_full_is_told_and_a_full_one_refused,
+	        networks_get_the_next_free_subnet_of_the_pool, bad_networks_are_refused_by_field,
+	        names_and_bridges_that_are_taken_are_refused,
 	        addresses_go_round_and_taken_ones_name_their_owner,
 	        a_freed_address_rests_until_its_flows_are_gone,
 	        the_default_route_moves_and_internal_networks_have_none,

@@ -244,20 +244,22 @@ int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err)
 	        {.family = AF_INET6,
 	                .bytes = {0x20, 0x01, 0x05, 0x03, 0xba, 0x3e, [13] = 2, [15] = 0x30}},
 	};
-	_cleanup_(links_done) struct links links = {0};
 	uint32_t least = 0;
-	int r = links_read(kernel->rtnl, "", &links, err);
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(internet) / sizeof(internet[0]); i++) {
+		_cleanup_(links_done) struct links found = {0};
+		char ifname[IFNAMSIZ];
 		struct way_out way;
-		const struct link_seen *link;
 		uint32_t mtu;
 
 		r = find_way(kernel, &internet[i], &way, err);
-		link = r == 0 && way.index ? links_find(&links, way.index) : NULL;
-		if (!link || link->loopback)
+		/* That one alone: to list all is dear where there are many. */
+		if (r == 0 && way.index && if_indextoname((unsigned)way.index, ifname))
+			r = links_read_one(kernel->rtnl, "", ifname, &found, err);
+		if (r < 0 || found.count == 0 || found.items[0].loopback)
 			continue;
-		mtu = way.mtu && way.mtu < link->mtu ? way.mtu : link->mtu;
+		mtu = way.mtu && way.mtu < found.items[0].mtu ? way.mtu : found.items[0].mtu;
 		least = least && least < mtu ? least : mtu;
 	}
 	if (r == 0)

@@ -384,7 +384,10 @@ const struct rule rules[] = {
 	 * ARP and in advertisements of neighbours. */
 	RULE(BRIDGE, "nd_v4", "iifname . ip saddr != @nd_ip4 iifname != @nd_routers drop",
 		META_IP, IIFNAME(1), NETWORK(2, 12, 4), NOT_IN(1, "nd_ip4"), NOT_IN(1, "nd_routers"), DROP),
-	/* Addresses are given by netd. */
+	/* Addresses are given by netd. Later fragments are nothing without their first one; what they begin with is no header,
+	 * though kernels take it for one. */
+	RULE(BRIDGE, "nd_v4", "ip frag-off & 0x1fff != 0 accept",
+		META_IP, NETWORK(1, 6, 2), {EXPR_MASK, .reg = 1, .size = 2, .bytes = {0x1f, 0xff}}, IS_NOT(1, 2, 0), ACCEPT),
 	RULE(BRIDGE, "nd_v4", "udp sport 67 drop", UDP_FROM(67), DROP),
 
 	/* Who has no address yet may ask whether another one has its own. */
@@ -397,6 +400,10 @@ const struct rule rules[] = {
 		IIFNAME(1), TRANSPORT(2, 8, 16), IN(1, "nd_target6"), ACCEPT),
 	RULE(BRIDGE, "nd_v6", "iifname . ip6 saddr != @nd_ip6 iifname != @nd_routers drop",
 		META_IP6, IIFNAME(1), NETWORK(2, 8, 16), NOT_IN(1, "nd_ip6"), NOT_IN(1, "nd_routers"), DROP),
+	/* As in nd_v4. */
+	RULE(BRIDGE, "nd_v6", "ip6 nexthdr 44 @nh,336,16 & 0xfff8 != 0 accept",
+		META_IP6, NETWORK(1, 6, 1), IS(1, 1, IPPROTO_FRAGMENT), NETWORK(1, 42, 2),
+		{EXPR_MASK, .reg = 1, .size = 2, .bytes = {0xff, 0xf8}}, IS_NOT(1, 2, 0), ACCEPT),
 	/* A forged advertisement overwrites the host's neighbour entry. One whose target is in its next fragment is none of
 	 * its own, either. */
 	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert iifname . @th,64,128 @nd_target6 accept",
@@ -407,13 +414,10 @@ const struct rule rules[] = {
 	RULE(BRIDGE, "nd_v6", "iifname != @nd_routers icmpv6 type { nd-router-advert, nd-redirect } drop",
 		IIFNAME(1), NOT_IN(1, "nd_routers"), ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), ONE_OF(1, type_icmp6, 2, 134, 137), DROP),
 	RULE(BRIDGE, "nd_v6", "udp sport 547 drop", UDP_FROM(547), DROP),
-	/* What shows its message, and later fragments of that. A first one that ends within its headers hides what follows
-	 * (RFC 7112). That a byte can be read is all that the two say. */
+	/* What shows its message. A first fragment that ends within its headers hides what follows (RFC 7112). That a byte can
+	 * be read is all that the two say. */
 	RULE(BRIDGE, "nd_v6", "@th,0,8 != 0 accept", TRANSPORT(1, 0, 1), IS_NOT(1, 1, 0), ACCEPT),
 	RULE(BRIDGE, "nd_v6", "@th,0,8 0 accept", TRANSPORT(1, 0, 1), IS(1, 1, 0), ACCEPT),
-	RULE(BRIDGE, "nd_v6", "ip6 nexthdr 44 @nh,336,16 & 0xfff8 != 0 accept",
-		META_IP6, NETWORK(1, 6, 1), IS(1, 1, IPPROTO_FRAGMENT), NETWORK(1, 42, 2),
-		{EXPR_MASK, .reg = 1, .size = 2, .bytes = {0xff, 0xf8}}, IS_NOT(1, 2, 0), ACCEPT),
 	RULE(BRIDGE, "nd_v6", "drop", DROP),
 
 	/* Frames to the link itself again, for ARP. Those to the last but one address (LLDP) meet no rule: put_bridge() in
