@@ -23,7 +23,7 @@
 #define NAMESPACE_SETTINGS OPTION_LABEL, OPTION_SYSCTL
 /* Likewise `endpoint set`. */
 #define ENDPOINT_SETTINGS                                                                          \
-	OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE, OPTION_RATE_IN, OPTION_RATE_OUT
+	OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE, OPTION_ROUTER, OPTION_RATE_IN, OPTION_RATE_OUT
 
 #define NETWORK                                                                                    \
 	{                                                                                          \

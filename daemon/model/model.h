@@ -92,6 +92,10 @@ struct network {
 	uint32_t link_mtu;     /* bytes: what its links have */
 	struct subnet subnets[SUBNETS_MAX];
 	unsigned subnet_count;
+	/* Addresses of the host's own on a bridge that is used; only while one is chosen. Borrowed.
+	 */
+	const struct ip *taken;
+	unsigned taken_count;
 	/* Settings: model/setting.c has a row for each. */
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;
@@ -320,8 +324,8 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
-/* Whether it is one of the words that stand for no network: "none", of a namespace that is connected
- * to nothing, and "host". */
+/* Whether it is one of the words that stand for no network: "none", of a namespace that is
+ * connected to nothing, and "host". */
 bool network_is_none(const char *name);
 bool network_is_builtin(const char *name);
 /* Whether the host has an address in it, so that it is the members' way out and in. Not where the
