@@ -92,6 +92,10 @@ struct network {
 	uint32_t link_mtu;     /* bytes: what its links have */
 	struct subnet subnets[SUBNETS_MAX];
 	unsigned subnet_count;
+	/* Addresses of the host's own on a bridge that is used; only while one is chosen. Borrowed.
+	 */
+	const struct ip *taken;
+	unsigned taken_count;
 	/* Settings: model/setting.c has a row for each. */
 	int64_t mtu; /* 0: none was asked for */
 	bool internal;

@@ -156,6 +156,9 @@ static bool is_untouched(
 	const struct subnet *subnet = network_subnet(network, ip->family);
 	char name[NAME_SIZE];
 
+	for (unsigned i = 0; i < network->taken_count; i++)
+		if (ip_equal(&network->taken[i], ip))
+			return false;
 	if (subnet_reserves(subnet, ip) || ip_equal(ip, &subnet->gateway) ||
 	        holder(model, network, ip) || model_lease_of(model, network->name, ip))
 		return false;

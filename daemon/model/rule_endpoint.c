@@ -289,6 +289,7 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	const struct network *network = model_network(fork, request->network);
 	const struct endpoint *existing;
 	struct endpoint endpoint = {0};
+	struct network with;
 	struct namespace ns;
 	int r;
 
@@ -311,12 +312,15 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	if (r == 0 && network->use_bridge[0])
 		r = check_bridge(fork, network, facts, err);
 	network = model_network(fork, request->network);
+	with = *network;
+	with.taken = facts->bridge_ips;
+	with.taken_count = facts->bridge_ip_count;
 	settings_start(&endpoint_settings, &endpoint);
 	if (r == 0 && settings_copy(&endpoint_settings, request->given, &request->wanted_endpoint,
 	                      &endpoint) < 0)
 		r = error_memory(err);
 	if (r == 0)
-		r = fill_endpoint(fork, request, facts, network, &ns, &endpoint, err);
+		r = fill_endpoint(fork, request, facts, &with, &ns, &endpoint, err);
 	if (r == 0)
 		r = check_host_ips(network, &endpoint, facts, err);
 	if (r == 0)

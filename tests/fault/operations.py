@@ -9,6 +9,7 @@ PUBLISH = ("POST", "/v1/publications", {"host_port": 9090, "port": 80, "namespac
 PUBLISH_UDP = ("POST", "/v1/publications", {"host_port": 9090, "port": 80, "protocol": "udp", "namespace": "x"})
 UNPUBLISH = ("DELETE", "/v1/publications?host_port=9090")
 DISCONNECT = ("DELETE", "/v1/networks/a/endpoints/x")
+FORGET = ("DELETE", "/v1/networks/a/endpoints/x?forget=true")
 REMOVE_NETWORK = ("DELETE", "/v1/networks/n")
 REMOVE_NAMESPACE = ("DELETE", "/v1/namespaces/x?force=true")
 
@@ -45,16 +46,23 @@ OPERATIONS = [
     Operation("connect", CONNECT, before=[NAMESPACE], back=[REMOVE_NAMESPACE]),
     Operation("connect, creating the namespace", CONNECT, back=[REMOVE_NAMESPACE]),
     Operation("connect to a second network", ("POST", "/v1/endpoints", {"network": "b", "namespace": "web", "addresses": ["10.2.0.9"]}),
-              back=[("DELETE", "/v1/networks/b/endpoints/web")]),
+              back=[("DELETE", "/v1/networks/b/endpoints/web?forget=true")]),
     Operation("connect an adopted namespace", ("POST", "/v1/endpoints", {"network": "a", "namespace": "adopted", "addresses": ["10.1.0.9"]}),
-              back=[("DELETE", "/v1/networks/a/endpoints/adopted")]),
+              back=[("DELETE", "/v1/networks/a/endpoints/adopted?forget=true")]),
     Operation("disconnect", DISCONNECT, before=[CONNECT, PUBLISH], back=[REMOVE_NAMESPACE]),
+    Operation("disconnect, and forget", FORGET, before=[CONNECT, PUBLISH], back=[REMOVE_NAMESPACE]),
+    Operation("forget", FORGET, before=[CONNECT, DISCONNECT], back=[REMOVE_NAMESPACE]),
+    Operation("connect, with what it had", ("POST", "/v1/endpoints", {"network": "a", "namespace": "x"}), before=[CONNECT, DISCONNECT],
+              back=[REMOVE_NAMESPACE]),
+    Operation("network set", ("PATCH", "/v1/networks/a", {"routes": ["10.9.0.0/16,10.1.0.99"], "ip_range": ["10.1.0.0/25"],
+                                                          "reserve": ["router=10.1.0.99"], "mtu": 1400}),
+              back=[("PATCH", "/v1/networks/a", {"routes": None, "ip_range": None, "reserve": None, "mtu": None})]),
     Operation("publish tcp", PUBLISH, before=[CONNECT], back=[REMOVE_NAMESPACE]),
     Operation("publish udp", PUBLISH_UDP, before=[CONNECT], back=[REMOVE_NAMESPACE]),
     Operation("connect, reviving a pending port", CONNECT, before=[CONNECT, PUBLISH, DISCONNECT], back=[REMOVE_NAMESPACE]),
     Operation("unpublish a pending port", UNPUBLISH, before=[CONNECT, PUBLISH, DISCONNECT], back=[REMOVE_NAMESPACE]),
     Operation("unpublish", UNPUBLISH, before=[CONNECT, PUBLISH], back=[REMOVE_NAMESPACE]),
     Operation("unpublish udp", UNPUBLISH, before=[CONNECT, PUBLISH_UDP], back=[REMOVE_NAMESPACE]),
-    Operation("release of a removed namespace", (), before=[CONNECT, PUBLISH], back=[UNPUBLISH], by_hand=remove_by_hand),
+    Operation("release of a removed namespace", (), before=[CONNECT, PUBLISH], back=[UNPUBLISH, FORGET], by_hand=remove_by_hand),
 ]
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

@@ -18,7 +18,7 @@ from lib.wait import wait_for
 FAULTY = BUILD / "tests" / "fault" / "netd-faulty"
 DEADLINE = 20.0
 LISTS = ("networks", "namespaces", "endpoints", "publications")
-VOLATILE = {"next_id", "generation"}  # of the database: they only ever grow, and no one sees them
+VOLATILE = {"next_id", "generation", "number"}  # of the database: they only ever grow, and no one sees them
 HURRY = 20
 
 # Before anything is tried: two networks, a namespace with ports published, one without anything, and one that is not netd's.
@@ -180,6 +180,9 @@ def names(lists, rows):
         whose = f"{endpoint['network']}/{endpoint['namespace']}"
         found[endpoint["host_interface"]] = f"outer {whose}"
         found[endpoint["mac"]] = f"mac of {whose}"
+        table = 0x40000000 | int(endpoint["host_interface"][2:], 16) & 0x3fffffff  # of its id; its routing table
+        found[str(table)] = f"table of {whose}"
+        found[table.to_bytes(4, sys.byteorder).hex()] = f"bytes of the table of {whose}"
     for publication in lists.get("publications", []):
         found[publication["id"]] = f"publication {publication['host_port']}/{publication['protocol']}"
     return found

@@ -107,21 +107,29 @@ static void insert(sqlite3 *db, char *line)
 		const char *name, *sql;
 	} tables[] = {
 	        {"meta", "UPDATE meta SET instance = ?, next_id = ?, boot_id = ?"},
-	        {"networks", "INSERT INTO networks VALUES (?, ?, ?, ?, ?, ?, ?)"},
+	        {"networks", "INSERT INTO networks VALUES (?, ?, ?, ?, ?, ?)"},
 	        {"subnets", "INSERT INTO subnets VALUES (?, ?, ?, ?, ?)"},
-	        {"namespaces", "INSERT INTO namespaces VALUES (?, ?, ?, ?, ?)"},
+	        {"namespaces",
+	                "INSERT INTO namespaces (name, origin, cookie, boot_id, own_route, source)"
+	                " VALUES (?, ?, ?, ?, ?, coalesce(?, ''))"},
 	        {"endpoints", "INSERT INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?)"},
-	        {"addresses", "INSERT INTO endpoint_addresses VALUES (?, ?, ?, ?, ?)"},
+	        {"addresses",
+	                "INSERT INTO endpoint_addresses (namespace, endpoint, position, address,"
+	                " prefix, fixed) VALUES (?, ?, ?, ?, ?, coalesce(?, 0))"},
 	        {"publications", "INSERT INTO publications VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
-	        {"tombstones",
-	                "INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+	        {"tombstones", "INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+	                       " coalesce(?, 0), coalesce(?, 0))"},
+	        {"settings", "INSERT INTO settings VALUES (?, ?, ?, ?, ?)"},
+	        {"leases", "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 	};
 	const char *table = strsep(&line, "\t"), *value;
 	sqlite3_stmt *statement = NULL;
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		if (strcmp(table, tables[i].name) == 0)
-			sqlite3_prepare_v2(db, tables[i].sql, -1, &statement, NULL);
+			REQUIRE(sqlite3_prepare_v2(db, tables[i].sql, -1, &statement, NULL) ==
+			                SQLITE_OK,
+			        "%s: %s", table, sqlite3_errmsg(db));
 	if (!statement)
 		return;
 	for (int column = 1; column <= COLUMNS_MAX && (value = strsep(&line, "\t")); column++)

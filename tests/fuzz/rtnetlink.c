@@ -14,7 +14,7 @@
 
 static const char *const namespaces[] = {"db", "web"};
 static const enum resource_kind links[] = {RESOURCE_LINK, RESOURCE_END, RESOURCE_PORT,
-        RESOURCE_ADDRESS, RESOURCE_ROUTE, RESOURCE_KINDS};
+        RESOURCE_ADDRESS, RESOURCE_ROUTE, RESOURCE_RULE, RESOURCE_KINDS};
 
 static void observe(struct kernel *kernel, enum resource_kind kind)
 {
@@ -108,6 +108,9 @@ static void ask(struct kernel *kernel, char what)
 		break;
 	case 'r':
 		observe(kernel, RESOURCE_ROUTE);
+		break;
+	case 'u':
+		observe(kernel, RESOURCE_RULE);
 		break;
 	case 'c':
 		apply(kernel, true);

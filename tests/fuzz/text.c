@@ -51,6 +51,30 @@ static void read_ip(const char *text)
 	        printed);
 }
 
+/* Items of lists, and what goes with a subnet. */
+static void read_lists(const char *text)
+{
+	char name[NAME_SIZE] = "";
+	struct cidr cidr = {0};
+	struct pool pool = {0};
+	struct error err = {0};
+	struct ip ip = {0};
+	int r = parse_route(text, "field", &cidr, &ip, &err);
+
+	check(r, &err);
+	REQUIRE(r < 0 || (cidr.prefix && cidr.ip.family == ip.family), "%s", text);
+	r = parse_reserve(text, "field", name, &ip, &err);
+	check(r, &err);
+	REQUIRE(r < 0 || (name[0] && ip.family), "%s", text);
+	r = parse_subnet_or_size(text, "field", &cidr, &err);
+	check(r, &err);
+	REQUIRE(r < 0 || cidr.prefix <= 8 * ip_size(cidr.ip.family), "%s", text);
+	r = parse_pool(text, "field", &pool, &err);
+	check(r, &err);
+	REQUIRE(r < 0 || (pool.size >= pool.cidr.prefix && pool.size - pool.cidr.prefix <= 24),
+	        "%s", text);
+}
+
 static void read_subnet(const char *text)
 {
 	struct cidr cidr = {0}, again = {0};
@@ -167,6 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 's':
 		read_subnet(text);
+		read_lists(text);
 		break;
 	case 'm':
 		read_mac(text);

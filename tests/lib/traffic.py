@@ -149,6 +149,7 @@ class Stream:
         self.socket.settimeout(timeout)
         self.socket.connect((address, port))
         self.replies = []  # (when, Reply)
+        self.asked = 0  # questions, which are numbered from 1
         self.lost = 0  # datagrams without an answer
         self.error = None  # what ended a connection
         self.stopping = False
@@ -156,11 +157,10 @@ class Stream:
         self.thread.start()
 
     def tcp(self):
-        number = 0
         try:
             while not self.stopping:
-                number += 1
-                self.socket.send(b"%d\n" % number)
+                self.asked += 1
+                self.socket.send(b"%d\n" % self.asked)
                 data = self.socket.recv(65536)
                 if not data:
                     raise ConnectionResetError("closed by the other side")
@@ -174,7 +174,8 @@ class Stream:
         sent = answered = 0
         while not self.stopping:
             try:
-                self.socket.send(b"%d\n" % sent)
+                self.asked += 1
+                self.socket.send(b"%d\n" % self.asked)
                 sent += 1
                 self.replies.append((time.monotonic(), reply(self.socket.recv(65536))))
                 answered += 1
@@ -194,14 +195,10 @@ class Stream:
                  lambda: f"an answer of {tag}; last: {self.replies[-1:]}", deadline)
 
     def quiet(self, span=NEVER):
-        """Whether no answer comes for this long, from the last one on."""
-        end = time.monotonic() + span
-        while time.monotonic() < end:
-            before = len(self.replies)
-            time.sleep(span / 10)
-            if len(self.replies) != before:
-                return False
-        return True
+        """Whether nothing that is asked from now on, for this long, is answered. What was asked before may still be under way."""
+        asked, answered = self.asked, len(self.replies)
+        time.sleep(span)
+        return all(int(answer.text) <= asked for _, answer in self.replies[answered:])
 
     def longest_gap(self):
         times = [when for when, _ in self.replies]

@@ -343,7 +343,7 @@ def test_permissions_that_are_refused(net):
             (["allow", "a", "b"], 5, "may reach b already"), (["allow", "a", "a"], 2, "reach each other"),
             (["allow", "a", "nowhere"], 3, "no such network"), (["allow", "a", "nobody:80"], 3, "namespace nobody"),
             (["allow", "a", "db:0"], 2, "1 to 65535"), (["allow", "a", "db:80/icmp"], 2, "tcp"), (["allow", "a", "db:"], 2, "1 to 65535"),
-            (["allow", "none", "b"], 3, "no such network"), (["disallow", "a", "db:80"], 3, "was not allowed"), (["allow", "a"], 2, "missing")):
+            (["allow", "nowhere", "b"], 3, "no such network"), (["disallow", "a", "db:80"], 3, "was not allowed"), (["allow", "a"], 2, "missing")):
         assert sentence in net.ctl("network", *words, check=status).stderr
     net.ctl("network", "allow", "a", "b", "--exist-ok")
     net.ctl("network", "disallow", "a", "b")
