@@ -201,16 +201,8 @@ int parse_subnet_or_size(const char *text, const char *field, struct cidr *ret, 
 	struct cidr cidr = {0};
 	unsigned long prefix;
 
-	if (text[0] != '/') {
-		if (parse_subnet(text, field, &cidr, err) < 0)
-			return -EINVAL;
-		if (ip_is_any(&cidr.ip))
-			return error_field(err, field,
-			        "%s: %s is no subnet that a network can have", field,
-			        quote(text).text);
-		*ret = cidr;
-		return 0;
-	}
+	if (text[0] != '/')
+		return parse_subnet(text, field, ret, err);
 	if (parse_number(text + 1, field, 0, 128, &prefix, err) < 0)
 		return error_field(err, field, "%s: %s is no size; write it as /PREFIX, like /26",
 		        field, quote(text).text);
