@@ -18,7 +18,7 @@ from lib.wait import wait_for
 
 PLACES = KERNEL | STORE
 UNDO_FAILED = "everything is looked at again"
-COMMITTED = ("networks", "subnets", "namespaces", "endpoints", "endpoint_addresses", "publications")
+COMMITTED = ("networks", "subnets", "namespaces", "endpoints", "endpoint_addresses", "publications", "leases", "moved", "settings")
 COLUMNS = ["calls", "fails", "memory", "kills", "undo fails", "tolerated"]
 
 
@@ -250,7 +250,7 @@ def lapses(trial):
     return [("forget", Point(call, FAIL, CALLS[call.name][0])) for call in trial.memory]
 
 
-def sample(trial, most=40, memory=5):
+def sample(trial, most=28, memory=4):
     """About so many points: each kind of call once, each thing that may happen once, the rest evenly spread. Which call has what
     happen to it changes from operation to operation; from run to run only as far as the kernel's announcements come at other moments."""
     turn = zlib.crc32(trial.name.encode())
