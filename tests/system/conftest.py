@@ -1,6 +1,7 @@
 """Two real processes, netd and netd-ctl, on a private host with neighbours outside."""
 
 import re
+import signal
 
 import pytest
 
@@ -11,6 +12,8 @@ SANITIZERS = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
 
 def pytest_sessionstart(session):
+    # A shell lets what it starts in the background ignore it, and the programs under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     missing = [str(program) for program in (NETD, NETD_CTL) if not program.exists()]
     if missing:
         pytest.exit(f"{' and '.join(missing)}: not built; NETD_BUILD names the build directory", returncode=1)
