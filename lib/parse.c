@@ -246,11 +246,14 @@ int parse_pool(const char *text, const char *field, struct pool *ret, struct err
 		        quote(text).text);
 	memcpy(base, text, length);
 	base[length] = '\0';
-	r = parse_subnet(base, "base", &pool.cidr, err);
-	if (r == 0)
-		r = parse_number(text + length + gap, "size", 0, 128, &size, err);
+	r = parse_subnet(base, field, &pool.cidr, err);
 	if (r < 0)
 		return r;
+	if (parse_number(text + length + gap, field, 0, 128, &size, err) < 0)
+		return error_field(err, field,
+		        "%s is no size of subnets; write it as BASE/PREFIX SIZE, like "
+		        "10.208.0.0/12 24",
+		        quote(text + length + gap).text);
 	pool.size = (uint8_t)size;
 	r = check_pool(&pool, field, err);
 	if (r == 0)

@@ -82,6 +82,16 @@ static int load_subnets(struct store *store, struct network *network, struct err
 	return rows_end(&rows);
 }
 
+/* Where the host takes part it has an address in each subnet. */
+static bool gateways_complete(const struct network *network)
+{
+	bool complete = true;
+
+	for (unsigned i = 0; i < network->subnet_count; i++)
+		complete = complete && network->subnets[i].gateway.family;
+	return complete || !network_has_host(network);
+}
+
 static int load_networks(struct store *store, struct model *model, struct error *err)
 {
 	struct rows rows = rows_start(store, STATEMENT_LOAD_NETWORKS, "networks", err);
@@ -100,6 +110,8 @@ static int load_networks(struct store *store, struct model *model, struct error 
 		if (rows.result == 0)
 			rows.result = load_settings(
 			        store, "network", network.name, &network_settings, &network, err);
+		if (rows.result == 0 && !gateways_complete(&network))
+			rows_damaged(&rows, "a subnet of the network has no gateway");
 		if (rows.result == 0 && model_put_network(model, &network) < 0)
 			rows.result = error_memory(err);
 		settings_free(&network_settings, &network);
