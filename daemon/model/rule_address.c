@@ -91,8 +91,8 @@ static int check_free(const struct model *model, const struct network *network, 
 	return 0;
 }
 
-static int check_ip(const struct model *model, const struct network *network, const char *ns,
-        const struct ip *ip, const char *field, struct error *err)
+int subnet_check_address(
+        const struct network *network, const struct ip *ip, const char *field, struct error *err)
 {
 	const struct subnet *subnet = network_subnet(network, ip->family);
 	char text[IP_TEXT_SIZE], range[CIDR_TEXT_SIZE];
@@ -106,10 +106,22 @@ static int check_ip(const struct model *model, const struct network *network, co
 	if (subnet_reserves(subnet, ip))
 		return error_field(
 		        err, field, "address %s is %s in %s", text, subnet_reserved(ip), range);
+	return 0;
+}
+
+static int check_ip(const struct model *model, const struct network *network, const char *ns,
+        const struct ip *ip, const char *field, struct error *err)
+{
+	const struct subnet *subnet = network_subnet(network, ip->family);
+	char text[IP_TEXT_SIZE];
+	int r = subnet_check_address(network, ip, field, err);
+
+	if (r < 0)
+		return r;
 	if (network_has_host(network) && ip_equal(ip, &subnet->gateway))
 		return error_set(err, ERROR_EXISTS, 0,
-		        "address %s is the gateway of network %s; choose another", text,
-		        network->name);
+		        "address %s is the gateway of network %s; choose another",
+		        ip_format(ip, text), network->name);
 	return check_free(model, network, ns, ip, err);
 }
 

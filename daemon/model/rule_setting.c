@@ -199,20 +199,16 @@ static int check_reserved(const struct model *model, const struct network *netwo
         const char *name, const struct ip *ip, const char *field, struct error *err)
 {
 	const struct subnet *subnet = network_subnet(network, ip->family);
-	char text[IP_TEXT_SIZE], range[CIDR_TEXT_SIZE];
+	char text[IP_TEXT_SIZE];
+	int r;
 
 	ip_format(ip, text);
 	if (!subnet)
 		return error_field(err, field, "address %s: network %s has no %s", text,
 		        network->name, family_name(ip->family));
-	cidr_format(&subnet->cidr, range);
-	if (!cidr_contains(&subnet->cidr, ip))
-		return error_field(err, field,
-		        "address %s is outside of %s, the subnet of network %s", text, range,
-		        network->name);
-	if (subnet_reserves(subnet, ip))
-		return error_field(
-		        err, field, "address %s is %s in %s", text, subnet_reserved(ip), range);
+	r = subnet_check_address(network, ip, field, err);
+	if (r < 0)
+		return r;
 	if (network_has_host(network) && ip_equal(ip, &subnet->gateway))
 		return error_field(
 		        err, field, "address %s is the gateway of network %s", text, network->name);

@@ -70,6 +70,10 @@ int choose_subnets(const struct model *model, const struct request *request,
 bool request_wants(const struct request *request, int family);
 /* In what a network differs from the one that was asked for; NULL: in nothing of its subnets. */
 const char *compare_subnets(const struct network *network, const struct request *request);
+/* Refuses an address that is none of its family's subnet, which the network has, or that stands for
+ * the subnet itself. */
+int subnet_check_address(
+        const struct network *network, const struct ip *ip, const char *field, struct error *err);
 /* Whether no one may have this address of a subnet; and what it is then. */
 bool subnet_reserves(const struct subnet *subnet, const struct ip *ip);
 const char *subnet_reserved(const struct ip *ip);
