@@ -163,10 +163,11 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 
 	memcpy(ret->boot_id, engine->boot_id, sizeof(ret->boot_id));
 	switch (request->kind) {
-	case REQUEST_NETWORK_CREATE:
 	case REQUEST_NETWORK_SET:
 	case REQUEST_NETWORK_ALLOW:
 	case REQUEST_NETWORK_DISALLOW:
+		return look_default_mtu(engine->kernel, &ret->default_mtu, err);
+	case REQUEST_NETWORK_CREATE:
 		r = facts_gather_bridge(engine, request->wanted_network.use_bridge, ret, err);
 		return r < 0 ? r : gather_network(engine, ret, err);
 	case REQUEST_NS_ATTACH:
