@@ -80,7 +80,8 @@ class Process:
 
     def signal(self, number):
         if self.popen.poll() is None and self.pid:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended, and nsenter has not told yet
+                os.kill(self.pid, number)
 
     def running(self):
         return self.popen.poll() is None
