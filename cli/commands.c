@@ -23,7 +23,8 @@
 #define NAMESPACE_SETTINGS OPTION_LABEL, OPTION_SYSCTL
 /* Likewise `endpoint set`. */
 #define ENDPOINT_SETTINGS                                                                          \
-	OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE, OPTION_ROUTER, OPTION_RATE_IN, OPTION_RATE_OUT
+	OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE, OPTION_ROUTER, OPTION_RATE_IN,                \
+	        OPTION_RATE_OUT, OPTION_LABEL
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -116,7 +117,7 @@ static const struct command table[] = {
         {{"publish"},
                 {{"[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", "port", .repeated = true},
                         {"NS", "namespace", .optional = true}},
-                NULL, {OPTION_NETWORK, OPTION_IFACE, OPTION_FROM, OPTION_NS, CREATE},
+                NULL, {OPTION_NETWORK, OPTION_IFACE, OPTION_FROM, OPTION_NS, OPTION_LABEL, CREATE},
                 "lead ports of the host to a namespace (PORT alone: any free one)",
                 publication_publish},
         {{"unpublish"},

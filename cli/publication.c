@@ -89,6 +89,7 @@ static const struct filter filters[] = {
         {"state", "state"},
         {"ip", "host_ip"},
         {"port", "host_port"},
+        {"label", "labels"},
         {NULL},
 };
 

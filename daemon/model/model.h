@@ -144,6 +144,7 @@ struct endpoint {
 	bool no_default_route;
 	bool router;               /* forwards, so that what it sends may be anybody's */
 	int64_t rate_in, rate_out; /* bits per second, towards the namespace and from it; 0: none */
+	char *labels;
 };
 
 enum namespace_origin {
@@ -180,6 +181,7 @@ struct publication {
 	/* Settings. */
 	char interface[IFNAMSIZ]; /* only what comes in there; "": everywhere */
 	char *from; /* only these sources, a subnet or a network's name per line; NULL: all */
+	char *labels;
 };
 
 /* What is remembered of an endpoint that is gone: model/lease.c. */

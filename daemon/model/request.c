@@ -34,12 +34,12 @@ void request_move(struct request *from, struct request *to)
 int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
         const char *noun, const char *name, struct error *err)
 {
-	for (unsigned i = 0; i < settings->count; i++)
-		if (!setting_equal(&settings->rows[i], wanted, existing))
-			return error_set(err, ERROR_EXISTS, 0,
-			        "%s %s exists with another %s (netd-ctl %s inspect %s shows it)",
-			        noun, name, settings->rows[i].name, noun, name);
-	return 0;
+	const char *differing = settings_differ(settings, wanted, existing);
+
+	return differing ? error_set(err, ERROR_EXISTS, 0,
+	                           "%s %s exists with another %s (netd-ctl %s inspect %s shows it)",
+	                           noun, name, differing, noun, name)
+	                 : 0;
 }
 
 static void describe_ports(const struct request *request, char *text, size_t size)

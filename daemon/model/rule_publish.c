@@ -182,11 +182,8 @@ static int check_host_ip(const struct ip *host_ip, struct error *err)
 	           : 0;
 }
 
-static bool same_but_ports(const struct publication *a, const struct publication *b)
+static bool same_way(const struct publication *a, const struct publication *b)
 {
-	for (unsigned i = 0; i < publication_settings.count; i++)
-		if (!setting_equal(&publication_settings.rows[i], a, b))
-			return false;
 	return a->protocol == b->protocol && strcmp(a->namespace, b->namespace) == 0 &&
 	       strcmp(a->network, b->network) == 0 && a->port == b->port &&
 	       publication_more(a) == publication_more(b) && ip_equal(&a->host_ip, &b->host_ip);
@@ -201,13 +198,18 @@ static void granted(struct answer *answer, const struct publication *publication
 static int compare_existing(const struct model *model, const struct publication *existing,
         const struct publication *wanted, bool exist_ok, struct answer *answer, struct error *err)
 {
+	const char *differing = NULL;
 	char text[512], ports[PORTS_TEXT_SIZE];
+	bool same =
+	        exist_ok && existing->host_port == wanted->host_port && same_way(existing, wanted);
 
-	if (!exist_ok || existing->host_port != wanted->host_port ||
-	        !same_but_ports(existing, wanted))
-		return error_set(err, ERROR_EXISTS, 0, "port %s/%s is published already: %s",
+	if (same)
+		differing = settings_differ(&publication_settings, wanted, existing);
+	if (!same || differing)
+		return error_set(err, ERROR_EXISTS, 0, "port %s/%s is published already%s%s: %s",
 		        ports_format(wanted->host_port, wanted->host_port_end, ports),
-		        protocol_name(wanted->protocol),
+		        protocol_name(wanted->protocol), differing ? ", with another " : "",
+		        differing ? differing : "",
 		        publication_format(model, existing, text, sizeof(text)));
 	granted(answer, existing);
 	return 0;
@@ -236,7 +238,8 @@ static const struct publication *find_granted(
 	while ((reference = model_next_in(model, TABLE_NS_PORTS, prefix, key))) {
 		const struct publication *other = model_publication(model, reference->owner);
 
-		if (same_but_ports(other, wanted) &&
+		if (same_way(other, wanted) &&
+		        !settings_differ(&publication_settings, other, wanted) &&
 		        (spec->host_port == 0 || (other->host_port >= spec->host_port &&
 		                                         other->host_port <= spec->host_port_end)))
 			return other;

@@ -122,10 +122,12 @@ static const struct setting endpoint_rows[] = {
 	{"router", SETTING_SWITCH, PLACE(endpoint, router)},
 	{"rate_in", SETTING_RATE, PLACE(endpoint, rate_in)},
 	{"rate_out", SETTING_RATE, PLACE(endpoint, rate_out)},
+	{"labels", SETTING_LIST, PLACE(endpoint, labels), .check = check_label, .keyed = true},
 };
 static const struct setting publication_rows[] = {
 	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
 	{"from", SETTING_LIST, PLACE(publication, from), .check = publication_check_source},
+	{"labels", SETTING_LIST, PLACE(publication, labels), .check = check_label, .keyed = true},
 };
 /* clang-format on */
 
@@ -435,6 +437,14 @@ int setting_copy(const struct setting *setting, const void *from, void *to)
 	else
 		memcpy(value(setting, to), value_of(setting, from), value_size(setting));
 	return 0;
+}
+
+const char *settings_differ(const struct settings *settings, const void *a, const void *b)
+{
+	for (unsigned i = 0; i < settings->count; i++)
+		if (!setting_equal(&settings->rows[i], a, b))
+			return settings->rows[i].name;
+	return NULL;
 }
 
 void settings_start(const struct settings *settings, void *object)

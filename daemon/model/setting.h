@@ -76,6 +76,8 @@ int setting_copy(const struct setting *setting, const void *from, void *to);
 bool setting_equal(const struct setting *setting, const void *a, const void *b);
 /* Whether it is what holds without the setting. */
 bool setting_default(const struct setting *setting, const void *object);
+/* The name of the first setting that they have not alike; NULL: none. */
+const char *settings_differ(const struct settings *settings, const void *a, const void *b);
 
 /* Everything at its default, in a struct that owns nothing yet. */
 void settings_start(const struct settings *settings, void *object);

@@ -89,6 +89,7 @@ ENDPOINT = {
     "router": Setting("router", ("maybe", "1"), SWITCHES),
     "rate_in": Setting("rate-in", RATES, TEXTS),
     "rate_out": Setting("rate-out", RATES, TEXTS),
+    "labels": NETWORK["labels"],
 }
 NAMESPACE = {
     "labels": NETWORK["labels"],
@@ -99,6 +100,7 @@ PUBLICATION = {
     "interface": Setting("iface", ("a" * 16, "a/b", "a b", "."), TEXTS),
     "from": Setting("from", (*[cidr for cidr in CIDRS if cidr not in ("text", "10.77.0.0", "fd00::")], "../x", LONG, "a b"), LISTS,
                     ("10.79.0.0/24", "10.79.0.0/24")),
+    "labels": NETWORK["labels"],
 }
 SWITCH_SETTINGS = {"internal", "isolated", "no_default_route", "no_host_address", "router"}
 MAKERS = {  # of each object: the words that make it, the words that change it, the request that makes it, the one that changes it

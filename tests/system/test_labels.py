@@ -71,6 +71,22 @@ def test_filters_of_ports(labelled):
         assert names(labelled, "ports", *(word for one in filters for word in ("--filter", one))) == wanted, filters
 
 
+def test_labels_of_endpoints_and_ports(labelled):
+    labelled.ctl("connect", "front", "web", "--label", "role=main")
+    labelled.ctl("publish", "8080:80", "web", "--label", "team=a")
+    labelled.ctl("publish", "8443:443", "web", "--label", "team=b", "--label", "tls=")
+    labelled.restart_daemon()
+    assert labelled.ctl_json("ns", "inspect", "web")[0]["endpoints"][0]["labels"] == ["role=main"]
+    assert {port["host_port"]: port["labels"] for port in labelled.ctl_json("ports")} == {8080: ["team=a"], 8443: ["team=b", "tls="]}
+    for wanted, found in (("label=team", ["0.0.0.0:8080/tcp", "0.0.0.0:8443/tcp"]), ("label=tls", ["0.0.0.0:8443/tcp"]), ("label=team=c", [])):
+        assert names(labelled, "ports", "--filter", wanted) == found
+    labelled.ctl("endpoint", "set", "front", "web", "label=role=spare", "label=x=")
+    assert labelled.ctl_json("network", "inspect", "front")[0]["endpoints"][0]["labels"] == ["role=spare", "x="]
+    labelled.ctl("endpoint", "set", "front", "web", "label=")
+    assert labelled.ctl_json("ns", "inspect", "web")[0]["endpoints"][0]["labels"] == []
+    assert "labels" in labelled.ctl("publish", "8080:80", "web", "--exist-ok", check=5).stderr
+
+
 def test_wrong_filters_name_the_right_ones(netd):
     for words, keys in ((("network", "ls"), "name, driver, label"), (("ns", "ls"), "origin"), (("ports",), "protocol, state")):
         for wrong in ("colour=red", "name", "=x", "labels=x"):
