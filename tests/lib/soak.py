@@ -23,6 +23,7 @@ CLIENTS = 4
 NETWORKS = [f"net{i}" for i in range(5)]
 NAMESPACES = [f"ns{i}" for i in range(8)]
 ADOPTED = [f"theirs{i}" for i in range(3)]  # made and removed by others, as `ip netns` does
+ATTACHED = "box"  # netd's name for one of these
 PORTS = range(7000, 7012)
 ANSWERS = {200, 201, 204, 400, 403, 404, 405, 409, 413, 500, 503}
 GONE = (ConnectionError, FileNotFoundError, http.client.HTTPException)  # the daemon was killed meanwhile
@@ -51,11 +52,65 @@ def change_network(draw):
         body["subnets"] = [{"subnet": f"10.{draw.randrange(60, 64)}.{draw.randrange(3)}.0/24"}]
     if draw.random() < 0.3:
         body["mtu"] = draw.choice([1280, 1400, 9000])
-    if draw.random() < 0.2:
-        body["internal"] = True
+    if draw.random() < 0.3:
+        body["ipv6"] = True
+    if draw.random() < 0.3:
+        body.update(policy(draw))
     if draw.random() < 0.2:
         body["exist_ok"] = True
     return "POST", "/v1/networks", body
+
+
+def policy(draw):
+    """Settings of a network that say who may reach whom."""
+    name, value = draw.choice([
+        ("internal", draw.random() < 0.5), ("isolated", draw.random() < 0.5), ("mode", draw.choice(["nat", "routed", "open"])),
+        ("mode6", draw.choice(["same", "nat", "routed"])), ("host_access", draw.choice(["yes", "no", "dns"])),
+        ("trusted_interfaces", draw.choice([["up-out"], None])), ("snat", draw.choice([["192.0.2.1"], None])),
+        ("publish_address", draw.choice(["127.0.0.1", None]))])
+    return {name: value}
+
+
+def set_network(draw):
+    name = draw.choice([*NETWORKS, "default"])
+    if draw.random() < 0.3:
+        way = draw.choice(["allow", "disallow"])
+        to = draw.choice([draw.choice(NETWORKS), f"{draw.choice(NAMESPACES)}:80/tcp"])
+        return "POST", f"/v1/networks/{name}/{way}", {"to": [to], "exist_ok": draw.random() < 0.5}
+    if draw.random() < 0.3:
+        return "PATCH", f"/v1/networks/{name}", {"mtu": draw.choice([1280, 1400, None]), "labels": [f"k={draw.randrange(3)}"]}
+    return "PATCH", f"/v1/networks/{name}", policy(draw)
+
+
+def set_endpoint(draw):
+    name, value = draw.choice([
+        ("rate_in", draw.choice(["8mbit", None])), ("rate_out", draw.choice(["100mbit", None])), ("gw_priority", draw.randrange(-2, 3)),
+        ("no_default_route", draw.random() < 0.5), ("router", draw.random() < 0.5)])
+    return "PATCH", f"/v1/networks/{draw.choice([*NETWORKS, 'default'])}/endpoints/{draw.choice(NAMESPACES + ADOPTED)}", {name: value}
+
+
+def set_namespace(draw):
+    return "PATCH", f"/v1/namespaces/{draw.choice(NAMESPACES + ADOPTED)}", draw.choice([
+        {"sysctls": [f"net.ipv4.tcp_keepalive_time={draw.randrange(600, 603)}"]}, {"sysctls": None}, {"labels": ["k=v"]}])
+
+
+def prune(draw):
+    return "POST", f"/v1/{draw.choice(['networks', 'namespaces'])}/prune", {"labels": [f"k={draw.randrange(3)}"]}
+
+
+def attach(draw):
+    """Another name for what someone else made, which comes and goes."""
+    if draw.random() < 0.4:
+        return "DELETE", f"/v1/namespaces/{ATTACHED}?detach=true", None
+    return "POST", "/v1/namespaces", {"name": ATTACHED, "path": f"/run/netns/{draw.choice(ADOPTED)}"}
+
+
+def move(draw):
+    """An interface of the host that someone else made, into a namespace and back."""
+    path = f"/v1/namespaces/{draw.choice(NAMESPACES)}/interfaces"
+    if draw.random() < 0.5:
+        return "DELETE", f"{path}/uplink2", None
+    return "POST", path, {"interface": "uplink2"}
 
 
 def change_namespace(draw):
@@ -74,6 +129,8 @@ def change_endpoint(draw):
         body["existing"] = True
     if draw.random() < 0.2:
         body["addresses"] = [f"10.{draw.randrange(60, 64)}.{draw.randrange(3)}.{draw.randrange(2, 9)}"]
+    if draw.random() < 0.2:
+        body["rate_out"] = "100mbit"
     return "POST", "/v1/endpoints", body
 
 
@@ -83,8 +140,16 @@ def change_publication(draw):
         return "DELETE", f"/v1/publications?host_port={port}&protocol={protocol}", None
     body = {"host_port": port, "port": draw.choice([80, 81]), "protocol": protocol, "namespace": draw.choice(NAMESPACES)}
     if draw.random() < 0.2:
-        body["host_ip"] = draw.choice(["127.0.0.1", "192.0.2.1", "198.51.100.9"])
+        body["host_ip"] = draw.choice(["127.0.0.1", "192.0.2.1", "198.51.100.9", "*"])
+    if draw.random() < 0.2:
+        body["host_port_end"], body["port_end"] = port + 2, body["port"] + 2
+    if draw.random() < 0.2:
+        body.update(draw.choice([{"interface": "up-out"}, {"from": ["192.0.2.0/24"]}, {"from": [draw.choice(NETWORKS)]}, {"labels": ["k=v"]}]))
     return "POST", "/v1/publications", body
+
+
+CHANGES = [*[change_network, change_namespace, change_publication] * 2, *[change_endpoint] * 4, set_network, set_network, set_endpoint, set_namespace,
+           prune, attach, move]
 
 
 def operation(draw):
@@ -93,7 +158,7 @@ def operation(draw):
         return draw.choice(BAD)
     if kind < 0.2:
         return "GET", draw.choice(["/v1/networks", "/v1/namespaces", "/v1/endpoints", "/v1/publications"]), None
-    method, path, body = draw.choice([change_network, change_namespace, change_endpoint, change_endpoint, change_publication])(draw)
+    method, path, body = draw.choice(CHANGES)(draw)
     if draw.random() < 0.05:
         path += "&dry_run=true" if "?" in path else "?dry_run=true"
     return method, path, body
@@ -244,7 +309,7 @@ class Trouble:
     def foreign(self):
         self.shell(self.draw.choice([
             "ip link add foreign type dummy; ip link set foreign up; ip addr add 10.61.1.1/24 dev foreign", "ip link del foreign",
-            "ip link add uplink2 type veth peer name uplink3; ip link set uplink2 up", "ip link del uplink2",
+            *["ip link add uplink2 type veth peer name uplink3; ip addr add 10.98.0.1/24 dev uplink2; ip link set uplink2 up"] * 2, "ip link del uplink2",
             "ip route add blackhole 10.62.0.0/24", "ip route del blackhole 10.62.0.0/24",
             f"ip -n {self.draw.choice(NAMESPACES)} link add eth1 type dummy"]))
 
@@ -282,13 +347,13 @@ def first_amiss(host, rules_before):
     """Something that is not as the API says; None: all is. A rough look: the exact one is a restart that changes nothing."""
     networks = {network["name"]: network for network in listed(host, "networks")}
     links = {link["ifname"]: link for link in host.json("ip -j -d link")}
-    addresses = host.run("ip -o -4 addr").stdout
+    addresses = host.run("ip -o addr").stdout
     hairpin = host.sysctl("net/bridge/bridge-nf-call-iptables") == "1"  # the kernel does not announce when it changes
     for network in networks.values():
         bridge = links.get(network["bridge"])
         if not bridge or "UP" not in bridge["flags"] or bridge["mtu"] != network["mtu"]:
             return f"bridge {network['bridge']}"
-        if not all(f"inet {subnet['gateway']}/" in addresses for subnet in network["subnets"]):
+        if not all(f" {subnet['gateway']}/" in addresses for subnet in network["subnets"]):
             return f"address of {network['name']}"
         if host.sysctl(f"net/ipv4/conf/{network['bridge']}/forwarding") != "1":
             return f"forwarding of {network['bridge']}"
@@ -299,21 +364,31 @@ def first_amiss(host, rules_before):
         if outer["linkinfo"]["info_slave_data"]["hairpin"] != hairpin:
             return f"hairpin of {endpoint['network']}/{endpoint['namespace']}"
         words = host.run("ip", "-n", endpoint["namespace"], "-o", "addr", "show", "dev", endpoint["interface"], check=False).stdout
-        if not all(f"inet {address.partition('/')[0]}/" in words for address in endpoint["addresses"]):
+        if not all(f" {address.partition('/')[0]}/" in words for address in endpoint["addresses"]):
             return f"address of {endpoint['network']}/{endpoint['namespace']}"
     if skeleton(host) != rules_before:
         return "rules"
     return None
 
 
-def serving(host, out, publication):
+def way_in(publication, networks):
+    """The IPv4 address of the host that the neighbour, or for 127.0.0.1 the host, reaches it by; None: there is no such way."""
+    network = networks.get(publication["network"])
+    address = "192.0.2.1" if publication["host_ip"] in ("*", "0.0.0.0") else publication["host_ip"]
+    limited = publication["from"] not in ([], ["192.0.2.0/24"]) or address == "127.0.0.1" and (publication["from"] or publication["interface"])
+    if publication["state"] != "active" or address == "198.51.100.9" or limited or not network:
+        return None
+    translated = network["mode"] == "nat" and not network["internal"]
+    return address if translated and any("." in target for target in publication["targets"]) else None
+
+
+def serving(host, out, publication, address):
     """Whether it leads to where it says."""
     place = host.ns(publication["namespace"])
-    address = publication.get("host_ip") or "192.0.2.1"
     source = host if address.startswith("127.") else out
     with_server = place.serve(publication["port"], tag=publication["namespace"], protocols=(publication["protocol"],))
     try:
-        answer = ask(source, publication["protocol"], "192.0.2.1" if address == "0.0.0.0" else address, publication["host_port"])
+        answer = ask(source, publication["protocol"], address, publication["host_port"])
         return answer and answer.tag == publication["namespace"]
     finally:
         with_server.close()
@@ -329,11 +404,10 @@ def check_converged(host, out, rules_before):
         return amiss is None
 
     wait_for(all_is_well, lambda: f"all is as the API says ({amiss})\n{host.log()[-3000:]}", CONVERGES, step=0.2)
-    internal = {network["name"] for network in listed(host, "networks") if network["internal"]}
+    networks = {network["name"]: network for network in listed(host, "networks")}
     for publication in listed(host, "publications"):
-        way_in = [publication.get("network")] if publication.get("network") not in internal else []
-        if publication.get("state", "active") == "active" and publication.get("host_ip") != "198.51.100.9" and way_in:
-            assert serving(host, out, publication), f"{publication}\n{host.log()[-2000:]}"
+        address = way_in(publication, networks)
+        assert not address or serving(host, out, publication, address), f"{publication}\n{host.log()[-2000:]}"
     before = host.snapshot(inside=True)
     host.restart_daemon(own_tables=False)
     again = host.log()
@@ -396,6 +470,7 @@ def soak(seconds, seed, say=print):
             host.restart_daemon(own_tables=False)
         check_converged(host, out, rules_before)
         remove_everything(host)
+        trouble.undo()  # what was in a namespace is back on the host by now
         host.stop_daemon()
         host.run(NETD, "--cleanup")
         wait_for(lambda: not empty.diff(host.snapshot(inside=True)), lambda: f"the host is empty:\n{empty.diff(host.snapshot(inside=True))}",
