@@ -67,7 +67,6 @@ def test_only_these_sources(net, spec):
     net.run("nft flush ruleset")
     net.start_daemon()
     assert reaches(net.out, V4, V6) == [True, True] and shut(net.two, TWO4, TWO6)
-    net.reboot()
 
 
 def test_sources_of_one_family_let_in_none_of_the_other(net):
