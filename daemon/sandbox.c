@@ -38,7 +38,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#define READY_SECONDS 30
+#define READY_SECONDS 90 /* as systemd waits */
 #define STOP_SECONDS  10
 #define NOTIFY_PATH   SANDBOX_DIR "/notify"
 

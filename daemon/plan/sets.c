@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -295,15 +296,12 @@ static void print_ip(FILE *out, uint8_t family, const uint8_t *first, const uint
 		fprintf(out, "-%s", ip_format(&to, text));
 }
 
-static void print_number128(FILE *out, const uint8_t *bytes)
+static void print_halves(FILE *out, const uint8_t *bytes)
 {
-	unsigned start = 0;
+	uint64_t halves[2];
 
-	while (start < 15 && bytes[start] == 0)
-		start++;
-	fprintf(out, "0x%x", bytes[start]);
-	for (unsigned i = start + 1; i < 16; i++)
-		fprintf(out, "%02x", bytes[i]);
+	memcpy(halves, bytes, sizeof(halves));
+	fprintf(out, "0x%" PRIx64 " . 0x%" PRIx64, be64toh(halves[0]), be64toh(halves[1]));
 }
 
 static void print_protocol(FILE *out, uint8_t protocol)
@@ -368,7 +366,7 @@ static void print_field(FILE *out, enum field field, const uint8_t *first, const
 		print_ip(out, AF_INET6, first, last);
 		break;
 	case FIELD_TARGET6:
-		print_number128(out, first);
+		print_halves(out, first);
 		break;
 	case FIELD_PROTOCOL:
 		print_protocol(out, *first);

@@ -23,7 +23,7 @@ enum field {
 	FIELD_PORT,
 	FIELD_MAC,
 	FIELD_VERDICT, /* data only: SET_VERDICT_* */
-	FIELD_TARGET6, /* an IPv6 address that nft knows as a number of 128 bits only: what a
+	FIELD_TARGET6, /* an IPv6 address that nft takes for two numbers of 64 bits: what a
 	                  neighbour advertisement is about */
 };
 

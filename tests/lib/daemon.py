@@ -9,7 +9,6 @@ from lib.host import NETD
 
 # Sanitizers multiply memory, and keep what was freed.
 SANITIZED = b"__asan_init" in NETD.read_bytes()
-PATIENCE = int(os.environ.get("NETD_PATIENCE", "1"))
 
 
 def _proc(host, name):

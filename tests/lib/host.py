@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from lib import traffic
 from lib.snapshot import Snapshot
-from lib.wait import wait_for
+from lib.wait import PATIENCE, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("NETD_BUILD", ROOT / "build")).resolve()
@@ -87,11 +87,11 @@ class Process:
         return self.popen.poll() is None
 
     def wait(self, deadline=10.0):
-        return self.popen.wait(deadline)
+        return self.popen.wait(deadline * PATIENCE)
 
     def end(self):
         self.signal(signal.SIGKILL)
-        self.popen.wait(10)
+        self.wait()
         for pipe in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
             if pipe:
                 pipe.close()
@@ -133,9 +133,9 @@ class Place:
                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
                      env={**os.environ, "LC_ALL": "C.UTF-8", "PATH": PATH, **(env or {})}) as process:
             try:
-                out, err = process.popen.communicate(stdin, timeout=deadline)
+                out, err = process.popen.communicate(stdin, timeout=deadline * PATIENCE)
             except subprocess.TimeoutExpired:
-                raise AssertionError(f"{command}: not done after {deadline:g} s") from None
+                raise AssertionError(f"{command}: not done after {deadline * PATIENCE:g} s") from None
         status = process.popen.returncode
         done = Done(status if status >= 0 else 128 - status, out, err)  # as sh says it
         if check and done.returncode != 0:
@@ -258,7 +258,7 @@ class Host(Place):
         self.boot_id = str(uuid.uuid4())
         (self.dir / "boot_id").write_text(self.boot_id + "\n")
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.channel.settimeout(START_DEADLINE)
+        self.channel.settimeout(START_DEADLINE * PATIENCE)
         with theirs:
             self.init = subprocess.Popen(
                 ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL",
@@ -283,10 +283,10 @@ class Host(Place):
         if self.channel:
             self.channel.close()
         if self.init:
-            self.init.wait(10)
+            self.init.wait(10 * PATIENCE)
             self.init.stderr.close()
         for process in self.processes + ([self.daemon] if self.daemon else []):
-            process.popen.wait(10)
+            process.wait()
         self.processes.clear()
         self.forget()
         self.daemon = self.channel = self.init = self.pid = None
@@ -359,7 +359,7 @@ class Host(Place):
             notify.bind(str(notify_path))
             self.launch(*args, prefix=prefix, program=program, env={"NOTIFY_SOCKET": str(notify_path), **(env or {})})
             pidfd = os.pidfd_open(self.daemon.popen.pid)
-            end = time.monotonic() + deadline
+            end = time.monotonic() + deadline * PATIENCE
             try:
                 while True:
                     ready, _, _ = select.select([notify, pidfd], [], [], max(0, end - time.monotonic()))
@@ -374,7 +374,7 @@ class Host(Place):
                         raise AssertionError(f"netd ended with {status} before it was ready:\n{self.log()}")
                     elif not ready:
                         self.kill_daemon()
-                        raise AssertionError(f"netd was not ready after {deadline:g} s:\n{self.log()}")
+                        raise AssertionError(f"netd was not ready after {deadline * PATIENCE:g} s:\n{self.log()}")
             finally:
                 os.close(pidfd)
 
@@ -432,7 +432,7 @@ class Host(Place):
             status = process.wait(deadline)
         except subprocess.TimeoutExpired:
             process.end()
-            raise AssertionError(f"netd did not stop within {deadline:g} s of SIGTERM:\n{self.log()}") from None
+            raise AssertionError(f"netd did not stop within {deadline * PATIENCE:g} s of SIGTERM:\n{self.log()}") from None
         assert status == 0, f"netd ended with {status} after SIGTERM:\n{self.log()}"
 
     def kill_daemon(self):
@@ -485,6 +485,7 @@ class Host(Place):
 
     def connection(self, deadline=10.0):
         """An HTTP connection to the daemon's socket."""
+        deadline *= PATIENCE
         made = http.client.HTTPConnection("netd", timeout=deadline)
         made.sock = socket.socket(socket.AF_UNIX)
         made.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(deadline), 0))

@@ -16,7 +16,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lib.wait import wait_for
+from lib.wait import PATIENCE, wait_for
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "/var/cache") / "netd-tests"
 PACKAGES = """systemd systemd-sysv dbus iproute2 nftables iputils-ping procps curl python3
@@ -154,7 +154,7 @@ class Machine:
             ["nsenter", "--target", str(self.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup",
              "env", "-i", "HOME=/root", "LC_ALL=C.UTF-8", "TERM=dumb",
              "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", f"cd; {command}"],
-            stdin=stdin or subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=deadline)
+            stdin=stdin or subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=deadline * PATIENCE)
         if check and done.returncode != 0:
             raise AssertionError(f"{command}: exit {done.returncode}\n{done.stderr}{done.stdout}{self.journal()}")
         return done

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from lib.wait import wait_for
 
-KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+KINDS = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP)}
 NEVER = 0.4  # how long an answer is waited for that must not come
 
 
@@ -32,7 +32,7 @@ def family(address):
 
 
 class Server:
-    """TCP and UDP on one port of a place."""
+    """TCP and UDP (and SCTP, where that is asked for) on one port of a place."""
 
     def __init__(self, place, port, tag="server", protocols=("tcp", "udp"), address="0.0.0.0"):
         self.tag = tag
@@ -41,16 +41,16 @@ class Server:
         self.ends = socket.socketpair()
         self.selector.register(self.ends[0], selectors.EVENT_READ, None)
         for protocol in protocols:
-            listener = place.socket(family(address), KINDS[protocol])
+            listener = place.socket(family(address), *KINDS[protocol])
             if protocol == "tcp":
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family(address) == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # beside one of IPv4
             listener.bind((address, port))
-            if protocol == "tcp":
+            if protocol != "udp":
                 listener.listen(64)
             listener.setblocking(False)
-            self.selector.register(listener, selectors.EVENT_READ, self.accept if protocol == "tcp" else self.datagram)
+            self.selector.register(listener, selectors.EVENT_READ, self.datagram if protocol == "udp" else self.accept)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -111,7 +111,7 @@ class Server:
 
 
 def client(place, protocol, address, source=None, source_port=0, device=None):
-    made = place.socket(family(address), KINDS[protocol])
+    made = place.socket(family(address), *KINDS[protocol])
     if device:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
     if source or source_port:

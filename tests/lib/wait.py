@@ -1,10 +1,15 @@
 """Conditions are waited for with a deadline, never slept for."""
 
+import os
 import time
+
+# Deadlines are those of a usual machine. Sanitizers, and an emulated machine, need so many times as long: all that waits multiplies by it.
+PATIENCE = int(os.environ.get("NETD_PATIENCE", "1"))
 
 
 def wait_for(condition, what, deadline=5.0, step=0.01):
     """The first true value of condition(); fails with `what` when the deadline is over."""
+    deadline *= PATIENCE
     end = time.monotonic() + deadline
     while True:
         value = condition()

@@ -17,10 +17,10 @@ import pytest
 
 from conftest import checked
 from lib import bad_client
-from lib.daemon import PATIENCE, SANITIZED, descriptors, memory
+from lib.daemon import SANITIZED, descriptors, memory
 from lib.host import Host
 from lib.snapshot import Snapshot, assert_same, wait_same
-from lib.wait import wait_for
+from lib.wait import PATIENCE, wait_for
 
 CLIENTS = 200
 PSS_MAX = 32 * 1024  # kB
@@ -40,7 +40,7 @@ def net(netd):
 class Client:
     """A connection that is kept."""
 
-    def __init__(self, host, deadline=60.0 * PATIENCE):
+    def __init__(self, host, deadline=60.0):
         self.connection = host.connection(deadline)
 
     def ask(self, method, path, body=None):
@@ -188,7 +188,7 @@ def canonical(host):
     """The snapshot, when nothing waits for its deletion any more, with outer ends and routing tables by what they belong to: their names and
     numbers follow the order of requests."""
     endpoints = listed(host, "endpoints")
-    wait_for(lambda: len(host.json("ip -j link show type veth")) == len(endpoints) + 1, "what was disconnected is gone", 30 * PATIENCE)
+    wait_for(lambda: len(host.json("ip -j link show type veth")) == len(endpoints) + 1, "what was disconnected is gone", 30)
     names = {item["host_interface"]: f"nv:{item['network']}/{item['namespace']}" for item in endpoints}
     seen = dict(host.snapshot(inside=True, without=OWN))
     for device, table in re.findall(r': route {"dev": "(e[0-9]+)"[^}]*"table": "([0-9]{10})"', "\n".join(seen)):
@@ -268,7 +268,7 @@ def at_rest(host):
 
 
 def closed(host, before):
-    wait_for(lambda: rest(host) == before, lambda: f"the connections are closed: {rest(host)}, not {before}", 10 * PATIENCE)
+    wait_for(lambda: rest(host) == before, lambda: f"the connections are closed: {rest(host)}, not {before}", 10)
 
 
 def settled(host, before, held=0):
@@ -321,7 +321,7 @@ def test_a_client_that_leaves_with_a_whole_request_leaves_no_half(net):
     for name in (item["name"] for item in listed(net, "namespaces")):
         if name not in endpoints:
             assert net.http("DELETE", f"/v1/namespaces/{name}").status == 200
-    wait_for(lambda: len(net.json("ip -j link show type veth")) == 1 + len(endpoints), "what was disconnected is gone", 10 * PATIENCE)
+    wait_for(lambda: len(net.json("ip -j link show type veth")) == 1 + len(endpoints), "what was disconnected is gone", 10)
     check_whole(net)
     assert stored(net) == endpoints
     net.start_daemon()

@@ -3,7 +3,7 @@
 import itertools
 import json
 
-from lib.daemon import SANITIZED, PATIENCE, descriptors, mappings, memory, threads
+from lib.daemon import SANITIZED, descriptors, mappings, memory, threads
 from lib.snapshot import wait_same
 from lib.wait import wait_for
 
@@ -13,7 +13,6 @@ WARM = 2_000
 # for each name would be twice as much.
 TOLERANCE = 48  # kB
 LONG = 55  # letters of a name
-DEADLINE = 60.0 * PATIENCE
 
 
 class Operations:
@@ -21,7 +20,7 @@ class Operations:
 
     def __init__(self, host):
         self.host = host
-        self.connection = host.connection(DEADLINE)
+        self.connection = host.connection(60.0)
         self.done = 0
 
     def ask(self, method, path, status, body=None):

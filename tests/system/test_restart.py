@@ -7,7 +7,6 @@ import sqlite3
 
 import pytest
 
-from lib.daemon import PATIENCE
 from lib.host import NETD_CTL
 from lib.many import connect_many
 from lib.snapshot import assert_same
@@ -87,7 +86,7 @@ def traced_start(host):
     trace = host.dir / "trace"
     host.start_daemon(prefix=["strace", "-f", "-s", "4096", "-o", trace,
                               "-e", "trace=sendmsg,sendto,sendmmsg,mount,umount2,openat,unlink,unlinkat"],
-                      env={"ASAN_OPTIONS": "detect_leaks=0"}, deadline=60 * PATIENCE)
+                      env={"ASAN_OPTIONS": "detect_leaks=0"}, deadline=60)
     calls = trace.read_text().splitlines()
     return calls, [(message, line) for line in calls if "nlmsg_type" in line for message in changing_messages(line)]
 

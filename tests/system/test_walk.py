@@ -7,8 +7,8 @@ import sqlite3
 
 import pytest
 
-from lib.daemon import PATIENCE, threads
-from lib.wait import wait_for
+from lib.daemon import threads
+from lib.wait import PATIENCE, wait_for
 
 MANY = 20_000
 PORTS = range(9000, 9020)
@@ -68,7 +68,7 @@ def test_the_flows_have_ended_when_disconnect_is_answered(busy):
 
 
 def test_many_that_wait_go_together(busy):
-    connections = [busy.connection(60 * PATIENCE) for _ in PORTS]
+    connections = [busy.connection(60) for _ in PORTS]
     for connection, port in zip(connections, PORTS):
         ask(connection, "DELETE", f"/v1/publications?host_port={port}")
     for connection in connections:
@@ -79,7 +79,7 @@ def test_many_that_wait_go_together(busy):
 
 
 def test_others_are_answered_meanwhile(busy):
-    first, second = busy.connection(60 * PATIENCE), busy.connection(60 * PATIENCE)
+    first, second = busy.connection(60), busy.connection(60)
 
     def unanswered():
         first.sock.setblocking(False)
@@ -101,7 +101,7 @@ def test_others_are_answered_meanwhile(busy):
         assert answered(first) == 200
         return before
 
-    wait_for(overtaken, "one was overtaken", 30 * PATIENCE)
+    wait_for(overtaken, "one was overtaken", 30)
 
 
 def tombstones(host):
@@ -116,7 +116,7 @@ def tombstones(host):
 
 
 def test_a_stop_in_the_middle_leaves_nothing(busy):
-    connections = [busy.connection(60 * PATIENCE) for _ in PORTS]
+    connections = [busy.connection(60) for _ in PORTS]
     with busy.paused_daemon():
         for connection, port in zip(connections, PORTS):
             ask(connection, "DELETE", f"/v1/publications?host_port={port}")
@@ -127,4 +127,4 @@ def test_a_stop_in_the_middle_leaves_nothing(busy):
     busy.start_daemon()
     wait_for(lambda: count(busy, "--orig-src", "192.0.2.2") == len(busy.http("GET", "/v1/publications").body["publications"]),
              "no flow is left of a port that is gone")
-    wait_for(lambda: tombstones(busy) == 0, "what is gone is forgotten", 10 * PATIENCE)
+    wait_for(lambda: tombstones(busy) == 0, "what is gone is forgotten", 10)

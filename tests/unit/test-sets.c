@@ -166,7 +166,7 @@ START_TEST(verdicts_and_addresses_of_hardware_read_as_nft_writes_them)
 	element = element_of("bridge netd", "nd_target6");
 	element_key_ifname(&element, "nv1");
 	element_key_ip(&element, &target);
-	must_read(&element, "\"nv1\" . 0xfd000000000000000000000000000001");
+	must_read(&element, "\"nv1\" . 0xfd00000000000000 . 0x1");
 }
 END_TEST
 

@@ -123,6 +123,7 @@ const struct chain chains[] = {
 #define SOURCE4_127 V4, NETWORK(1, 12, 1), IS(1, 1, 127)
 #define TARGET4_127 V4, NETWORK(1, 16, 1), IS(1, 1, 127)
 /* The bridge table's. */
+#define TARGET_OF_MESSAGE IIFNAME(1), TRANSPORT(2, 8, 8), TRANSPORT(14, 16, 8)
 #define ETHER_ARP LINK(1, 12, 2), IS(1, 2, 0x08, 0x06)
 #define ETHER_IP  LINK(1, 12, 2), IS(1, 2, 0x08, 0x00)
 #define ETHER_IP6 LINK(1, 12, 2), IS(1, 2, 0x86, 0xdd)
@@ -393,11 +394,11 @@ const struct rule rules[] = {
 	/* Who has no address yet may ask whether another one has its own. */
 	RULE(BRIDGE, "nd_v6", "ip6 saddr :: icmpv6 type mld2-listener-report accept",
 		META_IP6, NETWORK(1, 8, 16), IS(1, 16, 0), ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 143), ACCEPT),
-	/* What a message is about is a number in a set of its own, as nft has no word for it; with nd_ip6 the listing could
-	 * not be loaded again. */
-	RULE(BRIDGE, "nd_v6", "ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @nd_target6 accept",
+	/* What a message is about is two numbers in a set of its own: some versions of nft have a word for the whole, and others none, so
+	 * that a listing with it, or with nd_ip6, could not be loaded again. */
+	RULE(BRIDGE, "nd_v6", "ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,64 . @th,128,64 @nd_target6 accept",
 		META_IP6, NETWORK(1, 8, 16), IS(1, 16, 0), ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 135),
-		IIFNAME(1), TRANSPORT(2, 8, 16), IN(1, "nd_target6"), ACCEPT),
+		TARGET_OF_MESSAGE, IN(1, "nd_target6"), ACCEPT),
 	RULE(BRIDGE, "nd_v6", "iifname . ip6 saddr != @nd_ip6 iifname != @nd_routers drop",
 		META_IP6, IIFNAME(1), NETWORK(2, 8, 16), NOT_IN(1, "nd_ip6"), NOT_IN(1, "nd_routers"), DROP),
 	/* As in nd_v4. */
@@ -406,8 +407,8 @@ const struct rule rules[] = {
 		{EXPR_MASK, .reg = 1, .size = 2, .bytes = {0xff, 0xf8}}, IS_NOT(1, 2, 0), ACCEPT),
 	/* A forged advertisement overwrites the host's neighbour entry. One whose target is in its next fragment is none of
 	 * its own, either. */
-	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert iifname . @th,64,128 @nd_target6 accept",
-		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 136), IIFNAME(1), TRANSPORT(2, 8, 16),
+	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert iifname . @th,64,64 . @th,128,64 @nd_target6 accept",
+		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 136), TARGET_OF_MESSAGE,
 		IN(1, "nd_target6"), ACCEPT),
 	RULE(BRIDGE, "nd_v6", "icmpv6 type nd-neighbor-advert drop",
 		ETHER_IP6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 136), DROP),

@@ -37,7 +37,8 @@ uint32_t nft_fields_type(const enum field fields[SET_FIELDS_MAX])
 	uint32_t type = 0;
 
 	for (unsigned i = 0; i < SET_FIELDS_MAX && fields[i] != FIELD_NONE; i++)
-		type = type << 6 | datatypes[fields[i]].number;
+		for (int parts = fields[i] == FIELD_TARGET6 ? 2 : 1; parts > 0; parts--)
+			type = type << 6 | datatypes[fields[i]].number;
 	return type;
 }
 
@@ -69,11 +70,29 @@ static bool needs_expressions(const struct set *set)
 	return false;
 }
 
-/* As nft 1.0 writes a concatenation of `iifname . @th,64,128`: numbers of its kinds of expressions,
- * each with its properties. */
+/* nft's numbers of its kinds of expressions. */
+enum { CONCATENATION = 13, META = 9, PAYLOAD = 7, TRANSPORT = 3 };
+
+/* @th,FROM,64 */
+static void put_half(struct nftnl_udata_buf *buffer, uint8_t place, uint32_t from)
+{
+	struct nftnl_udata *part = nftnl_udata_nest_start(buffer, place), *properties;
+
+	nftnl_udata_put_u32(buffer, 0, PAYLOAD);
+	properties = nftnl_udata_nest_start(buffer, 1);
+	nftnl_udata_put_u32(buffer, 0, 0); /* no protocol */
+	nftnl_udata_put_u32(buffer, 1, 0); /* no field of one */
+	nftnl_udata_put_u32(buffer, 2, TRANSPORT);
+	nftnl_udata_put_u32(buffer, 3, from);
+	nftnl_udata_put_u32(buffer, 4, 64);
+	nftnl_udata_nest_end(buffer, properties);
+	nftnl_udata_nest_end(buffer, part);
+}
+
+/* As nft writes a concatenation of `iifname . @th,64,64 . @th,128,64`: expressions, each with its
+ * properties. */
 static void put_expressions(struct nftnl_udata_buf *buffer)
 {
-	enum { CONCATENATION = 13, META = 9, PAYLOAD = 7, TRANSPORT = 3 };
 	struct nftnl_udata *whole, *list, *part, *properties;
 
 	whole = nftnl_udata_nest_start(buffer, NFTNL_UDATA_SET_KEY_TYPEOF);
@@ -87,16 +106,8 @@ static void put_expressions(struct nftnl_udata_buf *buffer)
 	nftnl_udata_nest_end(buffer, properties);
 	nftnl_udata_nest_end(buffer, part);
 
-	part = nftnl_udata_nest_start(buffer, 1);
-	nftnl_udata_put_u32(buffer, 0, PAYLOAD);
-	properties = nftnl_udata_nest_start(buffer, 1);
-	nftnl_udata_put_u32(buffer, 0, 0); /* no protocol */
-	nftnl_udata_put_u32(buffer, 1, 0); /* no field of one */
-	nftnl_udata_put_u32(buffer, 2, TRANSPORT);
-	nftnl_udata_put_u32(buffer, 3, 64);
-	nftnl_udata_put_u32(buffer, 4, 128);
-	nftnl_udata_nest_end(buffer, properties);
-	nftnl_udata_nest_end(buffer, part);
+	put_half(buffer, 1, 64);
+	put_half(buffer, 2, 128);
 
 	nftnl_udata_nest_end(buffer, list);
 	nftnl_udata_nest_end(buffer, whole);
@@ -190,7 +201,7 @@ void nft_set_tell(const struct set *set, FILE *out)
 
 	fprintf(out, "\t%s %s {\n\t\t", map ? "map" : "set", set->name);
 	if (needs_expressions(set)) {
-		fputs("typeof iifname . @th,64,128", out);
+		fputs("typeof iifname . @th,64,64 . @th,128,64", out);
 	} else {
 		fputs("type ", out);
 		tell_fields(set->key, out);
