@@ -37,13 +37,14 @@ class Died(Exception):
 
 
 class Rig:
-    def __init__(self, base=True, netd=FAULTY):
+    def __init__(self, base=True, netd=FAULTY, ground=None):
         self.host = Host()
         self.host.netd = netd
         self.control = Control(self.host.dir / "control")
         self.look = None
         try:
             self.host.neighbour()
+            self.ground = ground and ground(self.host)
             if base:
                 self.start()
                 self.host.run("ip netns add adopted")
@@ -215,6 +216,9 @@ class Both:
         for key, value in shot.items():
             if alike and key.startswith("file /run/netd/namespaces/"):
                 value.pop("content", None)  # the cookie
+        shot.pop("file /run/netd/moved", None)  # the directory: it stays from the first use on
+        if journal := shot.get("file /run/netd/sysctls"):
+            journal["content"] = sorted(journal["content"].splitlines())
         return shot
 
 

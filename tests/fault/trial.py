@@ -83,7 +83,7 @@ class Trial(Trying):
         self.count("calls", len(self.calls))
 
     def make_rig(self):
-        return Rig()
+        return Rig(ground=self.operation.ground)
 
     def renew(self):
         """A new host: the one before is not to be trusted any more."""
@@ -114,6 +114,8 @@ class Trial(Trying):
                 self.rig.must(*request)
             self.before = self.begun()[False]
             self.before_rows = self.committed()
+            request = self.operation.request
+            self.request = request(self.rig) if callable(request) else request
 
     def begun(self):
         """Both states from which the operation begins. Once the one that is alike is known, nothing need be looked at twice."""
@@ -127,7 +129,7 @@ class Trial(Trying):
     def perform(self):
         """The answer; None where there is none to be had."""
         if not self.operation.by_hand:
-            return self.rig.request(*self.operation.request)
+            return self.rig.request(*self.request)
         self.operation.by_hand(self.rig)
         return None
 
