@@ -26,6 +26,7 @@ FORGET = ("DELETE", "/v1/networks/a/endpoints/x?forget=true")
 REMOVE_NETWORK = ("DELETE", "/v1/networks/n")
 REMOVE_WHOLE_NETWORK = ("DELETE", "/v1/networks/n?force=true")
 REMOVE_NAMESPACE = ("DELETE", "/v1/namespaces/x?force=true")
+SET = ("PATCH", "/v1/namespaces/x", {"sysctls": ["net.ipv4.tcp_keepalive_time=600", "net.ipv4.ip_forward=1"], "labels": ["of=test"]})
 ATTACH = ("POST", "/v1/namespaces", {"name": "x", "path": KEY})
 DETACH = ("DELETE", "/v1/namespaces/x?detach=true")
 MOVE_IN = ("POST", "/v1/namespaces/x/interfaces", {"interface": "lan"})
@@ -101,8 +102,8 @@ NAMESPACES = [
     Operation("ns rm -f, with an interface of the host", REMOVE_NAMESPACE, before=[NAMESPACE, MOVE_IN], gone="/run/netns/x", ground=interface),
     Operation("ns prune", ("POST", "/v1/namespaces/prune", {"labels": ["of"]}),
               before=[("POST", "/v1/namespaces", {"name": name, "labels": ["of=test"]}) for name in ("x", "y")]),
-    Operation("ns set", ("PATCH", "/v1/namespaces/x", {"sysctls": ["net.ipv4.tcp_keepalive_time=600", "net.ipv4.ip_forward=1"], "labels": ["of=test"]}),
-              before=[CONNECT], back=[REMOVE_NAMESPACE]),
+    Operation("ns set", SET, before=[CONNECT], back=[REMOVE_NAMESPACE]),
+    Operation("ns set, back to what was", (*SET[:2], dict.fromkeys(SET[2])), before=[CONNECT, SET], back=[REMOVE_NAMESPACE]),
     Operation("ns move-in", MOVE_IN, before=[NAMESPACE], back=[REMOVE_NAMESPACE], ground=interface),
     Operation("ns move-in -f", MOVE_IN_BY_FORCE, before=[NAMESPACE], back=[REMOVE_NAMESPACE], ground=interface),
     Operation("ns move-out", MOVE_OUT, before=[NAMESPACE, MOVE_IN], back=[REMOVE_NAMESPACE], ground=interface),
