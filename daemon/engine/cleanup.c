@@ -84,6 +84,8 @@ int engine_cleanup(const char *runtime_dir, FILE *out, struct error *err)
 	tables = tables_of(&there);
 	r = go(kernel, &there, &tables, out, err);
 	last = go(kernel, &tables, &nothing, out, r < 0 ? &ignored : err);
+	if (!out)
+		kernel_tidy(kernel);
 	kernel_close(kernel);
 	if (r == 0 && last == 0 && !out)
 		r = instance_forget(runtime_dir, err);

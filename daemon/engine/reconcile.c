@@ -277,6 +277,7 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 	        .scope = engine->take_over ? SCOPE_ALL : SCOPE_INSTANCE, .kinds = KERNEL_LOOK_ALL};
 	int r = namespace_names(model, &names, &look.namespace_count, err);
 
+	kernel_tidy(engine->kernel);
 	look.namespaces = names;
 	if (r == 0)
 		r = kernel_observe(engine->kernel, &look, &there, err);

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 
 #define JOURNAL_LINES_MAX 4096
+#define NEW               ".new" /* behind the name while it is written */
 
 void journal_done(struct journal *journal)
 {
@@ -140,6 +141,15 @@ int journal_load(const char *runtime_dir, struct journal *ret, struct error *err
 	return 0;
 }
 
+void journal_tidy(const char *runtime_dir)
+{
+	_cleanup_(freep) char *name = NULL;
+	struct error ignored;
+
+	if (file_name(runtime_dir, NEW, &name, &ignored) == 0)
+		unlink(name);
+}
+
 static int sync_directory(const char *runtime_dir, struct error *err)
 {
 	_cleanup_(closep) int fd = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -194,7 +204,7 @@ static int save(const char *runtime_dir, const struct journal *journal, struct e
 	r = file_name(runtime_dir, "", &name, err);
 	if (r < 0)
 		return r;
-	r = file_name(runtime_dir, ".new", &new_name, err);
+	r = file_name(runtime_dir, NEW, &new_name, err);
 	if (r < 0)
 		return r;
 	if (journal->count == 0) {
@@ -203,40 +213,42 @@ static int save(const char *runtime_dir, const struct journal *journal, struct e
 		return sync_directory(runtime_dir, err);
 	}
 	r = write_lines(new_name, journal, boot, err);
+	if (r == 0 && rename(new_name, name) < 0)
+		r = error_set(err, ERROR_KERNEL, errno, "rename %s to %s", new_name, name);
 	if (r < 0) {
 		unlink(new_name);
 		return r;
 	}
-	if (rename(new_name, name) < 0)
-		return error_set(err, ERROR_KERNEL, errno, "rename %s to %s", new_name, name);
 	return sync_directory(runtime_dir, err);
 }
 
-int journal_record(const char *runtime_dir, const struct journal_line *new, struct error *err)
+int journal_record(const char *runtime_dir, const struct journal_line *new,
+        struct journal_line *ret_before, struct error *err)
 {
 	_cleanup_(journal_done) struct journal journal = {0};
-	struct journal_line *line;
+	struct journal_line *line, before = {0};
 	int r = journal_load(runtime_dir, &journal, err);
 
 	if (r < 0)
 		return r;
 	line = journal_find(&journal, new->ns, new->path);
-	if (line && line->cookie == new->cookie && !strcmp(line->new, new->new))
-		return 0;
-	if (!line) {
-		if (journal.count == JOURNAL_LINES_MAX)
-			return error_set(err, ERROR_REFUSED, 0,
-			        "the journal of changed sysctls is full (%u lines)", journal.count);
+	if (line)
+		before = *line;
+	else if (journal.count == JOURNAL_LINES_MAX)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "the journal of changed sysctls is full (%u lines)", journal.count);
+	else
 		line = append(&journal);
-		if (!line)
-			return error_memory(err);
-		*line = *new;
-	} else if (line->cookie != new->cookie) {
-		*line = *new;
-	} else {
-		memcpy(line->new, new->new, sizeof(line->new));
-	}
-	return save(runtime_dir, &journal, err);
+	if (!line)
+		return error_memory(err);
+	*line = *new;
+	if (before.cookie == new->cookie && before.path[0])
+		memcpy(line->old, before.old, sizeof(line->old));
+	if (!before.path[0] || before.cookie != new->cookie || strcmp(before.new, new->new))
+		r = save(runtime_dir, &journal, err);
+	if (r == 0 && ret_before)
+		*ret_before = before;
+	return r;
 }
 
 int journal_drop(const char *runtime_dir, const char *ns, const char *path, struct error *err)

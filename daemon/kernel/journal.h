@@ -28,7 +28,12 @@ void journal_done(struct journal *journal);
 /* NULL where there is none. */
 struct journal_line *journal_find(const struct journal *journal, const char *ns, const char *path);
 
+/* Removes what a write that was interrupted has left: it is part of no journal. */
+void journal_tidy(const char *runtime_dir);
+
 /* Each changes the journal and has it on disk before it returns. */
-/* A line that is there keeps its old value, unless it is of another namespace of that name. */
-int journal_record(const char *runtime_dir, const struct journal_line *line, struct error *err);
+/* A line that is there keeps its old value, unless it is of another namespace of that name; as it
+ * was goes to *ret_before (may be NULL), without a path where there was none. */
+int journal_record(const char *runtime_dir, const struct journal_line *line,
+        struct journal_line *ret_before, struct error *err);
 int journal_drop(const char *runtime_dir, const char *ns, const char *path, struct error *err);

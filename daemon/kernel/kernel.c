@@ -7,6 +7,7 @@
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/flows.h"
 #include "daemon/kernel/hold.h"
+#include "daemon/kernel/journal.h"
 #include "daemon/kernel/link.h"
 #include "daemon/kernel/links.h"
 #include "daemon/kernel/look/firewall_memory.h"
@@ -62,6 +63,11 @@ int kernel_open(struct kernel **ret, const struct kernel_config *config, struct 
 	}
 	*ret = kernel;
 	return 0;
+}
+
+void kernel_tidy(struct kernel *kernel)
+{
+	journal_tidy(kernel->runtime_dir);
 }
 
 struct kernel *kernel_close(struct kernel *kernel)

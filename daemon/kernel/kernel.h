@@ -22,6 +22,9 @@ struct kernel_config {
 /* Opens the sockets. The host is the network namespace that the caller is in. */
 int kernel_open(struct kernel **ret, const struct kernel_config *config, struct error *err);
 struct kernel *kernel_close(struct kernel *kernel);
+/* Removes from the runtime directory what an interrupted write has left there. For who has its
+ * lock. */
+void kernel_tidy(struct kernel *kernel);
 
 /* Takes over the socket that owns the tables from the descriptor store. What is none is closed: a
  * sentence, and the tables are claimed with a fresh one. Before the first application. */

@@ -189,6 +189,8 @@ static int look_inside(void *arg, struct error *err)
 	struct inside_view *view = arg;
 
 	view->there = if_indextoname((unsigned)view->index, view->name) != NULL;
+	if (!view->there && errno != ENXIO)
+		return error_set(err, ERROR_KERNEL, errno, "look for interface %d", view->index);
 	view->rtnetlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	return view->rtnetlink < 0 ? error_set(err, ERROR_KERNEL, errno, "open an rtnetlink socket")
 	                           : 0;
@@ -264,38 +266,16 @@ static int send_away(int index, const struct resource *moved, struct error *err)
 		r = send_move(rtnetlink, &move);
 	if (r < 0)
 		return refused(-r, moved, err);
-	if (belongings_up(moved->text ? moved->text : "") &&
-	        netns_inside_fd(netns, moved->moved.ns, look_inside, &view, err) == 0)
-		send_flags(view.rtnetlink, moved->moved.index, true, false);
-	closep(&view.rtnetlink);
-	return 0;
-}
-
-/* One that is not on the host, as it was not plugged in after a reboot, is awaited. */
-static int move_in(struct kernel *kernel, const struct resource *moved, struct error *err)
-{
-	int index = rtnl_ifindex(kernel->rtnl, "", moved->name), r;
-	struct error ignored;
-
-	if (index < 0)
-		return error_set(err, ERROR_KERNEL, -index, "look at interface %s", moved->name);
-	if (index == 0) {
-		log_info("interface %s is not there: it is moved to namespace %s when it comes",
-		        moved->name, moved->moved.ns);
+	if (!belongings_up(moved->text ? moved->text : ""))
 		return 0;
-	}
-	r = forget(kernel, moved->name, err); /* one that is gone */
-	if (r == 0)
-		r = write_record(kernel, moved, err);
-	if (r == 0)
-		r = hold(kernel, moved, err);
-	if (r == 0)
-		r = send_away(index, moved, err);
+	r = netns_inside_fd(netns, moved->moved.ns, look_inside, &view, err);
 	if (r < 0)
-		forget(kernel, moved->name, &ignored);
-	else
-		kernel->changes++;
-	return r;
+		return r;
+	r = send_flags(view.rtnetlink, moved->moved.index, true, false);
+	closep(&view.rtnetlink);
+	return r < 0 ? error_set(err, ERROR_KERNEL, -r, "set interface %s in namespace %s up",
+	                       moved->moved.inside, moved->moved.ns)
+	             : 0;
 }
 
 /* Where its name, or its index, has another one by now, it gets one that is free. *ret is its index
@@ -339,7 +319,8 @@ static void settle_in(int rtnetlink, const struct resource *moved, int index)
 	belongings_restore(rtnetlink, name, moved->text ? moved->text : "");
 }
 
-static int bring_back(struct kernel *kernel, const struct resource *moved, struct error *err)
+/* 1: it is in the host again, and has what it had. 0: it is not in the namespace. */
+static int fetch(struct kernel *kernel, const struct resource *moved, struct error *err)
 {
 	_cleanup_(closep) int held = -1, host = -1, rtnetlink = -1;
 	struct inside_view view = {.index = moved->moved.index, .rtnetlink = -1};
@@ -347,7 +328,7 @@ static int bring_back(struct kernel *kernel, const struct resource *moved, struc
 	int r = open_held(kernel, moved->name, &held, err);
 
 	if (r == -ENOENT || r == -ENOTDIR)
-		return forget(kernel, moved->name, err);
+		return 0;
 	if (r == 0)
 		r = netns_inside_fd(held, moved->moved.ns, look_inside, &view, err);
 	if (r == 0)
@@ -357,20 +338,73 @@ static int bring_back(struct kernel *kernel, const struct resource *moved, struc
 	if (r == 0 && view.there)
 		r = send_back(view.rtnetlink, host, moved, &index, err);
 	closep(&view.rtnetlink);
-	if (r < 0)
+	if (r < 0 || !view.there)
 		return r;
 	kernel->changes++;
-	if (!view.there)
+	settle_in(rtnetlink, moved, index);
+	return 1;
+}
+
+static int bring_back(struct kernel *kernel, const struct resource *moved, struct error *err)
+{
+	int r = fetch(kernel, moved, err);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
 		log_warning("interface %s is not in namespace %s any more: someone took it",
 		        moved->name, moved->moved.ns);
-	else
-		settle_in(rtnetlink, moved, index);
 	return forget(kernel, moved->name, err);
+}
+
+/* One that was to go, and whose way failed somewhere, has what it had. */
+static int keep(struct kernel *kernel, const struct resource *moved, int index, struct error *err)
+{
+	_cleanup_(closep) int rtnetlink = -1;
+	int r = fetch(kernel, moved, err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = open_host(&rtnetlink, err);
+	if (r == 0)
+		settle_in(rtnetlink, moved, index);
+	return r;
+}
+
+/* One that is not on the host, as it was not plugged in after a reboot, is awaited. */
+static int move_in(
+        struct kernel *kernel, const struct resource *moved, bool *unsure, struct error *err)
+{
+	int index = rtnl_ifindex(kernel->rtnl, "", moved->name), r;
+	struct error ignored;
+
+	if (index < 0)
+		return error_set(err, ERROR_KERNEL, -index, "look at interface %s", moved->name);
+	if (index == 0) {
+		log_info("interface %s is not there: it is moved to namespace %s when it comes",
+		        moved->name, moved->moved.ns);
+		return 0;
+	}
+	r = forget(kernel, moved->name, err); /* one that is gone */
+	if (r == 0)
+		r = write_record(kernel, moved, err);
+	if (r == 0)
+		r = hold(kernel, moved, err);
+	if (r == 0) {
+		r = send_away(index, moved, err);
+		*unsure = r < 0 && keep(kernel, moved, index, &ignored) < 0;
+	}
+	if (r == 0)
+		kernel->changes++;
+	else if (!*unsure)
+		*unsure = forget(kernel, moved->name, &ignored) < 0;
+	return r;
 }
 
 static int apply(struct kernel *kernel, struct step *step, struct error *err)
 {
-	int r = step->new ? move_in(kernel, step->new, err) : bring_back(kernel, step->old, err);
+	int r = step->new ? move_in(kernel, step->new, &step->unsure, err)
+	                  : bring_back(kernel, step->old, err);
 
 	if (r == 0)
 		step->done = true;
@@ -389,9 +423,11 @@ static int observe_one(const struct observation *observation, const char *name,
 	char instance[33] = "";
 	int r = read_record(kernel, name, instance, &seen, err);
 
-	if (r <= 0)
+	if (r < 0)
 		return r;
-	if (observation->look->scope != SCOPE_ALL && strcmp(instance, kernel->instance) != 0) {
+	/* Without a record it is what a kill has left, and nothing was moved. */
+	if (r > 0 && observation->look->scope != SCOPE_ALL &&
+	        strcmp(instance, kernel->instance) != 0) {
 		free(seen.text);
 		return 0;
 	}

@@ -150,24 +150,12 @@ static bool no_ipv6(const char *path)
 	       access("/proc/sys/net/ipv6", F_OK) < 0;
 }
 
-static bool has_line(struct kernel *kernel, const struct journal_line *line)
-{
-	_cleanup_(journal_done) struct journal journal = {0};
-	const struct journal_line *found;
-	struct error ignored;
-
-	if (journal_load(kernel->runtime_dir, &journal, &ignored) < 0)
-		return false;
-	found = journal_find(&journal, line->ns, line->path);
-	return found && found->cookie == line->cookie;
-}
-
 /* Writes what is not netd's own. In a namespace it is recorded also where it is right already:
  * else the next look would find it missing. */
-static int lend(struct kernel *kernel, const struct resource *new, struct error *err)
+static int lend(struct kernel *kernel, const struct resource *new, bool *unsure, struct error *err)
 {
-	struct journal_line line = {0};
-	bool had_line;
+	struct journal_line line = {0}, before;
+	struct error ignored;
 	int r = sysctl_read(new->ns, new->name, line.old, err);
 
 	if (r == -ENOENT && new->ns[0] && no_ipv6(new->name))
@@ -181,21 +169,22 @@ static int lend(struct kernel *kernel, const struct resource *new, struct error 
 	memcpy(line.ns, new->ns, sizeof(line.ns));
 	memcpy(line.path, new->name, sizeof(line.path));
 	memcpy(line.new, new->sysctl.value, sizeof(line.new));
-	had_line = has_line(kernel, &line);
-	r = journal_record(kernel->runtime_dir, &line, err);
-	if (r < 0)
+	r = journal_record(kernel->runtime_dir, &line, &before, err);
+	if (r < 0) {
+		*unsure = true;
 		return r;
-	r = sysctl_write(kernel, line.ns, line.path, line.new, err);
-	if (r < 0 && !had_line) {
-		struct error
-		        ignored; /* a line too many is harmless, the first failure is the answer */
-
-		journal_drop(kernel->runtime_dir, line.ns, line.path, &ignored);
 	}
+	r = sysctl_write(kernel, line.ns, line.path, line.new, err);
+	if (r < 0)
+		*unsure = (before.path[0] ? journal_record(
+		                                    kernel->runtime_dir, &before, NULL, &ignored)
+		                          : journal_drop(kernel->runtime_dir, line.ns, line.path,
+		                                    &ignored)) < 0;
 	return r;
 }
 
-static int set_value(struct kernel *kernel, const struct resource *new, struct error *err)
+static int set_value(
+        struct kernel *kernel, const struct resource *new, bool *unsure, struct error *err)
 {
 	int r;
 
@@ -203,7 +192,7 @@ static int set_value(struct kernel *kernel, const struct resource *new, struct e
 		r = sysctl_write(kernel, new->ns, new->name, new->sysctl.value, err);
 		return r == -ENOENT && no_ipv6(new->name) ? 0 : r;
 	}
-	return lend(kernel, new, err);
+	return lend(kernel, new, unsure, err);
 }
 
 /* Who switches the whole host's forwarding on has every interface's switch written: it is theirs
@@ -231,15 +220,15 @@ static bool is_administrators(const char *path)
 	return false;
 }
 
-/* Whether it is still that of which the line speaks: not a namespace that took the name of one that
- * is gone. */
-static bool is_same_place(const struct journal_line *line)
+/* 1: it is still that of which the line speaks. 0: it is gone, or its name is another one's. */
+static int is_same_place(const struct journal_line *line, struct error *err)
 {
-	struct error ignored;
 	uint64_t cookie;
+	int r = line->ns[0] ? netns_cookie(line->ns, &cookie, err) : 0;
 
-	return !line->ns[0] ||
-	       (netns_cookie(line->ns, &cookie, &ignored) == 0 && cookie == line->cookie);
+	if (r == -ENOENT || r == -EINVAL) /* a file that no namespace is mounted on */
+		return 0;
+	return r < 0 ? r : !line->ns[0] || cookie == line->cookie;
 }
 
 static int restore(struct kernel *kernel, const struct resource *old, struct error *err)
@@ -254,8 +243,9 @@ static int restore(struct kernel *kernel, const struct resource *old, struct err
 	line = journal_find(&journal, old->ns, old->name);
 	if (!line)
 		return 0;
-	if (!is_same_place(line))
-		return journal_drop(kernel->runtime_dir, old->ns, old->name, err);
+	r = is_same_place(line, err);
+	if (r <= 0)
+		return r < 0 ? r : journal_drop(kernel->runtime_dir, old->ns, old->name, err);
 	r = sysctl_read(old->ns, old->name, present, err);
 	if (r == 0 && !strcmp(present, line->new) && (old->ns[0] || !is_administrators(old->name)))
 		r = sysctl_write(kernel, old->ns, old->name, line->old, err);
@@ -269,7 +259,7 @@ static int sysctl_apply(struct kernel *kernel, struct step *step, struct error *
 	int r = 0;
 
 	if (step->new)
-		r = set_value(kernel, step->new, err);
+		r = set_value(kernel, step->new, &step->unsure, err);
 	else if (step->old->sysctl.journal)
 		r = restore(kernel, step->old, err);
 	if (r < 0)
@@ -304,9 +294,9 @@ static int observe_journal(
 		if (!resource)
 			return error_memory(err);
 		resource->sysctl.journal = true;
-		if (!is_same_place(line))
-			continue;
-		r = sysctl_read(line->ns, line->path, resource->sysctl.value, err);
+		r = is_same_place(line, err);
+		if (r > 0)
+			r = sysctl_read(line->ns, line->path, resource->sysctl.value, err);
 		if (r == -ENOENT) /* the interface is gone; the line is still there to be dropped */
 			r = 0;
 	}

@@ -93,12 +93,14 @@ class Control:
     def hits(self):
         return self.get("hits")
 
-    def calls(self):
-        """What was counted."""
+    def calls(self, groups):
+        """What was counted of these groups, numbered among themselves."""
         found = []
-        for i in range(min(self.get("count"), CALLS_MAX)):
+        assert self.get("count") <= CALLS_MAX, "more calls than there is room for"
+        for i in range(self.get("count")):
             name, group, protocol, messages, site = CALL.unpack_from(self.map, HEADER.size + i * CALL.size)
-            found.append(Call(i + 1, name.rstrip(b"\0").decode(), group, protocol - 1, messages, site))
+            if group & groups:
+                found.append(Call(len(found) + 1, name.rstrip(b"\0").decode(), group, protocol - 1, messages, site))
         return found
 
 

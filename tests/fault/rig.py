@@ -1,7 +1,10 @@
 """A private host with netd-faulty, and its whole state fast enough to be compared some thousand times: kernel, files, rows of
 the database, and what the API says."""
 
+import functools
+import ipaddress
 import json
+import operator
 import re
 import shutil
 import signal
@@ -10,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from fault.control import KERNEL, STORE, Control
+from fault.control import Control
 from lib.host import BUILD, Host
 from lib.snapshot import COLLECT, Snapshot
 from lib.wait import wait_for
@@ -37,13 +40,14 @@ class Died(Exception):
 
 
 class Rig:
-    def __init__(self, base=True, netd=FAULTY):
+    def __init__(self, base=True, netd=FAULTY, ground=None):
         self.host = Host()
         self.host.netd = netd
         self.control = Control(self.host.dir / "control")
         self.look = None
         try:
             self.host.neighbour()
+            self.ground = ground and ground(self.host)
             if base:
                 self.start()
                 self.host.run("ip netns add adopted")
@@ -158,12 +162,19 @@ class Rig:
                 raise AssertionError(f"{what}, but:\n{lines}\n--- log\n{self.log()[-3000:]}")
             time.sleep(0.01)
 
-    def counted(self, action, groups=KERNEL | STORE):
-        """The calls that an action makes when nothing fails."""
-        self.control.count(groups)
-        result = action()
+    def counted(self, action, *kinds):
+        """The calls that an action makes when nothing fails: a list for each of these sets of groups, counted as if there were no other."""
+        self.control.count(functools.reduce(operator.or_, kinds))
+        action()
         self.control.disarm()
-        return self.control.calls(), result
+        return [self.control.calls(groups) for groups in kinds]
+
+
+def link_local(mac):
+    """The IPv6 address that follows from it, as a text and as a number."""
+    part = bytes.fromhex(mac.replace(":", ""))
+    address = ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + bytes([part[0] ^ 2]) + part[1:3] + b"\xff\xfe" + part[3:])
+    return str(address), f"{int(address):#x}"
 
 
 def names(lists, rows):
@@ -180,6 +191,7 @@ def names(lists, rows):
         whose = f"{endpoint['network']}/{endpoint['namespace']}"
         found[endpoint["host_interface"]] = f"outer {whose}"
         found[endpoint["mac"]] = f"mac of {whose}"
+        found |= dict.fromkeys(link_local(endpoint["mac"]), f"link-local address of {whose}")
         table = 0x40000000 | int(endpoint["host_interface"][2:], 16) & 0x3fffffff  # of its id; its routing table
         found[str(table)] = f"table of {whose}"
         found[table.to_bytes(4, sys.byteorder).hex()] = f"bytes of the table of {whose}"
@@ -215,6 +227,12 @@ class Both:
         for key, value in shot.items():
             if alike and key.startswith("file /run/netd/namespaces/"):
                 value.pop("content", None)  # the cookie
+            if alike and re.fullmatch("file /run/netd/moved/.*/record", key):
+                value["content"] = re.sub(r" \d+\n", " index\n", value["content"], count=1)
+        shot.pop("file /run/netd/moved", None)  # the directory: it stays from the first use on
+        if journal := shot.get("file /run/netd/sysctls"):
+            lines = journal["content"].splitlines()
+            journal["content"] = sorted(re.sub(r" \d+$", " cookie", line) if alike and line.count(" ") == 5 else line for line in lines)
         return shot
 
 

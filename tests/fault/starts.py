@@ -46,7 +46,7 @@ class StartTrial(Trying):
         super().__init__(name)
         self.spoil = START[name]
         self.renew()
-        self.calls, self.memory = self.learn(PLACES), self.learn(MEMORY)
+        self.calls, self.memory = self.learn()
         self.count("calls", len(self.calls))
 
     def renew(self):
@@ -58,13 +58,12 @@ class StartTrial(Trying):
             self.rig.settle()
         if self.spoil is erase:
             self.rig.start()
-        self.learn(PLACES)
+        self.learn()
         self.end = self.rig.settled()[True]
 
-    def learn(self, groups):
+    def learn(self):
         self.ready()
-        calls, _ = self.rig.counted(self.rig.start, groups)
-        return calls
+        return self.rig.counted(self.rig.start, PLACES, MEMORY)
 
     def ready(self):
         """The daemon is to be started."""

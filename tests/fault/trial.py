@@ -78,12 +78,11 @@ class Trial(Trying):
         super().__init__(operation.name)
         self.operation, self.retry, self.refused = operation, retry, 0
         self.renew()
-        self.calls = self.learn(PLACES)
-        self.memory = self.learn(MEMORY)
+        self.calls, self.memory = self.learn()
         self.count("calls", len(self.calls))
 
     def make_rig(self):
-        return Rig()
+        return Rig(ground=self.operation.ground)
 
     def renew(self):
         """A new host: the one before is not to be trusted any more."""
@@ -94,7 +93,7 @@ class Trial(Trying):
         self.base = self.now[True]
         self.before = None  # what is there when the operation begins, while it still is
         self.beginning = self.end = None  # both alike
-        self.learn(PLACES)
+        self.learn()
 
     def committed(self):
         rows = self.rig.rows()
@@ -114,6 +113,8 @@ class Trial(Trying):
                 self.rig.must(*request)
             self.before = self.begun()[False]
             self.before_rows = self.committed()
+            request = self.operation.request
+            self.request = request(self.rig) if callable(request) else request
 
     def begun(self):
         """Both states from which the operation begins. Once the one that is alike is known, nothing need be looked at twice."""
@@ -127,7 +128,7 @@ class Trial(Trying):
     def perform(self):
         """The answer; None where there is none to be had."""
         if not self.operation.by_hand:
-            return self.rig.request(*self.operation.request)
+            return self.rig.request(*self.request)
         self.operation.by_hand(self.rig)
         return None
 
@@ -142,14 +143,14 @@ class Trial(Trying):
         assert answer is None or answer.status < 300, f"without a fault: {answer.status} {answer.body}\n{self.rig.log()[-2000:]}"
         wait_for(self.is_over, "the final steps are done", DEADLINE)
 
-    def learn(self, groups):
-        """The calls of a run without a fault, and where it ends."""
+    def learn(self):
+        """The calls of a run without a fault, those that allocate apart, and where it ends."""
         self.prepare()
-        calls, _ = self.rig.counted(self.perform_whole, groups)
+        found = self.rig.counted(self.perform_whole, PLACES, MEMORY)
         if self.end is None:
             self.end = self.rig.settled()[True]
         self.go_back()
-        return calls
+        return found
 
     def go_back(self):
         """From the end of the operation to the base."""

@@ -113,7 +113,7 @@ static void read_journal(const uint8_t *bytes, size_t size)
 	REQUIRE(journal_load(directory, &journal, &err) == 0, "%s", err.text);
 	for (unsigned i = 0; i < journal.count; i++)
 		hold_path(journal.lines[i].path);
-	REQUIRE(journal_record(directory, &added, &err) == 0, "%s", err.text);
+	REQUIRE(journal_record(directory, &added, NULL, &err) == 0, "%s", err.text);
 	REQUIRE(journal_load(directory, &again, &err) == 0, "%s", err.text);
 	REQUIRE(journal_find(&again, "", "net/ipv4/ip_forward"), "a line is lost");
 	for (unsigned i = 0; i < journal.count; i++) {

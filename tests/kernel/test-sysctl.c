@@ -84,6 +84,31 @@ START_TEST(lends_a_value_of_the_host_and_gives_it_back)
 }
 END_TEST
 
+START_TEST(removes_what_an_interrupted_write_has_left)
+{
+	struct resource on = sysctl("", FORWARDING, "1", true);
+
+	create(&on);
+	shell("touch %s/sysctls.new", kernel->runtime_dir);
+	kernel_tidy(kernel);
+	ck_assert_str_eq(shell_line("ls %s", kernel->runtime_dir), "sysctls");
+	ck_assert(sysctl_journal_has(kernel, FORWARDING));
+	delete (&on);
+}
+END_TEST
+
+START_TEST(keeps_its_line_where_another_value_is_refused)
+{
+	struct resource on = sysctl("", FORWARDING, "1", true);
+	struct resource bad = sysctl("", FORWARDING, "none", true);
+
+	create(&on);
+	ck_assert_int_lt(kind_apply(&kind_sysctl, kernel, &on, &bad, &err), 0);
+	delete (&on);
+	is_value("", FORWARDING, "0");
+}
+END_TEST
+
 START_TEST(does_not_write_what_is_right_already)
 {
 	struct resource off = sysctl("", FORWARDING, "0", true);
@@ -240,7 +265,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {lends_a_value_of_the_host_and_gives_it_back,
-	        does_not_write_what_is_right_already,
+	        removes_what_an_interrupted_write_has_left,
+	        keeps_its_line_where_another_value_is_refused, does_not_write_what_is_right_already,
 	        leaves_a_value_that_someone_else_has_changed_since,
 	        leaves_forwarding_on_once_it_is_the_administrators, keeps_the_first_old_value,
 	        forgets_a_line_whose_interface_is_gone, takes_no_notice_of_another_boot,
