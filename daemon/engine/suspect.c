@@ -211,6 +211,7 @@ void suspect_host(struct drift *drift, const struct model *model, const struct h
 	case EVENT_FORWARDING:
 		suspect_forwarding(drift, model, happening);
 		break;
+	case EVENT_NEXTHOP:
 	case EVENT_RULE:
 		break;
 	case EVENT_RULES:
@@ -346,6 +347,7 @@ void suspect_inside(struct drift *drift, const struct model *model, const char *
 		wrong = table_is_wrong(ns, happening);
 		break;
 	case EVENT_PORT:
+	case EVENT_NEXTHOP:
 	case EVENT_FORWARDING:
 	case EVENT_RULES:
 		break;
