@@ -216,6 +216,7 @@ struct engine *engine_close(struct engine *engine)
 	kernel_close(engine->kernel);
 	store_close(engine->store);
 	model_free(engine->model);
+	free(engine->prefixes.items);
 	free(engine->gone.ids);
 	free(engine->held.ids);
 	free(engine->runtime_dir);

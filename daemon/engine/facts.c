@@ -4,7 +4,6 @@
  */
 #include "daemon/engine/internal.h"
 
-#include "daemon/kernel/look.h"
 #include "daemon/kernel/netns_source.h"
 #include "daemon/kernel/sysctl.h"
 #include "lib/cleanup.h"
@@ -14,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Names of the interfaces in `ns`, as an array of the rules' form. */
+/* Names of the interfaces in a namespace, as an array of the rules' form. */
 static int link_names(struct engine *engine, const char *ns, char (**ret)[IFNAMSIZ],
         unsigned *count, struct error *err)
 {
@@ -31,41 +30,69 @@ static int link_names(struct engine *engine, const char *ns, char (**ret)[IFNAMS
 	return 0;
 }
 
-/* On a bridge that netd made and did not commit: it goes, or gets what the model gives it. */
-static bool is_orphaned(const struct model *model, const struct look_prefix *prefix)
+static int gather_prefixes(struct engine *engine, struct facts *facts, struct error *err)
 {
-	return prefix->ours && !model_object(model, TABLE_BRIDGES, prefix->ifname);
-}
-
-static int gather_network(struct engine *engine, struct facts *facts, struct error *err)
-{
-	_cleanup_(freep) struct look_prefix *prefixes = NULL;
-	unsigned count = 0;
-	int r = look_default_mtu(engine->kernel, &facts->default_mtu, err);
+	const struct prefixes *prefixes;
+	int r = prefixes_get(engine, &prefixes, err);
 
 	facts->pools = engine->pools;
 	facts->pool_count = engine->pool_count;
 	facts->no_ip6 = access("/proc/sys/net/ipv6", F_OK) < 0;
-	if (r == 0)
-		r = link_names(engine, "", &facts->links, &facts->link_count, err);
-	if (r == 0)
-		r = look_prefixes(engine->kernel, &prefixes, &count, err);
 	if (r < 0)
 		return r;
-	facts->used = calloc(count + 1, sizeof(*facts->used));
+	facts->used = calloc(prefixes->count + 1, sizeof(*facts->used));
 	if (!facts->used)
 		return error_memory(err);
-	for (unsigned i = 0; i < count; i++) {
-		struct used_prefix *used = &facts->used[facts->used_count];
+	for (unsigned i = 0; i < prefixes->count; i++) {
+		struct used_prefix *used = &facts->used[facts->used_count++];
 
-		if (is_orphaned(engine->model, &prefixes[i]))
-			continue;
-		used->cidr = prefixes[i].cidr;
-		used->route = prefixes[i].route;
-		memcpy(used->ifname, prefixes[i].ifname, IFNAMSIZ);
-		facts->used_count++;
+		used->cidr = prefixes->items[i].cidr;
+		used->route = prefixes->items[i].route;
+		memcpy(used->ifname, prefixes->items[i].ifname, IFNAMSIZ);
 	}
 	return 0;
+}
+
+static void note_link(struct facts *facts, const char *ifname)
+{
+	if (look_has_link(ifname))
+		snprintf(facts->links[facts->link_count++], IFNAMSIZ, "%s", ifname);
+}
+
+/* Of the names that the network's bridge may get, those that the host has already: the one that was
+ * asked for, or one of those that are drawn next. */
+static int gather_names(const struct model *fork, const struct request *request,
+        struct facts *facts, struct error *err)
+{
+	struct model *draws = model_fork(fork);
+	char id[ID_SIZE], name[IFNAMSIZ];
+	int r = 0;
+
+	facts->links = calloc(BRIDGE_DRAWS + 1, sizeof(*facts->links));
+	if (!draws || !facts->links)
+		r = error_memory(err);
+	if (r == 0 && request->bridge[0])
+		note_link(facts, request->bridge);
+	for (int i = 0; r == 0 && !request->bridge[0] && i < BRIDGE_DRAWS; i++) {
+		if (model_new_id(draws, id) < 0)
+			r = error_memory(err);
+		else
+			note_link(facts, network_bridge_name(id, name));
+	}
+	model_free(draws);
+	return r;
+}
+
+static int gather_network(struct engine *engine, const struct model *fork,
+        const struct request *request, struct facts *facts, struct error *err)
+{
+	int r = facts_gather_bridge(engine, request->wanted_network.use_bridge, facts, err);
+
+	if (r == 0)
+		r = look_default_mtu(engine->kernel, &facts->default_mtu, err);
+	if (r == 0)
+		r = gather_names(fork, request, facts, err);
+	return r < 0 ? r : gather_prefixes(engine, facts, err);
 }
 
 /* Whether a namespace has a default route that is none of netd's, also if a member of the batch is
@@ -80,7 +107,7 @@ static bool has_foreign_default(struct engine *engine, const char *name, int fam
 
 int engine_look_at_host(struct engine *engine, struct facts *ret, struct error *err)
 {
-	return gather_network(engine, ret, err);
+	return gather_prefixes(engine, ret, err);
 }
 
 static int gather_namespace(struct engine *engine, const struct request *request,
@@ -168,8 +195,7 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_NETWORK_DISALLOW:
 		return look_default_mtu(engine->kernel, &ret->default_mtu, err);
 	case REQUEST_NETWORK_CREATE:
-		r = facts_gather_bridge(engine, request->wanted_network.use_bridge, ret, err);
-		return r < 0 ? r : gather_network(engine, ret, err);
+		return gather_network(engine, fork, request, ret, err);
 	case REQUEST_NS_ATTACH:
 		r = netns_source_cookie(request->source, &ret->source_cookie, err);
 		return r < 0 ? r : gather_namespace(engine, request, ret, err);
@@ -287,25 +313,25 @@ static void gather_interface(struct kernel *kernel, const struct host *host,
 	memcpy(ret->mac, link->mac, MAC_SIZE);
 }
 
-static int read_links(struct engine *engine, struct look_link **ret, unsigned *count,
-        bool *forwarding_host, struct error *err)
+static int read_forwarding(bool *ret, struct error *err)
 {
 	char value[SYSCTL_VALUE_SIZE] = "0";
-	int r = look_links(engine->kernel, "", ret, count, err);
+	int r = sysctl_read("", "net/ipv4/ip_forward", value, err);
 
 	if (r == 0)
-		r = sysctl_read("", "net/ipv4/ip_forward", value, err);
-	*forwarding_host = value[0] == '1';
+		*ret = value[0] == '1';
 	return r;
 }
 
 static int gather_interfaces(struct engine *engine, struct request *ret, struct error *err)
 {
 	_cleanup_(freep) struct look_link *links = NULL;
-	bool forwarding_host;
+	bool forwarding_host = false;
 	unsigned count = 0;
-	int r = read_links(engine, &links, &count, &forwarding_host, err);
+	int r = look_links(engine->kernel, "", &links, &count, err);
 
+	if (r == 0)
+		r = read_forwarding(&forwarding_host, err);
 	if (r < 0)
 		return r;
 	ret->interfaces = calloc(count + 1, sizeof(*ret->interfaces));
@@ -326,34 +352,35 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 static int gather_bridge_ips(
         struct engine *engine, const char *name, struct facts *facts, struct error *err)
 {
-	_cleanup_(freep) struct look_prefix *prefixes = NULL;
-	unsigned count = 0;
-	int r = look_prefixes(engine->kernel, &prefixes, &count, err);
+	const struct prefixes *prefixes;
+	int r = prefixes_get(engine, &prefixes, err);
 
-	for (unsigned i = 0; r == 0 && i < count && facts->bridge_ip_count < BRIDGE_IPS_MAX; i++)
-		if (!prefixes[i].route && strcmp(prefixes[i].ifname, name) == 0)
-			facts->bridge_ips[facts->bridge_ip_count++] = prefixes[i].cidr.ip;
+	for (unsigned i = 0; r == 0 && i < prefixes->count; i++)
+		if (!prefixes->items[i].route && strcmp(prefixes->items[i].ifname, name) == 0 &&
+		        facts->bridge_ip_count < BRIDGE_IPS_MAX)
+			facts->bridge_ips[facts->bridge_ip_count++] = prefixes->items[i].cidr.ip;
 	return r;
 }
 
 int facts_gather_bridge(
         struct engine *engine, const char *name, struct facts *facts, struct error *err)
 {
-	_cleanup_(freep) struct look_link *links = NULL;
-	bool forwarding_host;
-	unsigned count = 0;
-	int r = name[0] ? read_links(engine, &links, &count, &forwarding_host, err) : 0;
+	struct look_link link;
+	bool forwarding_host = false;
+	int r = name[0] ? look_link(engine->kernel, name, &link, err) : 0;
 
-	for (unsigned i = 0; r == 0 && i < count; i++) {
-		if (strcmp(links[i].name, name) != 0)
-			continue;
-		facts->bridge_exists = true;
-		facts->bridge_ours = links[i].ours;
-		if (links[i].bridge)
-			gather_interface(engine->kernel, model_host(engine->model), &links[i],
-			        forwarding_host, &facts->bridge);
-	}
-	return r == 0 && facts->bridge.name[0] ? gather_bridge_ips(engine, name, facts, err) : r;
+	if (r <= 0)
+		return r;
+	facts->bridge_exists = true;
+	facts->bridge_ours = link.ours;
+	if (!link.bridge)
+		return 0;
+	r = read_forwarding(&forwarding_host, err);
+	if (r < 0)
+		return r;
+	gather_interface(
+	        engine->kernel, model_host(engine->model), &link, forwarding_host, &facts->bridge);
+	return gather_bridge_ips(engine, name, facts, err);
 }
 
 bool facts_bridge_netfilter(void)
@@ -413,19 +440,12 @@ static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAM
 /* True also where it could not be asked. */
 static bool has_address(struct engine *engine, const struct ip *ip)
 {
-	_cleanup_(freep) struct look_prefix *prefixes = NULL;
-	char text[IP_TEXT_SIZE];
-	unsigned count = 0;
+	bool local = true;
 	struct error err;
 
-	if (look_prefixes(engine->kernel, &prefixes, &count, &err) < 0) {
-		log_debug("look for the address %s: %s", ip_format(ip, text), err.text);
-		return true;
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (!prefixes[i].route && ip_equal(&prefixes[i].cidr.ip, ip))
-			return true;
-	return false;
+	if (look_local_address(engine->kernel, ip, &local, &err) < 0)
+		log_debug("%s", err.text);
+	return local;
 }
 
 static void warn_of_absent_sources(

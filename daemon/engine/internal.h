@@ -4,6 +4,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/kernel/monitor.h"
 #include "daemon/kernel/kernel.h"
+#include "daemon/kernel/look.h"
 #include "daemon/model/facts.h"
 #include "daemon/store/store.h"
 
@@ -13,8 +14,6 @@
 
 /* Requests that are tried in one go. More wait for the next turn. */
 #define BATCH_MAX 256
-
-struct look_netns; /* daemon/kernel/look.h */
 
 /* A request on its way. */
 struct pending {
@@ -37,6 +36,13 @@ TAILQ_HEAD(pendings, pending);
 struct gone {
 	char (*ids)[ID_SIZE];
 	unsigned count, capacity;
+};
+
+/* What others use of the host's address space: prefixes.c. */
+struct prefixes {
+	struct look_prefix *items;
+	unsigned count;
+	bool known; /* else they are to be asked for again */
 };
 
 struct engine {
@@ -62,6 +68,7 @@ struct engine {
 	bool refusing;           /* the store takes no commit; `refused` says why */
 	bool landed;             /* a commit that was reported as failed reached the disk */
 	struct error refused;
+	struct prefixes prefixes;
 	struct gone gone;
 	struct gone held;       /* tombstones that failed, and were announced so */
 	struct walk *walk;      /* NULL: none; walk.c */
@@ -159,6 +166,16 @@ void facts_warn(struct engine *engine, const struct model *model, const struct r
 void facts_warn_of_holders(struct pending *pending);
 /* One log line for each foreign firewall that eats netd's traffic. */
 void facts_warn_at_start(struct engine *engine);
+
+/* --- prefixes.c --- */
+
+/* The prefixes that the host uses besides those of netd's own networks, as they are in this moment.
+ * *ret lives until the next call. */
+int prefixes_get(struct engine *engine, const struct prefixes **ret, struct error *err);
+/* Something happened on the host. */
+void prefixes_hear(struct engine *engine, const struct happening *happening);
+/* Something happened that was not heard. */
+void prefixes_forget(struct engine *engine);
 
 /* --- ports.c --- */
 
@@ -324,6 +341,8 @@ void foreign_look(struct engine *engine);
 /* Watches the host: what the model must follow, and what drifts from it. From now on events gather;
  * none is acted on before the loop runs. */
 int watch_open(struct watch **ret, struct engine *engine, struct error *err);
+/* Hears at once what happened on the host until now. */
+void watch_hear(struct watch *watch);
 /* For what was there before it was watched. */
 int watch_start(struct watch *watch, struct error *err);
 struct watch *watch_close(struct watch *watch);

@@ -95,6 +95,14 @@ static bool port_is_wrong(const struct model *model, const struct happening *por
 	                          port->isolated != network_separates(model, network));
 }
 
+/* False of a bridge, and of a pair that waits for its deletion. */
+static bool is_connected(const struct model *model, const struct mark *mark)
+{
+	const struct namespace *ns = model_namespace(model, mark->namespace);
+
+	return ns && namespace_endpoint(ns, mark->network);
+}
+
 /* It is looked at by itself, as every port is wrong for a moment while netd makes it. */
 void suspect_port(struct engine *engine, const struct happening *port)
 {
@@ -107,7 +115,7 @@ void suspect_port(struct engine *engine, const struct happening *port)
 	now.hairpin = found.hairpin;
 	now.isolated = found.isolated;
 	if (port_is_wrong(engine->model, &now) && mark_read(engine->model, found.alias, &mark) &&
-	        mark.namespace[0])
+	        is_connected(engine->model, &mark))
 		drift_namespace(engine->drift, mark.namespace, SIDE_OUTER);
 }
 
@@ -155,6 +163,17 @@ static void suspect_subnet(
 			drift_network(drift, network->name);
 }
 
+/* It is asked what is true by now, as every bridge begins without. */
+static void suspect_bridge(
+        struct drift *drift, const struct network *network, const struct happening *forwarding)
+{
+	bool v6 = forwarding->cidr.ip.family == AF_INET6;
+
+	if (network && network_has_host(network) &&
+	        (v6 ? network_subnet(network, AF_INET6) != NULL : !facts_forwards(network->bridge)))
+		drift_network(drift, network->name);
+}
+
 static void suspect_forwarding(
         struct drift *drift, const struct model *model, const struct happening *happening)
 {
@@ -172,7 +191,7 @@ static void suspect_forwarding(
 		return;
 	network = model_owner(model, TABLE_BRIDGES, ifname);
 	if (network && !bridge_user(model, ifname))
-		drift_network(drift, network);
+		suspect_bridge(drift, model_network(model, network), happening);
 	else if (model_object(model, TABLE_INTERFACES, ifname))
 		drift_interfaces(drift);
 }
@@ -192,6 +211,7 @@ void suspect_host(struct drift *drift, const struct model *model, const struct h
 	case EVENT_FORWARDING:
 		suspect_forwarding(drift, model, happening);
 		break;
+	case EVENT_NEXTHOP:
 	case EVENT_RULE:
 		break;
 	case EVENT_RULES:
@@ -327,6 +347,7 @@ void suspect_inside(struct drift *drift, const struct model *model, const char *
 		wrong = table_is_wrong(ns, happening);
 		break;
 	case EVENT_PORT:
+	case EVENT_NEXTHOP:
 	case EVENT_FORWARDING:
 	case EVENT_RULES:
 		break;

@@ -7,7 +7,6 @@
 #include "daemon/engine/internal.h"
 
 #include "daemon/kernel/inside.h"
-#include "daemon/kernel/look.h"
 #include "daemon/kernel/sysctl.h"
 #include "daemon/render/render.h"
 #include "lib/cleanup.h"
@@ -176,7 +175,7 @@ static bool is_own_link(struct watch *watch, const struct happening *link)
 	if (link->gone)
 		return false;
 	if (strcmp(link->name, watch->own) != 0 &&
-	        look_link_ours(watch->engine->kernel, link->name))
+	        look_link_ours(watch->engine->kernel, link->name, SCOPE_ALL))
 		memcpy(watch->own, link->name, IFNAMSIZ);
 	return strcmp(link->name, watch->own) == 0;
 }
@@ -234,6 +233,7 @@ static void on_host(const struct happening *happening, void *arg)
 {
 	struct watch *watch = arg;
 
+	prefixes_hear(watch->engine, happening);
 	if (happening->kind == EVENT_LINK && strncmp(happening->alias, "netd:", 5) == 0)
 		on_own_link(watch, happening);
 	else if (happening->kind == EVENT_LINK)
@@ -258,6 +258,7 @@ static void lost(struct watch *watch, enum monitor_source source)
 		log_info("events of the kernel were lost: everything they tell of is looked at");
 	switch (source) {
 	case MONITOR_HOST:
+		prefixes_forget(watch->engine);
 		refresh_soon(watch);
 		look_at_namespaces(watch);
 		drift_host(watch->engine->drift);
@@ -275,7 +276,8 @@ static void lost(struct watch *watch, enum monitor_source source)
 	}
 }
 
-static void on_source(struct watch *watch, enum monitor_source source)
+/* How much there was, as monitor_read() says it. */
+static int on_source(struct watch *watch, enum monitor_source source)
 {
 	monitor_each *each = source == MONITOR_INSIDE ? hearing_hear : on_host;
 	void *arg = source == MONITOR_INSIDE ? (void *)watch->hearing : watch;
@@ -287,6 +289,13 @@ static void on_source(struct watch *watch, enum monitor_source source)
 		lost(watch, source);
 	if (source == MONITOR_INSIDE)
 		hearing_settle(watch->hearing, r >= READ_MAX || r == -ENOBUFS);
+	return r;
+}
+
+void watch_hear(struct watch *watch)
+{
+	if (on_source(watch, MONITOR_HOST) >= READ_MAX)
+		prefixes_forget(watch->engine); /* more may wait */
 }
 
 static void on_host_events(evutil_socket_t fd, short what, void *arg)

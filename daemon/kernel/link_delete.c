@@ -3,8 +3,9 @@
  * more, so links that have to go are put into a group of their own and named by it.
  *
  * The invariant: no link goes that is not netd's. A group is a number that anyone may give to any
- * link, so it is read right before it is deleted, and what is in it must be exactly what was put
- * there; else deletion is by index, one by one, of links whose mark was seen.
+ * link, so each block gets one that was drawn for it alone, out of a billion, and lives for the
+ * time between two messages. If it cannot be deleted, deletion is by index, one by one, of links
+ * whose mark was seen.
  */
 #include "daemon/kernel/link.h"
 
@@ -20,7 +21,7 @@ uint32_t link_condemned_group(void)
 {
 	static uint32_t group;
 
-	/* Within a positive int, as iproute2 reads it, and even: the next number belongs to it. */
+	/* Within a positive int, as iproute2 reads it, and even: the odd ones are the blocks'. */
 	if (group == 0)
 		group = 0x40000000 | (arc4random() & 0x3ffffffe);
 	return group;
@@ -28,7 +29,7 @@ uint32_t link_condemned_group(void)
 
 static uint32_t block_group(void)
 {
-	return link_condemned_group() | 1;
+	return 0x40000001 | (arc4random() & 0x3ffffffe);
 }
 
 struct target {
@@ -57,77 +58,60 @@ static int delete_index(struct kernel *kernel, const struct target *target, stru
 	return queue(kernel, RTM_DELLINK, target->index, 0, what, target->step, err);
 }
 
-int link_delete(struct kernel *kernel, struct step *step, struct error *err)
+/* Index 0: it is gone, or is not netd's, and the step is done. */
+static int find_target(struct kernel *kernel, struct target *target, struct error *err)
 {
 	_cleanup_(links_done) struct links found = {0};
-	struct target target = {.step = step};
-	int r = links_read_one(kernel->rtnl, "", step->old->name, &found, err);
+	int r = links_read_one(kernel->rtnl, "", target->step->old->name, &found, err);
 
 	if (r < 0)
 		return r;
-	if (found.count == 0 || !mark_matches(found.items[0].alias, NULL)) {
-		step->done = true;
-		return 0;
-	}
-	target.index = found.items[0].index;
-	return delete_index(kernel, &target, err);
+	if (found.count && mark_matches(found.items[0].alias, NULL))
+		target->index = found.items[0].index;
+	else
+		target->step->done = true;
+	return 0;
 }
 
-static const struct link_seen *find_name(const struct links *links, const char *name)
+int link_delete(struct kernel *kernel, struct step *step, struct error *err)
 {
-	for (unsigned i = 0; i < links->count; i++)
-		if (strcmp(links->items[i].name, name) == 0)
-			return &links->items[i];
-	return NULL;
+	struct target target = {.step = step};
+	int r = find_target(kernel, &target, err);
+
+	return r == 0 && target.index ? delete_index(kernel, &target, err) : r;
 }
 
-static unsigned find_targets(
-        const struct links *links, struct step **steps, unsigned count, struct target *targets)
+/* Those that are there and netd's. Each is asked for: to list all links is dear where there are
+ * many, as the kernel looks for the namespace that each leads into. */
+static int find_targets(struct kernel *kernel, struct step **steps, unsigned count,
+        struct target *targets, unsigned *found, struct error *err)
 {
-	unsigned found = 0;
+	int r = 0;
 
-	for (unsigned i = 0; i < count; i++) {
-		const struct link_seen *link = find_name(links, steps[i]->old->name);
+	*found = 0;
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		struct target target = {.step = steps[i]};
 
-		if (link && mark_matches(link->alias, NULL))
-			targets[found++] = (struct target){.step = steps[i], .index = link->index};
-		else
-			steps[i]->done = true;
+		r = find_target(kernel, &target, err);
+		if (r == 0 && target.index)
+			targets[(*found)++] = target;
 	}
-	return found;
-}
-
-/* Whether the block's group has all of the targets that are still there, and no other link. */
-static bool group_is_ours(const struct links *links, const struct target *targets, unsigned count)
-{
-	for (unsigned i = 0; i < links->count; i++) {
-		const struct link_seen *link = &links->items[i];
-		bool target = false;
-
-		for (unsigned j = 0; j < count && !target; j++)
-			target = targets[j].index == link->index;
-		if (target != (link->group == block_group()))
-			return false;
-	}
-	return true;
+	return r;
 }
 
 /* Whether the group of these could be, and was, deleted at once. */
 static bool delete_group(struct kernel *kernel, const struct target *targets, unsigned count)
 {
-	_cleanup_(links_done) struct links links = {0};
+	uint32_t group = block_group();
 	struct error ignored; /* what went wrong is found again one by one */
 	int r = 0;
 
 	for (unsigned i = 0; i < count && r == 0; i++)
-		r = queue(kernel, RTM_SETLINK, targets[i].index, block_group(), "mark for deletion",
-		        NULL, &ignored);
+		r = queue(kernel, RTM_SETLINK, targets[i].index, group, "mark for deletion", NULL,
+		        &ignored);
 	if (rtnl_flush(kernel->rtnl, &ignored) < 0 || r < 0)
 		return false;
-	if (links_read(kernel->rtnl, "", &links, &ignored) < 0 ||
-	        !group_is_ours(&links, targets, count))
-		return false;
-	if (queue(kernel, RTM_DELLINK, 0, block_group(), "delete a group", NULL, &ignored) < 0)
+	if (queue(kernel, RTM_DELLINK, 0, group, "delete a group", NULL, &ignored) < 0)
 		return false;
 	return rtnl_flush(kernel->rtnl, &ignored) == 0;
 }
@@ -135,14 +119,12 @@ static bool delete_group(struct kernel *kernel, const struct target *targets, un
 static int delete_block(
         struct kernel *kernel, struct step **steps, unsigned count, struct error *err)
 {
-	_cleanup_(links_done) struct links links = {0};
 	struct target targets[LINK_DELETIONS_MAX];
 	unsigned found;
-	int r = links_read(kernel->rtnl, "", &links, err);
+	int r = find_targets(kernel, steps, count, targets, &found, err);
 
 	if (r < 0)
 		return r;
-	found = find_targets(&links, steps, count, targets);
 	if (found > 1 && delete_group(kernel, targets, found)) {
 		for (unsigned i = 0; i < found; i++)
 			targets[i].step->done = true;
@@ -158,12 +140,6 @@ int link_delete_many(struct kernel *kernel, struct step **steps, size_t count, s
 	struct error later;
 	int result = rtnl_flush(kernel->rtnl, err);
 
-	/* To list all links is dear where there are many: the kernel looks for the namespace that
-	 * each leads into. */
-	if (count == 1 && result == 0) {
-		result = link_delete(kernel, steps[0], err);
-		return result < 0 ? result : rtnl_flush(kernel->rtnl, err);
-	}
 	for (size_t i = 0; i < count; i += LINK_DELETIONS_MAX) {
 		unsigned size =
 		        count - i < LINK_DELETIONS_MAX ? (unsigned)(count - i) : LINK_DELETIONS_MAX;

@@ -10,10 +10,14 @@
 
 struct look_prefix {
 	struct cidr cidr;
+	int index; /* of the interface; of several ways the first one's; 0: none */
 	char ifname[IFNAMSIZ];
 	bool route; /* else an address */
-	bool ours;  /* the interface bears the mark of this instance */
 };
+
+/* What look_prefixes() leaves out: what every interface has, and ways to everywhere. */
+bool look_is_everywhere(const struct cidr *cidr);
+bool look_is_default(const struct cidr *destination);
 
 /* Addresses and routes of the main table of the host, of both families; default-like routes (prefix
  * 0 and 1, and up to 3 of IPv6), unreachable, local and link-local ones left out. *ret is the
@@ -51,8 +55,12 @@ struct look_interface {
 int look_interface(struct kernel *kernel, const char *ifname, const struct ip *sought,
         struct look_interface *ret, struct error *err);
 
-/* Whether the host's interface of this name bears a mark of netd, of any instance. */
-bool look_link_ours(struct kernel *kernel, const char *ifname);
+/* The host's interface of this name; whether it is a port is not looked at. 1, or 0 where there is
+ * none. */
+int look_link(struct kernel *kernel, const char *ifname, struct look_link *ret, struct error *err);
+
+/* Whether the host's interface of this name bears a mark of netd, of this scope. */
+bool look_link_ours(struct kernel *kernel, const char *ifname, enum kernel_scope scope);
 
 /* What a bridge's port of this name has beyond the defaults, and its alias, which may be cut off.
  * False: it is not there. */

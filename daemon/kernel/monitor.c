@@ -226,6 +226,10 @@ static int take_rtnl(const struct nlmsghdr *header, void *arg)
 	case RTM_DELROUTE:
 		known = read_route(header, &happening);
 		break;
+	case RTM_DELNEXTHOP:
+		happening.kind = EVENT_NEXTHOP;
+		happening.gone = known = true;
+		break;
 	case RTM_DELRULE:
 		known = read_rule(header, &happening);
 		break;
@@ -288,11 +292,12 @@ static int take_rules(const struct nlmsghdr *header, void *arg)
 static const struct listening {
 	const char *what;
 	int bus;
-	int groups[8];
+	int groups[9];
 } listenings[MONITOR_SOURCES] = {
         [MONITOR_HOST] = {"rtnetlink's events", NETLINK_ROUTE,
                 {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF,
-                        RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_NETCONF}},
+                        RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_NETCONF,
+                        RTNLGRP_NEXTHOP}},
         [MONITOR_INSIDE] = {"the events of namespaces", NETLINK_ROUTE,
                 {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
                         RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE}},
@@ -426,8 +431,7 @@ int monitor_read(struct monitor *monitor, enum monitor_source source, unsigned m
 		ssize_t size =
 		        receive(monitor_fd(monitor, source), buffer, sizeof(buffer), &reading.nsid);
 
-		if (size == -ENOBUFS)
-			lost = true;
+		lost |= size < 0;
 		if (size == 0 || (size < 0 && size != -ENOBUFS))
 			break;
 		count++;

@@ -23,8 +23,9 @@ enum event_kind {
 	EVENT_LINK,
 	EVENT_PORT, /* of a bridge: what it has beyond the defaults */
 	EVENT_ADDRESS,
-	EVENT_ROUTE, /* of the main table, or of netd's own */
-	EVENT_RULE,  /* a routing rule of netd's went: `cidr` is the source, `table` where it led */
+	EVENT_ROUTE,   /* of the main table, or of netd's own */
+	EVENT_NEXTHOP, /* one went, and the routes that lead through it */
+	EVENT_RULE, /* a routing rule of netd's went: `cidr` is the source, `table` where it led */
 	EVENT_FORWARDING, /* of the family of `cidr`; index 0: of the whole host */
 	EVENT_RULES,      /* someone else committed a change to one of netd's tables */
 };

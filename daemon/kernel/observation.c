@@ -55,7 +55,7 @@ static bool wants(const struct observation *observation, unsigned kinds)
 
 static int read_default(struct inside *inside, struct error *err)
 {
-	int r = sysctl_read("", DISABLE_IPV6, inside->disable_ipv6, err);
+	int r = sysctl_read_inside(DISABLE_IPV6, inside->disable_ipv6, err);
 
 	return r == -ENOENT ? 0 : r;
 }

@@ -16,6 +16,7 @@
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/journal.h"
 #include "daemon/kernel/observation.h"
+#include "daemon/kernel/proc_inside.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 
@@ -26,6 +27,7 @@
 
 struct access {
 	const char *path;
+	bool inside;       /* another namespace than the host's */
 	const char *value; /* to write */
 	char present[SYSCTL_VALUE_SIZE];
 	bool written;
@@ -52,12 +54,13 @@ static int failed(struct error *err, const char *verb, const char *path, int err
 }
 
 /* The paths are netd's own words around an interface name, which the kernel allows no '/'. */
-static int open_value(const char *path, int flags)
+static int open_value(const struct access *access, int flags)
 {
 	char name[sizeof "/proc/sys/" + RESOURCE_NAME_SIZE];
 
-	snprintf(name, sizeof name, "/proc/sys/%s", path);
-	return open(name, flags | O_CLOEXEC);
+	snprintf(name, sizeof name, "/proc/sys/%s", access->path);
+	return access->inside ? proc_inside_open(name + strlen("/proc/"), flags)
+	                      : open(name, flags | O_CLOEXEC);
 }
 
 static int read_value(int fd, struct access *access, struct error *err)
@@ -81,24 +84,21 @@ static int read_value(int fd, struct access *access, struct error *err)
 static int read_inside(void *arg, struct error *err)
 {
 	struct access *access = arg;
-	_cleanup_(closep) int fd = open_value(access->path, O_RDONLY);
+	_cleanup_(closep) int fd = open_value(access, O_RDONLY);
 
 	return fd < 0 ? failed(err, "read", access->path, errno) : read_value(fd, access, err);
 }
 
-/*
- * Opened once for both: the kernel finds a name below /proc/sys/net by going through all namespaces
- * that have been asked for it. What is right already need not be writable.
- */
+/* Opened once for both. What is right already need not be writable. */
 static int set_inside(void *arg, struct error *err)
 {
 	struct access *access = arg;
-	_cleanup_(closep) int fd = open_value(access->path, O_RDWR);
+	_cleanup_(closep) int fd = open_value(access, O_RDWR);
 	int r, read_only = 0;
 
 	if (fd < 0 && errno != ENOENT) {
 		read_only = errno;
-		fd = open_value(access->path, O_RDONLY);
+		fd = open_value(access, O_RDONLY);
 	}
 	if (fd < 0)
 		return failed(err, "read", access->path, errno);
@@ -115,7 +115,7 @@ static int set_inside(void *arg, struct error *err)
 
 int sysctl_read(const char *ns, const char *path, char ret[SYSCTL_VALUE_SIZE], struct error *err)
 {
-	struct access access = {.path = path};
+	struct access access = {.path = path, .inside = ns[0]};
 	int r = netns_inside(ns, read_inside, &access, err);
 
 	if (r < 0)
@@ -124,10 +124,20 @@ int sysctl_read(const char *ns, const char *path, char ret[SYSCTL_VALUE_SIZE], s
 	return 0;
 }
 
+int sysctl_read_inside(const char *path, char ret[SYSCTL_VALUE_SIZE], struct error *err)
+{
+	struct access access = {.path = path, .inside = true};
+	int r = read_inside(&access, err);
+
+	if (r == 0)
+		memcpy(ret, access.present, SYSCTL_VALUE_SIZE);
+	return r;
+}
+
 static int sysctl_write(struct kernel *kernel, const char *ns, const char *path, const char *value,
         struct error *err)
 {
-	struct access access = {.path = path, .value = value};
+	struct access access = {.path = path, .inside = ns[0], .value = value};
 	int r = netns_inside(ns, set_inside, &access, err);
 
 	kernel->changes += access.written;

@@ -9,6 +9,9 @@
  * a sentence. */
 int sysctl_read(const char *ns, const char *path, char ret[SYSCTL_VALUE_SIZE], struct error *err);
 
+/* The same, of the namespace that the calling thread has entered. */
+int sysctl_read_inside(const char *path, char ret[SYSCTL_VALUE_SIZE], struct error *err);
+
 /* Whether netd changed this sysctl of the host in this boot and still has its old value to restore.
  */
 bool sysctl_journal_has(struct kernel *kernel, const char *path);

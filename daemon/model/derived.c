@@ -153,6 +153,12 @@ const struct cidr *endpoint_address(const struct endpoint *endpoint, int family)
 	return NULL;
 }
 
+const char *network_bridge_name(const char id[ID_SIZE], char ret[IFNAMSIZ])
+{
+	snprintf(ret, IFNAMSIZ, "netd-%.6s", id);
+	return ret;
+}
+
 bool network_has_host(const struct network *network)
 {
 	return !network->no_host_address && !network->use_bridge[0];

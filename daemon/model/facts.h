@@ -35,6 +35,7 @@ struct moving {
 };
 
 #define BRIDGE_IPS_MAX 16
+#define BRIDGE_DRAWS   4 /* names that are looked at for one bridge */
 
 struct facts {
 	char boot_id[BOOT_ID_SIZE];
@@ -45,7 +46,7 @@ struct facts {
 	unsigned used_count;
 	const struct pool *pools; /* those that are configured; borrowed */
 	unsigned pool_count;
-	char (*links)[IFNAMSIZ]; /* names of all interfaces of the host, for --bridge */
+	char (*links)[IFNAMSIZ]; /* interfaces of the host with a name that a new bridge may get */
 	unsigned link_count;
 
 	/* of the bridge that the request's network is to use, or uses */

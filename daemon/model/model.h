@@ -326,6 +326,8 @@ int model_new_id(struct model *model, char ret[ID_SIZE]);
  * none. There is at most one of each, in no particular order: ask by family. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
+/* What a network's bridge is called where no name was asked for. */
+const char *network_bridge_name(const char id[ID_SIZE], char ret[IFNAMSIZ]);
 /* Whether it is one of the words that stand for no network: "none", of a namespace that is
  * connected to nothing, and "host". */
 bool network_is_none(const char *name);

@@ -94,7 +94,7 @@ static int choose_bridge(struct model *fork, const struct request *request,
 	do {
 		if (model_new_id(fork, network->id) < 0)
 			return error_memory(err);
-		snprintf(network->bridge, sizeof(network->bridge), "netd-%.6s", network->id);
+		network_bridge_name(network->id, network->bridge);
 	} while (model_owner(fork, TABLE_BRIDGES, network->bridge) ||
 	         link_exists(facts, network->bridge));
 	return 0;

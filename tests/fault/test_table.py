@@ -26,7 +26,7 @@ HARMLESS = {
     "writes text to a stream, whose end is looked at": r"fprintf|fputs|fputc|fwrite|printf|puts|vfprintf",
     "reads a stream that was opened, to an end that may come early": r"fgets|fgetc|__getdelim|__isoc99_fscanf",
     "only asks, and every answer but yes means no": r"access|lstat64|fstatat64|getsockname|if_nametoindex|if_indextoname|fcntl64|fdopendir|getgrnam_r|fts64_.*",
-    "best effort, by its contract": r"sd_.*|lchown",
+    "best effort, by its contract": r"sd_.*|lchown|fsopen|fsconfig|fsmount",
     "from ten thousand connections on: tests/system/test_walk.py": r"eventfd",
     "before anything is there": r"mnl_socket_fdopen|getopt_long|opt(arg|ind|err)|ini_parse|capng_.*|statvfs64|event_base_.*|ev(connlistener|http)_.*",
     "the client's, not the daemon's": r"connect|send",

@@ -86,7 +86,7 @@ static void look_at_links(struct kernel *kernel)
 
 	if (look_links(kernel, "web", &list, &count, &err) < 0)
 		holds_error(&err);
-	look_link_ours(kernel, "netd0");
+	look_link_ours(kernel, "netd0", SCOPE_ALL);
 	if (look_other_instance(kernel, instance, &err) < 0)
 		holds_error(&err);
 }

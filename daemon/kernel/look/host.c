@@ -23,38 +23,38 @@
 /* --- prefixes --- */
 
 struct prefixes {
-	const char *instance;
-	struct links links;
 	struct look_prefix *items;
 	unsigned count, capacity;
 };
 
 static void prefixes_done(struct prefixes *prefixes)
 {
-	links_done(&prefixes->links);
 	free(prefixes->items);
 }
 
 static int add_prefix(struct prefixes *prefixes, const struct cidr *cidr, int index, bool route)
 {
-	const struct link_seen *link = links_find(&prefixes->links, index);
 	struct look_prefix *prefix;
 
 	if (!LIST_ROOM(prefixes->items, prefixes->count, prefixes->capacity, 16))
 		return -ENOMEM;
 	prefix = &prefixes->items[prefixes->count++];
-	*prefix = (struct look_prefix){.cidr = *cidr, .route = route};
-	if (link) {
-		memcpy(prefix->ifname, link->name, IFNAMSIZ);
-		prefix->ours = mark_matches(link->alias, prefixes->instance);
-	}
+	*prefix = (struct look_prefix){.cidr = *cidr, .index = index, .route = route};
+	if (index && !if_indextoname((unsigned)index, prefix->ifname))
+		prefix->ifname[0] = '\0';
 	return 0;
 }
 
 /* Every interface with IPv6 has the same link-local prefix. */
-static bool is_everywhere(const struct cidr *cidr)
+bool look_is_everywhere(const struct cidr *cidr)
 {
 	return cidr->ip.family == AF_INET6 && ip_is_link_local(&cidr->ip);
+}
+
+/* 2000::/3 is all of the Internet. */
+bool look_is_default(const struct cidr *destination)
+{
+	return destination->prefix <= (destination->ip.family == AF_INET6 ? 3 : 1);
 }
 
 static int take_address(const struct nlmsghdr *message, void *arg)
@@ -78,15 +78,13 @@ static int take_address(const struct nlmsghdr *message, void *arg)
 		return 0;
 	memcpy(cidr.ip.bytes, nla_data(attributes[IFA_ADDRESS]), size);
 	cidr.prefix = header->ifa_prefixlen;
-	return is_everywhere(&cidr) ? 0 : add_prefix(arg, &cidr, (int)header->ifa_index, false);
+	return look_is_everywhere(&cidr) ? 0
+	                                 : add_prefix(arg, &cidr, (int)header->ifa_index, false);
 }
 
 static int take_route(const struct route_seen *route, void *arg)
 {
-	bool v6 = route->destination.ip.family == AF_INET6;
-
-	/* 2000::/3 is all of the Internet. */
-	if (route->destination.prefix <= (v6 ? 3 : 1) || is_everywhere(&route->destination))
+	if (look_is_default(&route->destination) || look_is_everywhere(&route->destination))
 		return 0;
 	return add_prefix(arg, &route->destination, route->index, true);
 }
@@ -94,14 +92,11 @@ static int take_route(const struct route_seen *route, void *arg)
 int look_prefixes(
         struct kernel *kernel, struct look_prefix **ret, unsigned *count, struct error *err)
 {
-	_cleanup_(prefixes_done) struct prefixes prefixes = {.instance = kernel->instance};
+	_cleanup_(prefixes_done) struct prefixes prefixes = {0};
 	struct ifaddrmsg header = {.ifa_family = AF_UNSPEC};
-	struct nl_msg *msg;
-	int r = links_read(kernel->rtnl, "", &prefixes.links, err);
+	struct nl_msg *msg = rtnl_message(RTM_GETADDR, 0, &header, sizeof(header));
+	int r;
 
-	if (r < 0)
-		return r;
-	msg = rtnl_message(RTM_GETADDR, 0, &header, sizeof(header));
 	if (!msg)
 		return error_memory(err);
 	if (rtnl_dump(kernel->rtnl, "", msg, take_address, &prefixes, err) < 0)
@@ -117,6 +112,18 @@ int look_prefixes(
 }
 
 /* --- links --- */
+
+static void describe_link(const struct link_seen *link, struct look_link *ret)
+{
+	*ret = (struct look_link){.index = link->index,
+	        .peer_index = link->peer_index,
+	        .loopback = link->loopback,
+	        .ours = mark_matches(link->alias, NULL),
+	        .bridge = strcmp(link->kind, "bridge") == 0,
+	        .mtu = link->mtu};
+	memcpy(ret->name, link->name, IFNAMSIZ);
+	memcpy(ret->mac, link->mac, MAC_SIZE);
+}
 
 int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, unsigned *count,
         struct error *err)
@@ -136,14 +143,7 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
 		const struct link_seen *link = &links.items[i];
 		const struct link_seen *master = links_find(&links, link->master);
 
-		memcpy(list[i].name, link->name, IFNAMSIZ);
-		list[i].index = link->index;
-		list[i].peer_index = link->peer_index;
-		list[i].loopback = link->loopback;
-		list[i].ours = mark_matches(link->alias, NULL);
-		list[i].bridge = strcmp(link->kind, "bridge") == 0;
-		list[i].mtu = link->mtu;
-		memcpy(list[i].mac, link->mac, MAC_SIZE);
+		describe_link(link, &list[i]);
 		list[i].bridge_port = master && strcmp(master->kind, "bridge") == 0;
 	}
 	*ret = list;
@@ -151,13 +151,25 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
 	return 0;
 }
 
-bool look_link_ours(struct kernel *kernel, const char *ifname)
+int look_link(struct kernel *kernel, const char *ifname, struct look_link *ret, struct error *err)
+{
+	_cleanup_(links_done) struct links found = {0};
+	int r = links_read_one(kernel->rtnl, "", ifname, &found, err);
+
+	if (r < 0 || !found.count)
+		return r;
+	describe_link(&found.items[0], ret);
+	return 1;
+}
+
+bool look_link_ours(struct kernel *kernel, const char *ifname, enum kernel_scope scope)
 {
 	_cleanup_(links_done) struct links found = {0};
 	struct error ignored; /* one that cannot be looked at is not known to be netd's */
 
 	return links_read_one(kernel->rtnl, "", ifname, &found, &ignored) == 0 && found.count &&
-	       mark_matches(found.items[0].alias, NULL);
+	       mark_matches(
+	               found.items[0].alias, scope == SCOPE_INSTANCE ? kernel->instance : NULL);
 }
 
 bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret)
