@@ -22,6 +22,10 @@
 #define DATA(...) .data = {__VA_ARGS__}
 #define PUBLISHED .class = ELEMENT_PUBLICATION
 
+/* Longer than any server computes on an answer, shorter than anyone waits for another use of the
+ * port. */
+#define LATE_SECONDS 10
+
 const struct set sets[] = {
         {INET, "nd_bridges", KEY(FIELD_IFNAME)},
         {INET, "nd_outer", KEY(FIELD_IFNAME)},
@@ -46,6 +50,13 @@ const struct set sets[] = {
                 PUBLISHED},
         {INET, "nd_openrng6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), .interval = true,
                 PUBLISHED},
+        /* Ports of namespaces whose flows have just been ended: see render/late.c. */
+        {INET, "nd_late4", KEY(FIELD_IP4, FIELD_PORT), .seconds = LATE_SECONDS},
+        {INET, "nd_late6", KEY(FIELD_IP6, FIELD_PORT), .seconds = LATE_SECONDS},
+        {INET, "nd_laterng4", KEY(FIELD_IP4, FIELD_PORT), .interval = true,
+                .seconds = LATE_SECONDS},
+        {INET, "nd_laterng6", KEY(FIELD_IP6, FIELD_PORT), .interval = true,
+                .seconds = LATE_SECONDS},
         {INET, "nd_masq4", KEY(FIELD_IFNAME)},
         {INET, "nd_masq6", KEY(FIELD_IFNAME)},
         {INET, "nd_snat4", KEY(FIELD_IFNAME), DATA(FIELD_IP4)},

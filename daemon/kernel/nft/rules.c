@@ -123,16 +123,16 @@ const struct chain chains[] = {
 #define SOURCE4_127 V4, NETWORK(1, 12, 1), IS(1, 1, 127)
 #define TARGET4_127 V4, NETWORK(1, 16, 1), IS(1, 1, 127)
 /* The bridge table's. */
-#define ETHER_ARP LINK(1, 12, 2), IS(1, 2, 0x08, 0x06)
-#define ETHER_IP  LINK(1, 12, 2), IS(1, 2, 0x08, 0x00)
-#define ETHER_IP6 LINK(1, 12, 2), IS(1, 2, 0x86, 0xdd)
-#define META_IP   META(1, NFT_META_PROTOCOL), IS(1, 2, 0x08, 0x00)
-#define META_IP6  META(1, NFT_META_PROTOCOL), IS(1, 2, 0x86, 0xdd)
-#define ICMP6     PROTOCOL(1), IS(1, 1, IPPROTO_ICMPV6)
-#define UDP_FROM(port)                                                                             \
-	PROTOCOL(1), IS(1, 1, IPPROTO_UDP), TRANSPORT(1, 0, 2), IS(1, 2, (port) >> 8, (port)&0xff)
-#define ECHO4 V4, PROTOCOL(1), IS(1, 1, IPPROTO_ICMP), TRANSPORT(1, 0, 1), IS(1, 1, 8)
-#define ECHO6 V6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 128)
+#define ETHER_ARP      LINK(1, 12, 2), IS(1, 2, 0x08, 0x06)
+#define ETHER_IP       LINK(1, 12, 2), IS(1, 2, 0x08, 0x00)
+#define ETHER_IP6      LINK(1, 12, 2), IS(1, 2, 0x86, 0xdd)
+#define META_IP        META(1, NFT_META_PROTOCOL), IS(1, 2, 0x08, 0x00)
+#define META_IP6       META(1, NFT_META_PROTOCOL), IS(1, 2, 0x86, 0xdd)
+#define ICMP6          PROTOCOL(1), IS(1, 1, IPPROTO_ICMPV6)
+#define UDP            PROTOCOL(1), IS(1, 1, IPPROTO_UDP)
+#define UDP_FROM(port) UDP, TRANSPORT(1, 0, 2), IS(1, 2, (port) >> 8, (port)&0xff)
+#define ECHO4          V4, PROTOCOL(1), IS(1, 1, IPPROTO_ICMP), TRANSPORT(1, 0, 1), IS(1, 1, 8)
+#define ECHO6          V6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 128)
 
 /* A number of two bytes, in the host's order. */
 #if __BYTE_ORDER == __LITTLE_ENDIAN
@@ -298,6 +298,16 @@ const struct rule rules[] = {
 	/* Who may talk straight to whom; an isolated network has no pair with itself. */
 	RULE(INET, "nd_forward", "iifname . oifname @nd_pairs accept",
 		IIFNAME(1), OIFNAME(2), IN(1, "nd_pairs"), ACCEPT),
+	/* What a namespace still answers by a port whose flows were ended just now: as a flow of its own it would have the
+	 * masquerade, and with it the very port by which its client came. */
+	RULE(INET, "nd_forward", "ip saddr . udp sport @nd_late4 drop",
+		V4, UDP, NETWORK(1, 12, 4), TRANSPORT(9, 0, 2), IN(1, "nd_late4"), DROP),
+	RULE(INET, "nd_forward", "ip6 saddr . udp sport @nd_late6 drop",
+		V6, UDP, NETWORK(1, 8, 16), TRANSPORT(2, 0, 2), IN(1, "nd_late6"), DROP),
+	RULE(INET, "nd_forward", "ip saddr . udp sport @nd_laterng4 drop",
+		V4, UDP, NETWORK(1, 12, 4), TRANSPORT(9, 0, 2), IN(1, "nd_laterng4"), DROP),
+	RULE(INET, "nd_forward", "ip6 saddr . udp sport @nd_laterng6 drop",
+		V6, UDP, NETWORK(1, 8, 16), TRANSPORT(2, 0, 2), IN(1, "nd_laterng6"), DROP),
 	/* What an administrator opened: an interface of the host, or one port of another network. */
 	RULE(INET, "nd_forward", "iifname . oifname @nd_trusted accept",
 		IIFNAME(1), OIFNAME(2), IN(1, "nd_trusted"), ACCEPT),
