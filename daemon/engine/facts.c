@@ -284,7 +284,6 @@ static void gather_interface(struct kernel *kernel, const struct host *host,
 		return;
 	ret->index = link->index;
 	ret->mtu = link->mtu;
-	memcpy(ret->mac, link->mac, MAC_SIZE);
 }
 
 static int read_links(struct engine *engine, struct look_link **ret, unsigned *count,

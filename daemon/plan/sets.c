@@ -65,8 +65,6 @@ const struct set sets[] = {
         {INET, "nd_in6", KEY(FIELD_IFNAME), DATA(FIELD_VERDICT)},
         {INET, "nd_switched4", KEY(FIELD_IFNAME)},
         {INET, "nd_switched6", KEY(FIELD_IFNAME)},
-        {INET, "nd_lans", KEY(FIELD_IFNAME)},
-        {INET, "nd_lan_macs", KEY(FIELD_IFNAME, FIELD_MAC)},
         {INET, "nd_own4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT)},
         {INET, "nd_own6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT)},
         {INET, "nd_pub4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), DATA(FIELD_IP4, FIELD_PORT),

@@ -34,14 +34,6 @@ def pings(lab, place, address):
     return [place.run("ping", "-c", "1", "-W", str(lab.patience), address, check=False).returncode == 0]
 
 
-# --- bridges that are somebody else's ---
-
-@way(INET, "nd_early", r"@nd_lans", bridge_filter=(True,))
-def machines_of_a_lan_reach_each_other(lab, family):
-    """What only passes the bridge is not forwarded by the host."""
-    return lab.reaches(lab.lan, "10.13.0.9" if family == 4 else "fd00:13::9", 80)
-
-
 # --- isolated networks ---
 
 @guard(INET, "nd_forward", r"@nd_apart")

@@ -143,7 +143,6 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
 		list[i].ours = mark_matches(link->alias, NULL);
 		list[i].bridge = strcmp(link->kind, "bridge") == 0;
 		list[i].mtu = link->mtu;
-		memcpy(list[i].mac, link->mac, MAC_SIZE);
 		list[i].bridge_port = master && strcmp(master->kind, "bridge") == 0;
 	}
 	*ret = list;

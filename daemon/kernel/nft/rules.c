@@ -15,11 +15,11 @@
 
 #include "daemon/kernel/nft/rules.h"
 
+#include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
-#include <net/if_arp.h>
 #include <stddef.h>
 
 #define INET   "inet netd"
@@ -87,6 +87,11 @@ const struct chain chains[] = {
 #define DROP   VERDICT(NF_DROP, NULL)
 #define ACCEPT VERDICT(NF_ACCEPT, NULL)
 #define RETURN VERDICT(NFT_RETURN, NULL)
+/* From now on the packet is one for another machine. */
+#define OTHERS                                                                                     \
+	{                                                                                          \
+		EXPR_PKTTYPE, .reg = 1, .bytes = { PACKET_OTHERHOST }                              \
+	}
 #define MASQUERADE                                                                                 \
 	{                                                                                          \
 		EXPR_MASQUERADE                                                                    \
@@ -133,13 +138,6 @@ const struct chain chains[] = {
 #define UDP_FROM(port) UDP, TRANSPORT(1, 0, 2), IS(1, 2, (port) >> 8, (port)&0xff)
 #define ECHO4          V4, PROTOCOL(1), IS(1, 1, IPPROTO_ICMP), TRANSPORT(1, 0, 1), IS(1, 1, 8)
 #define ECHO6          V6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 128)
-
-/* A number of two bytes, in the host's order. */
-#if __BYTE_ORDER == __LITTLE_ENDIAN
-#define ETHERNET META(1, NFT_META_IIFTYPE), IS(1, 2, ARPHRD_ETHER, 0)
-#else
-#define ETHERNET META(1, NFT_META_IIFTYPE), IS(1, 2, 0, ARPHRD_ETHER)
-#endif
 
 #define FE80_10 {EXPR_MASK, .reg = 1, .size = 16, .bytes = {0xff, 0xc0}}, IS(1, 16, 0xfe, 0x80)
 #define LOCAL                                                                                      \
@@ -258,19 +256,18 @@ const struct rule rules[] = {
 	RULE(INET, "nd_dnat", "meta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . th dport map @nd_rng6",
 		TRANSLATABLE, PROTOCOL(1), HTON(1), PORT(9), MAP(1, "nd_rng6", 1), DNAT(NFPROTO_IPV6, 1, 0)),
 
-	/* With br_netfilter, what only passes a bridge of the host is seen here, too. It is not forwarded by the host. */
-	RULE(INET, "nd_early", "iifname @nd_lans iifname . ether daddr != @nd_lan_macs accept",
-		IIFNAME(1), IN(1, "nd_lans"), ETHERNET, IIFNAME(1), LINK(2, 0, 6), NOT_IN(1, "nd_lan_macs"), ACCEPT),
 	/* After translation and before the route: where netd switched forwarding on, what is not for its networks vanishes as
-	 * if it had not. A drop in the forward hook would be too late: the host has answered with time-exceeded by then. */
-	RULE(INET, "nd_early", "iifname @nd_switched4 meta nfproto ipv4 fib daddr type != { local, broadcast, anycast, multicast } ip daddr != @nd_nets4 drop",
+	 * if it had not. A drop in the forward hook would be too late: the host has answered with time-exceeded by then. A
+	 * drop here would be too much: with br_netfilter, what only passes a bridge of the host is seen here, too. So it is
+	 * as if someone else were meant: no bridge minds, and the host neither forwards nor answers. */
+	RULE(INET, "nd_early", "iifname @nd_switched4 meta nfproto ipv4 fib daddr type != { local, broadcast, anycast, multicast } ip daddr != @nd_nets4 meta pkttype set other",
 		IIFNAME(1), IN(1, "nd_switched4"), V4, {EXPR_FIB_TYPE, .reg = 1},
 		NONE_OF(1, type_address, 4, RTN_LOCAL, RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST),
-		NETWORK(1, 16, 4), NOT_IN(1, "nd_nets4"), DROP),
-	RULE(INET, "nd_early", "iifname @nd_switched6 meta nfproto ipv6 fib daddr type != { local, anycast, multicast } ip6 daddr != @nd_nets6 drop",
+		NETWORK(1, 16, 4), NOT_IN(1, "nd_nets4"), OTHERS),
+	RULE(INET, "nd_early", "iifname @nd_switched6 meta nfproto ipv6 fib daddr type != { local, anycast, multicast } ip6 daddr != @nd_nets6 meta pkttype set other",
 		IIFNAME(1), IN(1, "nd_switched6"), V6, {EXPR_FIB_TYPE, .reg = 1},
 		NONE_OF(1, type_address, 3, RTN_LOCAL, RTN_ANYCAST, RTN_MULTICAST),
-		NETWORK(1, 24, 16), NOT_IN(1, "nd_nets6"), DROP),
+		NETWORK(1, 24, 16), NOT_IN(1, "nd_nets6"), OTHERS),
 
 	/* A member that came to its own network through the host is answered through it. By address: with br_netfilter there
 	 * is no iifname here. */
