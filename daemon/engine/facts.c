@@ -310,7 +310,6 @@ static void gather_interface(struct kernel *kernel, const struct host *host,
 		return;
 	ret->index = link->index;
 	ret->mtu = link->mtu;
-	memcpy(ret->mac, link->mac, MAC_SIZE);
 }
 
 static int read_forwarding(bool *ret, struct error *err)

@@ -217,6 +217,9 @@ void engine_leave_foreign(struct resources *there, const struct resources *wante
 void engine_reap(struct engine *engine, struct pendings *answers);
 /* The timer: up to one group of what is new, or else of what is held. */
 void engine_reap_later(struct engine *engine);
+/* What is to be held back while flows end (render/late.c), once more: the kernel may have forgotten
+ * it by now. */
+int engine_hold_back(struct engine *engine, const struct model *model, struct error *err);
 /* What came of one tombstone: gone (`reason` NULL), or held. */
 void engine_reaped(
         struct engine *engine, const char *id, const char *reason, struct pendings *answers);

@@ -110,6 +110,24 @@ static int apply_final(struct engine *engine, const struct tombstone *const *tom
 	return r < 0 ? r : kernel_apply_all(engine->kernel, &plan.final, err);
 }
 
+int engine_hold_back(struct engine *engine, const struct model *model, struct error *err)
+{
+	_cleanup_(resources_done) struct resources late = {0};
+	_cleanup_(plan_done) struct plan plan = {0};
+	const struct resources nothing = {0};
+	const struct tombstone *tombstone;
+	char key[KEY_SIZE] = "";
+	int r = 0;
+
+	while (r == 0 && (tombstone = model_next(model, TABLE_TOMBSTONES, key)))
+		r = render_late(tombstone, &late, err);
+	if (r < 0 || late.count == 0)
+		return r;
+	resources_sort(&late);
+	r = plan_difference(&nothing, &late, &plan, err);
+	return r < 0 ? r : kernel_apply(engine->kernel, &plan.reversible, err);
+}
+
 /* Whether this request may have left the tombstone. */
 static bool concerns(const struct request *request, const struct tombstone *tombstone)
 {
@@ -356,8 +374,10 @@ static void try_held(struct engine *engine)
 {
 	const struct tombstone *tombstones[LINK_DELETIONS_MAX];
 	unsigned count = collect_held(engine, tombstones);
+	struct error err;
 
-	if (work_off(engine, tombstones, count, NULL))
+	if (engine_hold_back(engine, engine->model, &err) == 0 &&
+	        work_off(engine, tombstones, count, NULL))
 		engine->reap_pause = PAUSE_FIRST_MS;
 	else if ((engine->reap_pause *= 2) > PAUSE_LONGEST_MS)
 		engine->reap_pause = PAUSE_LONGEST_MS;

@@ -289,6 +289,8 @@ int engine_reconcile(struct engine *engine, const struct model *model, struct er
 	engine_leave_foreign(&there, &wanted, engine->take_over);
 	r = repair(engine, &there, &wanted, err);
 	if (r == 0)
+		r = engine_hold_back(engine, model, err);
+	if (r == 0)
 		engine->take_over = false;
 	return r;
 }

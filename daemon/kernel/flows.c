@@ -182,12 +182,14 @@ static int each_entry(const struct nlmsghdr *header, void *arg)
 /* --- the walk --- */
 
 /*
- * What the kernel may leave out of the dump. Never the address of IPv6: Linux (6.18, too) compares
- * it the wrong way round and leaves out exactly what was asked for.
+ * What the kernel may leave out of the dump; `began`: of flows that the address began itself. Never
+ * the address of IPv6: Linux (6.18, too) compares it the wrong way round and leaves out exactly
+ * what was asked for.
  */
-static void put_filter(struct nlmsghdr *request, const struct resource *resource)
+static void put_filter(struct nlmsghdr *request, const struct resource *resource, bool began)
 {
-	bool original = resource->flows.original_local;
+	bool original = resource->flows.original_local || began;
+	bool target = resource->flows.original_local && !began;
 	uint32_t bits = 0;
 	struct nlattr *nest =
 	        mnl_attr_nest_start(request, original ? CTA_TUPLE_ORIG : CTA_TUPLE_REPLY);
@@ -195,10 +197,10 @@ static void put_filter(struct nlmsghdr *request, const struct resource *resource
 	if (resource->flows.ip.family == AF_INET && !ip_is_any(&resource->flows.ip)) {
 		struct nlattr *ip = mnl_attr_nest_start(request, CTA_TUPLE_IP);
 
-		mnl_attr_put(request, original ? CTA_IP_V4_DST : CTA_IP_V4_SRC, ip_size(AF_INET),
+		mnl_attr_put(request, target ? CTA_IP_V4_DST : CTA_IP_V4_SRC, ip_size(AF_INET),
 		        resource->flows.ip.bytes);
 		mnl_attr_nest_end(request, ip);
-		bits |= original ? FILTER_DESTINATION : FILTER_SOURCE;
+		bits |= target ? FILTER_DESTINATION : FILTER_SOURCE;
 	}
 	if (resource->flows.protocol) {
 		struct nlattr *protocol = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
@@ -206,10 +208,9 @@ static void put_filter(struct nlmsghdr *request, const struct resource *resource
 		mnl_attr_put_u8(request, CTA_PROTO_NUM, resource->flows.protocol);
 		bits |= FILTER_PROTOCOL;
 		if (resource->flows.port && resource->flows.port_end <= resource->flows.port) {
-			mnl_attr_put_u16(request,
-			        original ? CTA_PROTO_DST_PORT : CTA_PROTO_SRC_PORT,
+			mnl_attr_put_u16(request, target ? CTA_PROTO_DST_PORT : CTA_PROTO_SRC_PORT,
 			        htons(resource->flows.port));
-			bits |= original ? FILTER_DESTINATION_PORT : FILTER_SOURCE_PORT;
+			bits |= target ? FILTER_DESTINATION_PORT : FILTER_SOURCE_PORT;
 		}
 		mnl_attr_nest_end(request, protocol);
 	}
@@ -219,8 +220,9 @@ static void put_filter(struct nlmsghdr *request, const struct resource *resource
 	mnl_attr_nest_end(request, nest);
 }
 
-/* `filter` is NULL for all of the index. -EAGAIN: the kernel does not know this filter. */
-static int walk(struct purge *purge, const struct resource *filter)
+/* `filter` is NULL for all of the index; `began` as there. -EAGAIN: the kernel does not know this
+ * filter. */
+static int walk(struct purge *purge, const struct resource *filter, bool began)
 {
 	_Alignas(struct nlmsghdr) char buffer[TALK_SIZE];
 	struct nlmsghdr *request = start(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP,
@@ -228,7 +230,7 @@ static int walk(struct purge *purge, const struct resource *filter)
 	int r;
 
 	if (filter)
-		put_filter(request, filter);
+		put_filter(request, filter, began);
 	r = talk(purge->sockets->dump, request, each_entry, purge);
 	if (purge->result < 0)
 		return purge->result;
@@ -251,20 +253,34 @@ static bool nothing_tracked(void)
 	return !file || (fscanf(file, "%lu", &count) == 1 && count == 0);
 }
 
+/* Whether flows that the address began itself are meant, too (flows_match.c), and are not in the
+ * first walk already. */
+static bool may_have_begun(const struct resource *flows)
+{
+	if (flows->flows.port)
+		return flows->flows.protocol == IPPROTO_UDP &&
+		       flows->flows.through == flows->flows.port;
+	return !flows->flows.original_local && flows->flows.ip.family == AF_INET;
+}
+
 static int walk_all(struct purge *purge, const struct resource *const *flows, size_t count)
 {
+	size_t walks = count;
 	int r = -EAGAIN;
 
-	if (count <= FILTERED_WALKS_MAX) {
-		for (size_t i = 0; i < count; i++) {
-			r = walk(purge, flows[i]);
-			if (r < 0)
-				break;
+	for (size_t i = 0; i < count; i++)
+		walks += may_have_begun(flows[i]);
+	if (walks <= FILTERED_WALKS_MAX) {
+		r = 0;
+		for (size_t i = 0; r == 0 && i < count; i++) {
+			r = walk(purge, flows[i], false);
+			if (r == 0 && may_have_begun(flows[i]))
+				r = walk(purge, flows[i], true);
 		}
 		if (r != -EAGAIN)
 			return r;
 	}
-	return walk(purge, NULL);
+	return walk(purge, NULL, false);
 }
 
 int flows_purge(

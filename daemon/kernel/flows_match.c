@@ -1,7 +1,8 @@
 /*
  * Which conntrack entries a batch of RESOURCE_FLOWS means.
  *
- * By reply source: whatever a namespace's address and port answer, translated or not. By original
+ * By reply source: whatever a namespace's address and port answer, translated or not, and what it
+ * began from there itself. By original
  * destination: what was sent to a port of the host itself and is not translated, that is, flows
  * that began before the port was published and would go on past it. A flow to someone else's port
  * of that number is neither, and stays.
@@ -155,6 +156,7 @@ struct naming {
 	struct ip ip;
 	uint8_t protocol;
 	uint16_t port, through;
+	bool said; /* only by what says both numbers */
 };
 
 /* Whether this very combination, or one that leaves some of the numbers open, is in the index. */
@@ -165,7 +167,7 @@ static bool named_single(const struct flows_index *index, const struct naming *n
 
 	key.flows.original_local = naming->original_local;
 	key.flows.ip = naming->ip;
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < (naming->said ? 2 : 8); i++) {
 		key.flows.protocol = i & 1 ? 0 : naming->protocol;
 		key.flows.port = i & 2 ? 0 : naming->port;
 		key.flows.through = i & 4 ? 0 : naming->through;
@@ -179,6 +181,8 @@ static bool named_single(const struct flows_index *index, const struct naming *n
 static bool in_range(const struct resource *flows, const struct naming *naming)
 {
 	if (flows->flows.protocol && flows->flows.protocol != naming->protocol)
+		return false;
+	if (naming->said && !flows->flows.through)
 		return false;
 	if (naming->port < flows->flows.port || naming->port > flows->flows.port_end)
 		return false;
@@ -215,28 +219,54 @@ static bool named_in_range(const struct flows_index *index, const struct naming 
 	return false;
 }
 
+static bool named_by(const struct flows_index *index, const struct naming *naming)
+{
+	return named_single(index, naming) || named_in_range(index, naming);
+}
+
 static bool named(const struct flows_index *index, bool original_local, const struct ip *ip,
         uint8_t protocol, uint16_t port, uint16_t through)
 {
-	const struct naming naming = {original_local, *ip, protocol, port, through};
+	const struct naming naming = {original_local, *ip, protocol, port, through, false};
 
-	return named_single(index, &naming) || named_in_range(index, &naming);
+	return named_by(index, &naming);
+}
+
+/*
+ * The same with the sides exchanged: the first packet came from the address, and from outside it is
+ * known by the port that its answers go to. Of UDP, as nothing tells such a flow from one that the
+ * other side began; of all protocols where the address itself goes.
+ */
+static bool began_by_itself(const struct flows_index *index, const struct flow *flow)
+{
+	const struct flow_tuple *original = &flow->original;
+	struct naming naming = {.ip = original->source, .protocol = original->protocol};
+
+	if (original->protocol != IPPROTO_UDP)
+		return named_by(index, &naming);
+	naming.port = original->source_port;
+	naming.through = flow->reply.destination_port;
+	if (named_by(index, &naming))
+		return true;
+	naming.original_local = naming.said = true;
+	return naming.port == naming.through && named_by(index, &naming);
 }
 
 enum flows_verdict flows_index_match(const struct flows_index *index, const struct flow *flow)
 {
 	const struct flow_tuple *original = &flow->original;
 	const struct ip any = {.family = original->destination.family};
+	uint16_t port = original->destination_port;
 
 	if (named(index, false, &flow->reply.source, flow->reply.protocol, flow->reply.source_port,
-	            original->destination_port))
+	            port) ||
+	        began_by_itself(index, flow))
 		return FLOWS_YES;
 	if (flow->translated)
 		return FLOWS_NO;
-	if (named(index, true, &original->destination, original->protocol,
-	            original->destination_port, 0))
+	if (named(index, true, &original->destination, original->protocol, port, port))
 		return FLOWS_YES;
-	if (named(index, true, &any, original->protocol, original->destination_port, 0))
+	if (named(index, true, &any, original->protocol, port, port))
 		return FLOWS_IF_LOCAL;
 	return FLOWS_NO;
 }

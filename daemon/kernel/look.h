@@ -34,7 +34,6 @@ struct look_link {
 	bool bridge_port;
 	bool bridge;
 	uint32_t mtu;
-	uint8_t mac[MAC_SIZE];
 };
 
 /* Interfaces in `ns` ("": the host). *ret is the caller's to free. */

@@ -232,7 +232,6 @@ struct interface {
 	bool bridge;
 	int index;    /* another one, where somebody else's has the name by now */
 	uint32_t mtu; /* what its ports have to have, or the kernel would change it */
-	uint8_t mac[MAC_SIZE];
 };
 
 /* An interface of the host that is in a namespace. */

@@ -120,11 +120,14 @@ int publications_revive(struct model *fork, const char *ns, struct error *err)
 static int end_direct(struct model *fork, const struct publication *publication,
         const struct ip *ip, struct error *err)
 {
+	uint16_t last = (uint16_t)(publication->port + publication_more(publication));
 	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
 	        .protocol = publication->protocol,
 	        .ip = *ip,
 	        .port = publication->port,
-	        .port_end = (uint16_t)(publication->port + publication_more(publication)),
+	        .port_end = last,
+	        .through = publication->port,
+	        .through_end = last,
 	        .match = FLOWS_ORIGINAL_LOCAL};
 
 	return tombstone_add(fork, &flows, err);

@@ -15,7 +15,7 @@ static bool differs(const struct interface *a, const struct interface *b)
 {
 	return a->switched != b->switched || a->ip6 != b->ip6 || a->switched6 != b->switched6 ||
 	       a->hears_routers != b->hears_routers || a->bridge != b->bridge ||
-	       a->index != b->index || a->mtu != b->mtu || memcmp(a->mac, b->mac, MAC_SIZE) != 0;
+	       a->index != b->index || a->mtu != b->mtu;
 }
 
 /* A network that uses a bridge has its members wait, or not, as that is there, and has its MTU. */

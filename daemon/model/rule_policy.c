@@ -249,6 +249,8 @@ static int end_flows_to(
 	        .ip = *ip,
 	        .port = port,
 	        .port_end = port,
+	        .through = port,
+	        .through_end = port,
 	        .match = FLOWS_ORIGINAL_LOCAL};
 
 	return tombstone_add(fork, &flows, err);

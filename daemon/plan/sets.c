@@ -23,6 +23,10 @@
 #define DATA(...) .data = {__VA_ARGS__}
 #define PUBLISHED .class = ELEMENT_PUBLICATION
 
+/* Longer than any server computes on an answer, shorter than anyone waits for another use of the
+ * port. */
+#define LATE_SECONDS 10
+
 const struct set sets[] = {
         {INET, "nd_bridges", KEY(FIELD_IFNAME)},
         {INET, "nd_outer", KEY(FIELD_IFNAME)},
@@ -47,6 +51,13 @@ const struct set sets[] = {
                 PUBLISHED},
         {INET, "nd_openrng6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT), .interval = true,
                 PUBLISHED},
+        /* Ports of namespaces whose flows have just been ended: see render/late.c. */
+        {INET, "nd_late4", KEY(FIELD_IP4, FIELD_PORT), .seconds = LATE_SECONDS},
+        {INET, "nd_late6", KEY(FIELD_IP6, FIELD_PORT), .seconds = LATE_SECONDS},
+        {INET, "nd_laterng4", KEY(FIELD_IP4, FIELD_PORT), .interval = true,
+                .seconds = LATE_SECONDS},
+        {INET, "nd_laterng6", KEY(FIELD_IP6, FIELD_PORT), .interval = true,
+                .seconds = LATE_SECONDS},
         {INET, "nd_masq4", KEY(FIELD_IFNAME)},
         {INET, "nd_masq6", KEY(FIELD_IFNAME)},
         {INET, "nd_snat4", KEY(FIELD_IFNAME), DATA(FIELD_IP4)},
@@ -55,8 +66,6 @@ const struct set sets[] = {
         {INET, "nd_in6", KEY(FIELD_IFNAME), DATA(FIELD_VERDICT)},
         {INET, "nd_switched4", KEY(FIELD_IFNAME)},
         {INET, "nd_switched6", KEY(FIELD_IFNAME)},
-        {INET, "nd_lans", KEY(FIELD_IFNAME)},
-        {INET, "nd_lan_macs", KEY(FIELD_IFNAME, FIELD_MAC)},
         {INET, "nd_own4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT)},
         {INET, "nd_own6", KEY(FIELD_IP6, FIELD_PROTOCOL, FIELD_PORT)},
         {INET, "nd_pub4", KEY(FIELD_IP4, FIELD_PROTOCOL, FIELD_PORT), DATA(FIELD_IP4, FIELD_PORT),

@@ -48,8 +48,9 @@ struct set {
 	enum field data[SET_FIELDS_MAX]; /* empty: a set; else a map */
 	bool interval;
 	enum element_class class;
-	bool counter; /* each element counts the packets that it matched */
-	bool limit;   /* each element has a rate, and matches only what exceeds it */
+	bool counter;     /* each element counts the packets that it matched */
+	bool limit;       /* each element has a rate, and matches only what exceeds it */
+	unsigned seconds; /* after so many the kernel takes an element out by itself; 0: never */
 };
 
 /* All of them, in the order the skeleton creates them; ends with a name of NULL. */

@@ -267,21 +267,6 @@ int add_endpoint_elements(
 	return 0;
 }
 
-/* What is for this MAC address is for the host, to be forwarded or not. */
-int add_lan_elements(struct resources *list, const char *interface, const uint8_t mac[MAC_SIZE])
-{
-	struct element *element;
-
-	if (element_add_interface(list, "nd_lans", interface) < 0)
-		return -1;
-	element = add_inet(list, "nd_lan_macs");
-	if (!element)
-		return -1;
-	element_key_ifname(element, interface);
-	element_key_mac(element, mac);
-	return 0;
-}
-
 int add_switched_element(struct resources *list, const char *interface, int family)
 {
 	return element_add_interface(

@@ -16,5 +16,4 @@ int add_endpoint_elements(
 /* Of all endpoints of a namespace, whose resources begin at `first` in the list. */
 int add_permissions(const struct model *model, const struct namespace *ns, size_t first,
         struct resources *list);
-int add_lan_elements(struct resources *list, const char *interface, const uint8_t mac[MAC_SIZE]);
 int add_switched_element(struct resources *list, const char *interface, int family);

@@ -404,8 +404,6 @@ int render_interface(const struct model *model, const struct interface *interfac
 
 	if (r == 0 && interface->switched)
 		r = add_switched_element(ret, interface->name, AF_INET);
-	if (r == 0 && interface->bridge)
-		r = add_lan_elements(ret, interface->name, interface->mac);
 	if (r == 0)
 		r = add_interface_ip6(model, interface, ret);
 	return r < 0 ? error_memory(err) : 0;

@@ -31,6 +31,8 @@ int render_base(const char *inet_fingerprint, const char *bridge_fingerprint, bo
 static int render_object(const struct model *model, enum model_table table, const void *object,
         struct resources *ret, struct error *err)
 {
+	int r;
+
 	switch (table) {
 	case TABLE_NETWORKS:
 		return render_network(model, object, ret, err);
@@ -39,7 +41,8 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_PUBLICATIONS:
 		return render_publication(model, object, ret, err);
 	case TABLE_TOMBSTONES:
-		return render_tombstone(object, ret, err);
+		r = render_tombstone(object, ret, err);
+		return r < 0 ? r : render_late(object, ret, err);
 	case TABLE_MOVED:
 		return render_moved(object, ret, err);
 	case TABLE_INTERFACES:

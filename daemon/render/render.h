@@ -29,6 +29,8 @@ int render_interface(const struct model *model, const struct interface *interfac
 int render_host(const struct host *host, struct resources *ret, struct error *err);
 /* What is condemned, as it is while it waits. */
 int render_tombstone(const struct tombstone *tombstone, struct resources *ret, struct error *err);
+/* What is held back for a while after its flows were ended (late.c). */
+int render_late(const struct tombstone *tombstone, struct resources *ret, struct error *err);
 
 /* The ports of a namespace that are reached by its own address, since its network is routed; NULL:
  * none. */

@@ -133,6 +133,45 @@ START_TEST(ends_only_what_came_through_one_port)
 }
 END_TEST
 
+static void datagram_from(const char *ns, uint16_t from, const char *ip, uint16_t port)
+{
+	struct sockaddr_in address = to_address(ip, port),
+	                   own = {.sin_family = AF_INET, .sin_port = htons(from)};
+	int fd = open_inside(ns, SOCK_DGRAM);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&address, sizeof address), 1);
+	close(fd);
+}
+
+/* Of UDP a flow that the server began is no other one; and where the address goes, all go. */
+START_TEST(ends_what_the_server_began_by_the_same_port)
+{
+	struct resource other = flows("10.1.0.2", IPPROTO_UDP, 8002, false);
+	struct resource web = other, direct = flows("10.1.0.2", IPPROTO_UDP, 8002, true);
+	struct resource gone = flows("10.1.0.2", 0, 0, false), members = gone;
+
+	members.flows.original_local = true;
+	datagram_from("web", 8002, "192.0.2.2", 5000);
+	datagram_from("web", 8003, "192.0.2.2", 5000);
+	other.flows.through = 8080;
+	purge(&other);
+	purge(&members);
+	ck_assert_int_eq(tracked("-p udp --orig-src 10.1.0.2"), 2);
+	web.flows.through = 8002;
+	purge(&web);
+	ck_assert_int_eq(tracked("-p udp --orig-src 10.1.0.2"), 1);
+	datagram_from("web", 8002, "192.0.2.2", 5000);
+	purge(&direct);
+	ck_assert_int_eq(tracked("-p udp --orig-src 10.1.0.2"), 2);
+	direct.flows.through = 8002;
+	purge(&direct);
+	ck_assert_int_eq(tracked("-p udp --orig-src 10.1.0.2"), 1);
+	purge(&gone);
+	ck_assert_int_eq(tracked("-p udp --orig-src 10.1.0.2"), 0);
+}
+END_TEST
+
 START_TEST(ends_every_protocol_of_an_address)
 {
 	struct resource web = flows("10.1.0.2", 0, 0, false);
@@ -267,8 +306,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {nothing_tracked_is_success, ends_what_one_port_answers,
-	        ends_only_what_came_through_one_port, ends_every_protocol_of_an_address,
-	        ends_untranslated_flows_to_the_hosts_own_port,
+	        ends_only_what_came_through_one_port, ends_what_the_server_began_by_the_same_port,
+	        ends_every_protocol_of_an_address, ends_untranslated_flows_to_the_hosts_own_port,
 	        leaves_translated_flows_to_the_hosts_port, ends_flows_to_one_address_of_the_host,
 	        ends_entries_of_every_zone_and_family, ends_many_in_one_walk,
 	        tells_commands_that_do_the_same, NULL};

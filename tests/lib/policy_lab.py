@@ -11,7 +11,6 @@
       nd-back    10                 |  back
       nd-closed  11                 |  db              internal
       nd-source  12                 |  source          leaves with the host's other addresses
-      br0        13                 the host's own, which a network uses: lan .8, beside .9, machines of the LAN
 """
 
 from lib.host import Host
@@ -34,15 +33,14 @@ class PolicyLab(Lab):
             self.out.run("ip addr add fd00:2::2/64 dev eth0 nodad")
             self.out.run("ip route add default via fd00:2::1")
             self.host.shell("ip addr add fd00:2::1/64 dev up-out nodad; ip addr add 192.0.2.7/24 dev up-out; "
-                            "ip addr add fd00:2::7/64 dev up-out nodad; ip link add br0 type bridge; ip link set br0 up")
-            self.lan, self.beside = self.join("lan", 8), self.join("beside", 9)
+                            "ip addr add fd00:2::7/64 dev up-out nodad")
             self.build()
         except BaseException:
             self.host.close()
             raise
         for name in MEMBERS:
             setattr(self, name, self.host.ns(name))
-        for place in [self.out, self.beside] + [self.host.ns(name) for name in MEMBERS]:
+        for place in [self.out] + [self.host.ns(name) for name in MEMBERS]:
             self.serve(place, 80)
         for place, port in ((self.shop, 81), (self.db, 5432), (self.host, 53), (self.host, 6001)):
             self.serve(place, port)
@@ -52,13 +50,6 @@ class PolicyLab(Lab):
         place.serve(port)
         place.serve(port, address="::")
 
-    def join(self, name, number):
-        """A machine behind a port of br0."""
-        machine = self.host.neighbour(name, f"192.168.{number}")
-        self.host.shell(f"ip addr flush dev up-{name}; ip link set up-{name} master br0")
-        machine.shell(f"ip addr flush dev eth0; ip addr add 10.13.0.{number}/24 dev eth0; ip addr add fd00:13::{number}/64 dev eth0 nodad")
-        return machine
-
     def build(self):
         host = self.host
         host.start_daemon()
@@ -66,7 +57,6 @@ class PolicyLab(Lab):
             host.ctl("network", "create", name, "--subnet", f"10.{number}.0.0/24", "--subnet", f"fd00:{number}::/64",
                      "--bridge", f"nd-{name}", *options)
         self.outer = {}
-        host.ctl("network", "create", "lan", "--use-bridge", "br0", "--subnet", "10.13.0.0/24", "--subnet", "fd00:13::/64")
         for name, (network, last) in MEMBERS.items():
             endpoint = host.ctl_json("connect", network, name, "--ip", self.address(name), "--ip6", self.address(name, 6))["endpoint"]
             self.outer[name] = endpoint["host_interface"]

@@ -95,6 +95,7 @@ def rules(listing):
             else:
                 fields, _, elements = inner.partition("elements = {")
                 members = [" ".join(member.split()) for member in elements.rpartition("}")[0].split(",")]
+                members = [member for member in members if " expires " not in member]  # it goes by itself
                 yield f"{kind} {table} {name}", {"fields": fields.split(), "elements": sorted(members)}
 
 

@@ -104,7 +104,7 @@ def test_nothing_is_translated_and_the_gateway_is_another_machine(lan):
         answer = web.ask("tcp", far, 7000 + int(family))
         assert answer and answer.peer == address_of(lan, "web", family), "with its own address"
     rules = lan.run("nft list table inet netd").stdout
-    assert "br0" not in re.sub(r"set nd_(switched[46]|lans|lan_macs) \{.*?\n\t\}", "", rules, flags=re.S), "only as an interface of the host"
+    assert "br0" not in re.sub(r"set nd_switched[46] \{.*?\n\t\}", "", rules, flags=re.S), "only as an interface of the host"
     lan.ns("web").run("ip route del default")
     wait_for(lambda: LAN["4"] in web.run("ip route show default").stdout, "the default route is back")
 
@@ -186,28 +186,48 @@ def test_drift_of_a_port_is_healed_and_the_mtu_is_followed(lan):
     assert "mtu 1400" in lan.run("ip link show br0").stdout
 
 
-def mac_is_known(lan):
-    """A bridge without a MAC address of its own takes that of a port; netd hears of it some milliseconds later."""
-    mac, = [link["address"] for link in lan.json("ip", "-j", "link", "show", "dev", "br0")]
-    return mac in lan.run("nft list set inet netd nd_lan_macs").stdout
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("way", ["its own", "a new one", "its port's"])
+def test_the_host_is_no_router_for_the_lan(lan, out, family, way):
+    """Whichever of the host's MAC addresses it is sent to, and with no netd that hears of a new one."""
+    far = {"4": out.address, "6": "2001:db8::2"}[family]
+    lan.shell("ip -6 addr add 2001:db8::1/64 dev up-out nodad; ip -6 addr add fe80::1/64 dev up-out nodad")
+    out.shell("ip -6 addr add 2001:db8::2/64 dev eth0 nodad; ip -6 route add default via 2001:db8::1")
+    lan.ctl("network", "create", "lan", *OPTIONS)
+    lan.ctl("network", "create", "other", "--ipv6")  # so that IPv6 is forwarded, too
+    lan.stop_daemon()
+    assert lan.sysctl("net/ipv4/conf/br0/forwarding") == "1"
+    if way == "a new one":
+        lan.run("ip link set br0 address 02:00:00:00:77:77")
+    if way == "its port's":
+        lan.run("ip link set br0 address 02:00:00:00:77:77")
+        lan.lan.run(f"ip neigh replace {HOST[family]} lladdr fe:00:00:00:02:01 dev eth0 nud permanent")
+    elif way == "a new one":
+        lan.lan.run("ip neigh flush all")
+    lan.lan.run(f"ip -{family} route replace default via {HOST[family]}")
+    server = out.serve(7000, address="::" if family == "6" else "0.0.0.0")
+    told = lan.lan.run("ping", f"-{family}", "-n", "-c1", "-W0.5", "-t1", far, check=False).stdout
+    assert lan.lan.silent("udp", far, 7000) and server.seen == []
+    assert "xceeded" not in told and "nreachable" not in told, "it does not even say so"
+    assert reaches(lan.lan, HOST[family], family), "the host itself answers"
+    lan.run(f"nft flush set inet netd nd_switched{family}")
+    lan.lan.ask("udp", far, 7000, timeout=0.5)
+    assert server.seen, "it is the guard that stops it"
 
 
-def test_the_lan_itself_is_left_alone(lan, out):
-    """With br_netfilter its frames pass the host's hooks; what the host itself would have to forward is still not forwarded."""
+@pytest.mark.parametrize("family", FAMILIES)
+def test_machines_of_the_lan_reach_each_other_through_the_bridge(lan, family):
+    """With br_netfilter their frames pass the host's hooks; they are as they were. So are those to an address that the host knows no way to."""
     more = lan.neighbour("more", "192.168.79")
     lan.shell("ip addr flush dev up-more; ip link set up-more master br0")
     more.shell("ip addr flush dev eth0; ip addr add 192.168.77.8/24 dev eth0; ip -6 addr add fd77::8/64 dev eth0 nodad")
-    assert reaches(more, LAN["4"], "4") and reaches(more, LAN["6"], "6")
-    lan.lan.run("ip route replace default via 192.168.77.1")
-    server = out.serve(7000)
-    wait_for(lambda: mac_is_known(lan), "the MAC address is known")
-    assert not lan.lan.ask("udp", out.address, 7000, timeout=0.5) and server.seen == [], "the host is no router"
-    # the MAC address of the bridge is followed, so that it is known what is for the host
-    lan.run("ip link set br0 address 02:00:00:00:77:77")
-    wait_for(lambda: mac_is_known(lan), "the changed one is known")
-    lan.lan.run("ip neigh flush all")
-    assert not lan.lan.ask("udp", out.address, 7000, timeout=0.5) and server.seen == []
-    assert reaches(more, LAN["4"], "4")
+    far = {"4": "203.0.113.7", "6": "fd99::7"}[family]
+    lan.lan.run(f"ip -{family} addr add {far} dev lo")
+    more.run(f"ip -{family} route replace {far} via {LAN[family]}")
+    lan.lan.serve(7000, address="::" if family == "6" else "0.0.0.0")
+    assert more.ask("udp", LAN[family], 7000)
+    for target in (LAN[family], far):
+        assert reaches(more, target, family) and more.ask("tcp", target, 7000)
 
 
 def test_what_is_refused(lan):

@@ -1,5 +1,7 @@
 """Every rule of isolation and policy, by what happens without it, in both families: see test_guards.py."""
 
+import itertools
+
 import pytest
 
 from lib.policy_lab import FAMILIES, PolicyLab
@@ -32,14 +34,6 @@ def pings(lab, place, address):
     return [place.run("ping", "-c", "1", "-W", str(lab.patience), address, check=False).returncode == 0]
 
 
-# --- bridges that are somebody else's ---
-
-@way(INET, "nd_early", r"@nd_lans", bridge_filter=(True,))
-def machines_of_a_lan_reach_each_other(lab, family):
-    """What only passes the bridge is not forwarded by the host."""
-    return lab.reaches(lab.lan, "10.13.0.9" if family == 4 else "fd00:13::9", 80)
-
-
 # --- isolated networks ---
 
 @guard(INET, "nd_forward", r"@nd_apart")
@@ -68,6 +62,28 @@ def member_reaches_another_straight(lab, family):
     finally:
         for port in ports:
             lab.host.run(f"bridge link set dev {port} isolated on")
+
+
+# --- ports that were unpublished ---
+
+UNUSED = itertools.count(42048, 64)  # the kernel knows no flow of theirs yet
+
+
+def late_answer(lab, family, name, more):
+    port = next(UNUSED)
+    ports = f"{port}-{port + more}" if more else port
+    with lab.element(INET, name, f"{lab.address('back', family)} . {ports} timeout 1m"):
+        return [lab.back.ask("udp", lab.outside(family), 80, source_port=port + more, timeout=lab.patience) is not None]
+
+
+@guard(INET, "nd_forward", r"@nd_late{family} ")
+def answer_by_a_port_that_was_unpublished(lab, family):
+    return late_answer(lab, family, f"nd_late{family}", 0)
+
+
+@guard(INET, "nd_forward", r"@nd_laterng{family} ")
+def answer_by_a_range_that_was_unpublished(lab, family):
+    return late_answer(lab, family, f"nd_laterng{family}", 63)
 
 
 # --- modes ---

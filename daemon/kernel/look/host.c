@@ -122,7 +122,6 @@ static void describe_link(const struct link_seen *link, struct look_link *ret)
 	        .bridge = strcmp(link->kind, "bridge") == 0,
 	        .mtu = link->mtu};
 	memcpy(ret->name, link->name, IFNAMSIZ);
-	memcpy(ret->mac, link->mac, MAC_SIZE);
 }
 
 int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, unsigned *count,

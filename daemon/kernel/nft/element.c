@@ -356,12 +356,23 @@ int nft_set_read(struct nft *nft, const struct set *set, struct resources *ret, 
 
 /* --- the kind --- */
 
+/* One that is there already would keep the time that it has left (Linux before 6.12). Made first,
+ * it can be removed without a look whether it is. */
+static int queue_removal(struct nft *nft, const struct element *element, struct error *err)
+{
+	int r = nft_queue_element(nft, NFT_MSG_NEWSETELEM, element, err);
+
+	return r < 0 ? r : nft_queue_element(nft, NFT_MSG_DELSETELEM, element, err);
+}
+
 static int element_apply(struct kernel *kernel, struct step *step, struct error *err)
 {
 	int r = 0;
 
 	if (step->old)
 		r = nft_queue_element(kernel->nft, NFT_MSG_DELSETELEM, &step->old->element, err);
+	if (r == 0 && step->new && step->new->element.set->seconds)
+		r = queue_removal(kernel->nft, &step->new->element, err);
 	if (r == 0 && step->new)
 		r = nft_queue_element(kernel->nft, NFT_MSG_NEWSETELEM, &step->new->element, err);
 	return r;
@@ -381,7 +392,8 @@ static int element_observe(
 		if (strcmp(table, set->table) != 0)
 			r = nft_table_in_scope(kernel, set->table, scope, &in_scope, err);
 		table = set->table;
-		if (r == 0 && in_scope)
+		/* What goes by itself is in no one's way, and nothing that should be there. */
+		if (r == 0 && in_scope && !set->seconds)
 			r = nft_set_read(kernel->nft, set, ret, err);
 		if (r < 0)
 			return r;

@@ -179,6 +179,19 @@ static void put_nat(struct nlmsghdr *message, const struct expr *expr)
 	end(message, open);
 }
 
+static void put_pkttype(struct nlmsghdr *message, const struct expr *expr)
+{
+	struct open_expr open = start(message, "immediate");
+
+	put_number(message, NFTA_IMMEDIATE_DREG, expr->reg);
+	put_data(message, NFTA_IMMEDIATE_DATA, expr->bytes, 1);
+	end(message, open);
+	open = start(message, "meta");
+	put_number(message, NFTA_META_KEY, NFT_META_PKTTYPE);
+	put_number(message, NFTA_META_SREG, expr->reg);
+	end(message, open);
+}
+
 static void put_verdict(struct nlmsghdr *message, const struct expr *expr)
 {
 	struct open_expr open = start(message, "immediate");
@@ -229,6 +242,8 @@ static void put_expr(struct nlmsghdr *message, const struct expr *expr, uint32_t
 		return put_nat(message, expr);
 	case EXPR_MASQUERADE:
 		return end(message, start(message, "masq"));
+	case EXPR_PKTTYPE:
+		return put_pkttype(message, expr);
 	case EXPR_VERDICT:
 		return put_verdict(message, expr);
 	case EXPR_END:

@@ -15,11 +15,11 @@
 
 #include "daemon/kernel/nft/rules.h"
 
+#include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
-#include <net/if_arp.h>
 #include <stddef.h>
 
 #define INET   "inet netd"
@@ -87,6 +87,11 @@ const struct chain chains[] = {
 #define DROP   VERDICT(NF_DROP, NULL)
 #define ACCEPT VERDICT(NF_ACCEPT, NULL)
 #define RETURN VERDICT(NFT_RETURN, NULL)
+/* From now on the packet is one for another machine. */
+#define OTHERS                                                                                     \
+	{                                                                                          \
+		EXPR_PKTTYPE, .reg = 1, .bytes = { PACKET_OTHERHOST }                              \
+	}
 #define MASQUERADE                                                                                 \
 	{                                                                                          \
 		EXPR_MASQUERADE                                                                    \
@@ -124,16 +129,16 @@ const struct chain chains[] = {
 #define TARGET4_127 V4, NETWORK(1, 16, 1), IS(1, 1, 127)
 /* The bridge table's. */
 #define TARGET_OF_MESSAGE IIFNAME(1), TRANSPORT(2, 8, 8), TRANSPORT(14, 16, 8)
-#define ETHER_ARP LINK(1, 12, 2), IS(1, 2, 0x08, 0x06)
-#define ETHER_IP  LINK(1, 12, 2), IS(1, 2, 0x08, 0x00)
-#define ETHER_IP6 LINK(1, 12, 2), IS(1, 2, 0x86, 0xdd)
-#define META_IP   META(1, NFT_META_PROTOCOL), IS(1, 2, 0x08, 0x00)
-#define META_IP6  META(1, NFT_META_PROTOCOL), IS(1, 2, 0x86, 0xdd)
-#define ICMP6     PROTOCOL(1), IS(1, 1, IPPROTO_ICMPV6)
-#define UDP_FROM(port)                                                                             \
-	PROTOCOL(1), IS(1, 1, IPPROTO_UDP), TRANSPORT(1, 0, 2), IS(1, 2, (port) >> 8, (port)&0xff)
-#define ECHO4 V4, PROTOCOL(1), IS(1, 1, IPPROTO_ICMP), TRANSPORT(1, 0, 1), IS(1, 1, 8)
-#define ECHO6 V6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 128)
+#define ETHER_ARP         LINK(1, 12, 2), IS(1, 2, 0x08, 0x06)
+#define ETHER_IP          LINK(1, 12, 2), IS(1, 2, 0x08, 0x00)
+#define ETHER_IP6         LINK(1, 12, 2), IS(1, 2, 0x86, 0xdd)
+#define META_IP           META(1, NFT_META_PROTOCOL), IS(1, 2, 0x08, 0x00)
+#define META_IP6          META(1, NFT_META_PROTOCOL), IS(1, 2, 0x86, 0xdd)
+#define ICMP6             PROTOCOL(1), IS(1, 1, IPPROTO_ICMPV6)
+#define UDP               PROTOCOL(1), IS(1, 1, IPPROTO_UDP)
+#define UDP_FROM(port)    UDP, TRANSPORT(1, 0, 2), IS(1, 2, (port) >> 8, (port)&0xff)
+#define ECHO4             V4, PROTOCOL(1), IS(1, 1, IPPROTO_ICMP), TRANSPORT(1, 0, 1), IS(1, 1, 8)
+#define ECHO6             V6, ICMP6, TRANSPORT(1, 0, 1), IS(1, 1, 128)
 
 /* A number of two bytes, in the host's order. */
 #if __BYTE_ORDER == __LITTLE_ENDIAN
@@ -259,19 +264,18 @@ const struct rule rules[] = {
 	RULE(INET, "nd_dnat", "meta l4proto { tcp, udp, sctp } dnat ip6 to meta l4proto . th dport map @nd_rng6",
 		TRANSLATABLE, PROTOCOL(1), HTON(1), PORT(9), MAP(1, "nd_rng6", 1), DNAT(NFPROTO_IPV6, 1, 0)),
 
-	/* With br_netfilter, what only passes a bridge of the host is seen here, too. It is not forwarded by the host. */
-	RULE(INET, "nd_early", "iifname @nd_lans iifname . ether daddr != @nd_lan_macs accept",
-		IIFNAME(1), IN(1, "nd_lans"), ETHERNET, IIFNAME(1), LINK(2, 0, 6), NOT_IN(1, "nd_lan_macs"), ACCEPT),
 	/* After translation and before the route: where netd switched forwarding on, what is not for its networks vanishes as
-	 * if it had not. A drop in the forward hook would be too late: the host has answered with time-exceeded by then. */
-	RULE(INET, "nd_early", "iifname @nd_switched4 meta nfproto ipv4 fib daddr type != { local, broadcast, anycast, multicast } ip daddr != @nd_nets4 drop",
+	 * if it had not. A drop in the forward hook would be too late: the host has answered with time-exceeded by then. A
+	 * drop here would be too much: with br_netfilter, what only passes a bridge of the host is seen here, too. So it is
+	 * as if someone else were meant: no bridge minds, and the host neither forwards nor answers. */
+	RULE(INET, "nd_early", "iifname @nd_switched4 meta nfproto ipv4 fib daddr type != { local, broadcast, anycast, multicast } ip daddr != @nd_nets4 meta pkttype set other",
 		IIFNAME(1), IN(1, "nd_switched4"), V4, {EXPR_FIB_TYPE, .reg = 1},
 		NONE_OF(1, type_address, 4, RTN_LOCAL, RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST),
-		NETWORK(1, 16, 4), NOT_IN(1, "nd_nets4"), DROP),
-	RULE(INET, "nd_early", "iifname @nd_switched6 meta nfproto ipv6 fib daddr type != { local, anycast, multicast } ip6 daddr != @nd_nets6 drop",
+		NETWORK(1, 16, 4), NOT_IN(1, "nd_nets4"), OTHERS),
+	RULE(INET, "nd_early", "iifname @nd_switched6 meta nfproto ipv6 fib daddr type != { local, anycast, multicast } ip6 daddr != @nd_nets6 meta pkttype set other",
 		IIFNAME(1), IN(1, "nd_switched6"), V6, {EXPR_FIB_TYPE, .reg = 1},
 		NONE_OF(1, type_address, 3, RTN_LOCAL, RTN_ANYCAST, RTN_MULTICAST),
-		NETWORK(1, 24, 16), NOT_IN(1, "nd_nets6"), DROP),
+		NETWORK(1, 24, 16), NOT_IN(1, "nd_nets6"), OTHERS),
 
 	/* A member that came to its own network through the host is answered through it. By address: with br_netfilter there
 	 * is no iifname here. */
@@ -299,6 +303,16 @@ const struct rule rules[] = {
 	/* Who may talk straight to whom; an isolated network has no pair with itself. */
 	RULE(INET, "nd_forward", "iifname . oifname @nd_pairs accept",
 		IIFNAME(1), OIFNAME(2), IN(1, "nd_pairs"), ACCEPT),
+	/* What a namespace still answers by a port whose flows were ended just now: as a flow of its own it would have the
+	 * masquerade, and with it the very port by which its client came. */
+	RULE(INET, "nd_forward", "ip saddr . udp sport @nd_late4 drop",
+		V4, UDP, NETWORK(1, 12, 4), TRANSPORT(9, 0, 2), IN(1, "nd_late4"), DROP),
+	RULE(INET, "nd_forward", "ip6 saddr . udp sport @nd_late6 drop",
+		V6, UDP, NETWORK(1, 8, 16), TRANSPORT(2, 0, 2), IN(1, "nd_late6"), DROP),
+	RULE(INET, "nd_forward", "ip saddr . udp sport @nd_laterng4 drop",
+		V4, UDP, NETWORK(1, 12, 4), TRANSPORT(9, 0, 2), IN(1, "nd_laterng4"), DROP),
+	RULE(INET, "nd_forward", "ip6 saddr . udp sport @nd_laterng6 drop",
+		V6, UDP, NETWORK(1, 8, 16), TRANSPORT(2, 0, 2), IN(1, "nd_laterng6"), DROP),
 	/* What an administrator opened: an interface of the host, or one port of another network. */
 	RULE(INET, "nd_forward", "iifname . oifname @nd_trusted accept",
 		IIFNAME(1), OIFNAME(2), IN(1, "nd_trusted"), ACCEPT),

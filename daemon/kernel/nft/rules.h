@@ -29,6 +29,7 @@ enum expr_op {
 	EXPR_NAT,    /* family `key`, address in reg, port in `to`; 0: the port stays. `inverted`:
 	                of the source */
 	EXPR_MASQUERADE,
+	EXPR_PKTTYPE, /* whom it is for becomes the byte, by way of reg */
 	EXPR_VERDICT, /* number; chain `name` */
 };
 

@@ -57,6 +57,8 @@ uint32_t nft_set_flags(const struct set *set)
 		flags |= NFT_SET_CONCAT;
 	if (set->data[0] != FIELD_NONE)
 		flags |= NFT_SET_MAP;
+	if (set->seconds)
+		flags |= NFT_SET_TIMEOUT;
 	return flags;
 }
 
@@ -179,6 +181,8 @@ int nft_set_queue(struct nft *nft, const struct set *set)
 	mnl_attr_put_u32(message, NFTA_SET_ID, htonl((uint32_t)(FIRST_NAMED + (set - sets))));
 	if (set->interval && is_concatenation(set->key))
 		put_field_sizes(message, set);
+	if (set->seconds)
+		mnl_attr_put_u64(message, NFTA_SET_TIMEOUT, htobe64(set->seconds * 1000ull));
 	if (put_user_data(message, set) < 0)
 		return -ENOMEM;
 	if (set->counter)
@@ -210,8 +214,14 @@ void nft_set_tell(const struct set *set, FILE *out)
 		fputs(" : ", out);
 		tell_fields(set->data, out);
 	}
-	fprintf(out, "\n%s%s", set->interval ? "\t\tflags interval\n" : "",
-	        set->counter ? "\t\tcounter\n" : "");
+	fputc('\n', out);
+	if (set->interval || set->seconds)
+		fprintf(out, "\t\tflags %s%s%s\n", set->interval ? "interval" : "",
+		        set->interval && set->seconds ? "," : "", set->seconds ? "timeout" : "");
+	if (set->seconds)
+		fprintf(out, "\t\ttimeout %us\n", set->seconds);
+	if (set->counter)
+		fputs("\t\tcounter\n", out);
 	if (set->limit)
 		fprintf(out, "\t\tlimit rate over %d bytes/second burst %d bytes\n", RATE_NOT_SAID,
 		        ELEMENT_BURST);
