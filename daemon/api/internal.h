@@ -198,6 +198,16 @@ int endpoint_disconnect(const struct call *call, struct request *request, struct
 int endpoint_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);
 
+int ns_link_list(const struct call *call, json_t **ret, struct error *err);
+int ns_link_inspect(const struct call *call, json_t **ret, struct error *err);
+int ns_link_create(const struct call *call, struct request *request, struct error *err);
+int ns_link_set(const struct call *call, struct request *request, struct error *err);
+int ns_link_remove(const struct call *call, struct request *request, struct error *err);
+int ns_link_answer(
+        const struct call *call, const struct answer *answer, json_t *body, struct error *err);
+/* The links of a namespace. */
+json_t *links_json(const struct model *model, const char *ns);
+
 int publication_list(const struct call *call, json_t **ret, struct error *err);
 int publication_publish(const struct call *call, struct request *request, struct error *err);
 int publication_unpublish(const struct call *call, struct request *request, struct error *err);

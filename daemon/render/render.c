@@ -38,6 +38,8 @@ static int render_object(const struct model *model, enum model_table table, cons
 		return render_namespace(model, object, ret, err);
 	case TABLE_PUBLICATIONS:
 		return render_publication(model, object, ret, err);
+	case TABLE_NS_LINKS:
+		return render_ns_link(model, object, ret, err);
 	case TABLE_TOMBSTONES:
 		return render_tombstone(object, ret, err);
 	case TABLE_MOVED:
@@ -59,6 +61,7 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
 	case TABLE_MOVED_IN:
+	case TABLE_LINKED:
 	case TABLE_COUNT:
 		return 0;
 	}
