@@ -380,23 +380,23 @@ static void tell_mtu(FILE *out, uint32_t mtu)
 		fprintf(out, " mtu %u", mtu);
 }
 
-static void tell_start(const struct resource *link, const char *verb, FILE *out)
+static void tell_start(FILE *out, const char *ns, const char *verb, const char *ifname)
 {
 	fputs("ip ", out);
-	if (link->ns[0]) {
+	if (ns[0]) {
 		fputs("-n ", out);
-		tell_word(out, link->ns);
+		tell_word(out, ns);
 		fputc(' ', out);
 	}
 	fprintf(out, "link %s", verb);
+	tell_attribute(out, strcmp(verb, "add") == 0 ? "name" : "dev", ifname);
 }
 
 static void tell_mark(const struct resource *link, FILE *out)
 {
 	if (!link->text)
 		return;
-	tell_start(link, "set", out);
-	tell_attribute(out, "dev", born_as(link));
+	tell_start(out, link->ns, "set", born_as(link));
 	tell_attribute(out, "alias", link->text);
 	fputc('\n', out);
 }
@@ -405,8 +405,7 @@ static void tell_create(const struct resource *link, FILE *out)
 {
 	bool veth = link->link.type == LINK_VETH;
 
-	tell_start(link, "add", out);
-	tell_attribute(out, "name", born_as(link));
+	tell_start(out, link->ns, "add", born_as(link));
 	tell_mac(out, link->link.mac);
 	tell_mtu(out, link->link.mtu);
 	if (veth)
@@ -440,15 +439,13 @@ static void tell_change(const struct resource *old, const struct resource *new, 
 	if (new->ns[0])
 		return;
 	if (old->link.ifname[0]) {
-		fputs("ip link set", out);
-		tell_attribute(out, "dev", old->link.ifname);
+		tell_start(out, "", "set", old->link.ifname);
 		tell_attribute(out, "name", new->name);
 		fputc('\n', out);
 	}
 	if (old->link.ifname[0] && is_nothing(&difference))
 		return;
-	fputs("ip link set", out);
-	tell_attribute(out, "dev", new->name);
+	tell_start(out, "", "set", new->name);
 	if (difference.mtu)
 		tell_mtu(out, new->link.mtu);
 	if (difference.mac)
@@ -474,8 +471,11 @@ static void tell(const struct step *step, FILE *out)
 		tell_create(step->new, out);
 		tell_mark(step->new, out);
 	} else {
-		tell_start(step->old, "del", out);
-		tell_attribute(out, "dev", born_as(step->old));
+		/* Of a broken pair perhaps only the second end is known. */
+		bool second = !born_as(step->old)[0];
+
+		tell_start(out, second ? step->old->link.peer_ns : step->old->ns, "del",
+		        second ? step->old->link.peer_name : born_as(step->old));
 		fputc('\n', out);
 	}
 }

@@ -76,8 +76,10 @@ static int add_lone(const struct observation *observation, const struct lone_end
 	pair->link.broken = !end->whole;
 	pair->link.retired = !end->link->up && strcmp(end->link->name, end->mark.name) == 0 &&
 	                     (!end->peer || !end->peer->up);
-	memcpy(pair->link.ifname, end->link->name, IFNAMSIZ);
 	memcpy(pair->link.peer_ns, end->mark.ns[1], NAME_SIZE);
+	memcpy(side == 1 ? pair->link.peer_name : pair->link.ifname, end->link->name, IFNAMSIZ);
+	if (end->peer)
+		memcpy(pair->link.peer_name, end->peer->name, IFNAMSIZ);
 	return 0;
 }
 

@@ -11,6 +11,9 @@ UNPUBLISH = ("DELETE", "/v1/publications?host_port=9090")
 DISCONNECT = ("DELETE", "/v1/networks/a/endpoints/x")
 FORGET = ("DELETE", "/v1/networks/a/endpoints/x?forget=true")
 REMOVE_NETWORK = ("DELETE", "/v1/networks/n")
+LINK = ("POST", "/v1/links", {"ends": [{"namespace": "x", "addresses": ["10.99.0.1/30"]},
+                                        {"namespace": "web", "interface": "wan", "addresses": ["10.99.0.2/30", "fd99::2/64"]}]})
+UNLINK = ("DELETE", "/v1/links?namespace=x&peer=web")
 REMOVE_NAMESPACE = ("DELETE", "/v1/namespaces/x?force=true")
 
 
@@ -63,6 +66,14 @@ OPERATIONS = [
     Operation("unpublish a pending port", UNPUBLISH, before=[CONNECT, PUBLISH, DISCONNECT], back=[REMOVE_NAMESPACE]),
     Operation("unpublish", UNPUBLISH, before=[CONNECT, PUBLISH], back=[REMOVE_NAMESPACE]),
     Operation("unpublish udp", UNPUBLISH, before=[CONNECT, PUBLISH_UDP], back=[REMOVE_NAMESPACE]),
+    Operation("ns link", LINK, before=[NAMESPACE], back=[UNLINK, REMOVE_NAMESPACE]),
+    Operation("ns link, creating a namespace", LINK, back=[REMOVE_NAMESPACE]),
+    Operation("ns link of an adopted namespace", (*LINK[:2], {"ends": [{"namespace": "adopted"}, {"namespace": "two"}]}),
+              back=[("DELETE", "/v1/links?namespace=adopted&peer=two")]),
+    Operation("ns set-link", ("PATCH", "/v1/links?namespace=x&peer=web", {"mtu": 1400}), before=[NAMESPACE, LINK], back=[UNLINK, REMOVE_NAMESPACE]),
+    Operation("ns unlink", UNLINK, before=[NAMESPACE, LINK], back=[REMOVE_NAMESPACE]),
+    Operation("ns rm -f of a linked one", REMOVE_NAMESPACE, before=[NAMESPACE, LINK], gone="/run/netns/x"),
+    Operation("release of a removed namespace with a link", (), before=[NAMESPACE, LINK], by_hand=remove_by_hand),
     Operation("release of a removed namespace", (), before=[CONNECT, PUBLISH], back=[UNPUBLISH, FORGET], by_hand=remove_by_hand),
 ]
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

@@ -17,7 +17,7 @@ from lib.wait import wait_for
 
 FAULTY = BUILD / "tests" / "fault" / "netd-faulty"
 DEADLINE = 20.0
-LISTS = ("networks", "namespaces", "endpoints", "publications")
+LISTS = ("networks", "namespaces", "endpoints", "links", "publications")
 VOLATILE = {"next_id", "generation", "number"}  # of the database: they only ever grow, and no one sees them
 HURRY = 20
 
