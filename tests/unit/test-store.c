@@ -175,7 +175,7 @@ START_TEST(values_that_cannot_be_are_refused)
 	        "UPDATE links SET peer = namespace",
 	        "UPDATE links SET peer_ifname = 'a/b'",
 	        "UPDATE links SET mac = 'none'",
-	        "UPDATE link_addresses SET side = 2",
+	        "UPDATE link_addresses SET side = 2 WHERE side = 1",
 	        "UPDATE link_addresses SET prefix = 129",
 	        "UPDATE link_addresses SET prefix = 0",
 	        "UPDATE link_addresses SET address = '10.0.0'",
