@@ -9,13 +9,11 @@
 
 static json_t *end_json(const struct ns_link_end *end)
 {
-	char mac[MAC_TEXT_SIZE], cidr[CIDR_TEXT_SIZE];
-	json_t *addresses = json_array();
+	char mac[MAC_TEXT_SIZE];
 
-	for (unsigned i = 0; i < end->address_count; i++)
-		addresses = list_add(addresses, json_string(cidr_format(&end->addresses[i], cidr)));
 	return json_pack("{s:s, s:s, s:s, s:o}", "namespace", end->namespace, "interface",
-	        end->ifname, "mac", mac_format(end->mac, mac), "addresses", addresses);
+	        end->ifname, "mac", mac_format(end->mac, mac), "addresses",
+	        addresses_json(end->addresses, end->address_count));
 }
 
 static json_t *link_json(const struct ns_link *link)
@@ -48,21 +46,11 @@ int ns_link_list(const struct call *call, json_t **ret, struct error *err)
 	return list_answer("links", list, ret, err);
 }
 
-static int read_id(const char *id, char ret[ID_SIZE], struct error *err)
-{
-	if (strlen(id) != ID_SIZE - 1 || strspn(id, "0123456789abcdef") != ID_SIZE - 1)
-		return error_field(err, "id",
-		        "id: a link's id is %d hex digits (netd-ctl ns links --json lists them)",
-		        ID_SIZE - 1);
-	memcpy(ret, id, ID_SIZE);
-	return 0;
-}
-
 int ns_link_inspect(const struct call *call, json_t **ret, struct error *err)
 {
 	const struct ns_link *link;
 	char id[ID_SIZE];
-	int r = read_id(call->names[0], id, err);
+	int r = field_id(call->names[0], "link", "ns links", id, err);
 
 	if (r < 0)
 		return r;
@@ -182,7 +170,7 @@ static int read_which(const struct call *call, struct request *request, struct e
 	int r = 0;
 
 	if (call->names[0])
-		return read_id(call->names[0], request->link, err);
+		return field_id(call->names[0], "link", "ns links", request->link, err);
 	for (unsigned i = 0; r == 0 && i < 2; i++) {
 		const char *interface = call_parameter(call, names[i][1]);
 		struct ns_link_end *end = &request->ends[i];

@@ -331,7 +331,9 @@ void foreign_look(struct engine *engine);
 int watch_open(struct watch **ret, struct engine *engine, struct error *err);
 /* For what was there before it was watched. */
 int watch_start(struct watch *watch, struct error *err);
-/* Listens to the namespaces of the links that this model, or this fork itself, has. */
+/* Listens to the namespaces of the links that this model, or this fork itself, has. NULL is
+ * allowed.
+ */
 void watch_hear(struct watch *watch, const struct model *model);
 /* The namespace of this name may be gone, or be another one. */
 void watch_look_at(struct watch *watch, const char *name);

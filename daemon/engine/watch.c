@@ -425,7 +425,8 @@ void watch_hear(struct watch *watch, const struct model *model)
 	const void *touched;
 	char key[KEY_SIZE] = "";
 
-	while (model_next_touched(model, TABLE_NS_LINKS, key, &touched)) {
+	/* On its way out nobody listens any more. */
+	while (watch && model_next_touched(model, TABLE_NS_LINKS, key, &touched)) {
 		const struct ns_link *link = touched;
 		struct error err;
 		int nsid;
