@@ -26,6 +26,9 @@
 	OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE, OPTION_ROUTER, OPTION_RATE_IN,                \
 	        OPTION_RATE_OUT, OPTION_LABEL
 
+/* And `ns set-link`. */
+#define LINK_SETTINGS OPTION_MTU, OPTION_LABEL
+
 #define NETWORK                                                                                    \
 	{                                                                                          \
 		"NETWORK", "network", ARGUMENT_NAME                                                \
@@ -100,6 +103,18 @@ static const struct command table[] = {
                 namespace_move_in},
         {{"ns", "move-out"}, {NAMESPACE, IFNAME}, NULL, {CHANGE},
                 "bring it back, with its addresses and routes", namespace_move_out},
+        {{"ns", "link"}, {{"NS[:IFNAME]", "namespace"}, {"NS[:IFNAME]", "namespace"}}, NULL,
+                {OPTION_IP, OPTION_PEER_IP, OPTION_MAC, OPTION_PEER_MAC, LINK_SETTINGS,
+                        OPTION_EXISTING, CREATE},
+                "join two namespaces by a link of their own; missing ones are made", link_create},
+        {{"ns", "set-link"},
+                {{"NS[:IFNAME]", "namespace"}, {"NS[:IFNAME]", "namespace"},
+                        {"KEY=VALUE", "setting", .repeated = true}},
+                NULL, {CHANGE},
+                "change settings of a link (those of link; an empty value: the default)", link_set},
+        {{"ns", "unlink"}, {{"NS[:IFNAME]", "namespace"}, {"NS[:IFNAME]", "namespace"}}, NULL,
+                {CHANGE}, "take a link away", link_remove},
+        {{"ns", "links"}, {{0}}, NULL, {OPTION_FILTER}, "list the links", noun_ls, &link_noun},
         {{"ns", "pids"}, {NETNS}, NULL, {0}, "list the processes in a namespace", namespace_pids},
         {{"ns", "identify"}, {{"PID", "pid", .optional = true}}, NULL, {0},
                 "say which namespace a process is in (this one)", namespace_identify},

@@ -71,11 +71,13 @@ static json_t *addresses_of(const struct call *call)
 int endpoint_connect(const struct call *call)
 {
 	struct error err = {0};
-	json_t *body = call_body(call,
-	        json_pack("{s:s, s:s, s:o*}", "network", call->arguments[0], "namespace",
-	                call->arguments[1], "addresses", addresses_of(call)),
-	        &err);
+	json_t *body = NULL;
 
+	if (call_once(call, OPTION_IP, &err) == 0)
+		body = call_body(call,
+		        json_pack("{s:s, s:s, s:o*}", "network", call->arguments[0], "namespace",
+		                call->arguments[1], "addresses", addresses_of(call)),
+		        &err);
 	return change_send(call, "POST", "/v1/endpoints", body, &err, say_connected);
 }
 

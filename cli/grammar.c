@@ -32,8 +32,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_IPV6] = {"--ipv6", 0, NULL, "IPv6, too", BODY_SWITCH},
         [OPTION_NO_IPV4] = {"--no-ipv4", 0, NULL, "IPv6 only"},
         [OPTION_BRIDGE] = {"--bridge", 0, "IFNAME", "the bridge's name (netd-...)", BODY_TEXT},
-        [OPTION_MTU] = {"--mtu", 0, "N", "the MTU (that of the default route's interface)",
-                BODY_NUMBER},
+        [OPTION_MTU] = {"--mtu", 0, "N",
+                "the MTU (that of the default route's interface; of a link 1500)", BODY_NUMBER},
         [OPTION_INTERNAL] = {"--internal", 0, NULL, "no way out and none in", BODY_SWITCH},
         [OPTION_NO_HOST_ADDRESS] = {"--no-host-address", 0, NULL,
                 "the host takes no part: its --gateway, if any, is one of the namespaces",
@@ -80,9 +80,15 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                 "the default route is not to lead through it", BODY_SWITCH},
         [OPTION_ROUTER] = {"--router", 0, NULL,
                 "the namespace forwards what others send through it", BODY_SWITCH},
-        [OPTION_IP] = {"--ip", 0, "IP", "the IPv4 address (the next free one)"},
+        [OPTION_IP] = {"--ip", 0, "IP",
+                "the IPv4 address (the next free one); of a link's first end IP/PREFIX of either "
+                "family, which may be given several times",
+                .several = true},
+        [OPTION_PEER_IP] = {"--peer-ip", 0, "IP/PREFIX", "the same of the second end",
+                .several = true},
+        [OPTION_PEER_MAC] = {"--peer-mac", 0, "MAC", "the MAC address of the second end"},
         [OPTION_IP6] = {"--ip6", 0, "IP", "the IPv6 address (the next free one)"},
-        [OPTION_MAC] = {"--mac", 0, "MAC", "the MAC address (derived from the address)", BODY_TEXT},
+        [OPTION_MAC] = {"--mac", 0, "MAC", "the MAC address (derived)", BODY_TEXT},
         [OPTION_IFNAME] = {"--ifname", 0, "IFNAME", "the interface inside (the next free ethN)",
                 BODY_TEXT, "interface"},
         [OPTION_EXISTING] = {"--existing", 0, NULL, "do not create a missing namespace",
@@ -104,6 +110,12 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_NAME] = {"--name", 0, "IFNAME", "its name in the namespace (the same)", BODY_TEXT},
         [OPTION_PATH] = {"--path", 0, "FILE", "the namespace that is mounted on this file"},
 };
+
+static int given_twice(enum option_id id, const char *first, const char *second, struct error *err)
+{
+	return error_field(
+	        err, "", "%s is given twice ('%s' and '%s')", option_specs[id].name, first, second);
+}
 
 static const enum option_id global[] = {OPTION_HELP, OPTION_SOCKET, OPTION_JSON, OPTION_QUIET};
 
@@ -197,8 +209,7 @@ static int take_option(char **argv, int *at, struct call *call, struct error *er
 		return error_field(
 		        err, "", "%s needs a value: %s %s", spec->name, spec->name, spec->value);
 	if (call->options[id] && spec->body != BODY_LIST && !spec->several)
-		return error_field(err, "", "%s is given twice ('%s' and '%s')", spec->name,
-		        call->options[id], value);
+		return given_twice(id, call->options[id], value, err);
 	for (const char *c = value; id != OPTION_SOCKET && *c; c++)
 		if (*c < ' ' || *c > '~')
 			return error_field(err, "",
@@ -351,6 +362,20 @@ int grammar_parse(
 		        ret->command->words[1] ? ret->command->words[1] : "");
 	}
 	return r;
+}
+
+int call_once(const struct call *call, enum option_id option, struct error *err)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; i < call->n_uses; i++) {
+		if (call->uses[i].id != option)
+			continue;
+		if (first)
+			return given_twice(option, first, call->uses[i].value, err);
+		first = call->uses[i].value;
+	}
+	return 0;
 }
 
 void call_done(struct call *call)

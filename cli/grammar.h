@@ -51,6 +51,8 @@ enum option_id {
 	OPTION_IP,
 	OPTION_IP6,
 	OPTION_MAC,
+	OPTION_PEER_IP,
+	OPTION_PEER_MAC,
 	OPTION_IFNAME,
 	OPTION_EXISTING,
 	OPTION_NETWORK,
@@ -157,6 +159,9 @@ json_t *call_body(const struct call *call, json_t *body, struct error *err);
  * dashes and VALUE may be empty: back to the default. */
 int call_assignment(
         const struct command *options, const char *word, json_t *body, struct error *err);
+
+/* Refuses an option that some commands take several times. */
+int call_once(const struct call *call, enum option_id option, struct error *err);
 
 static inline bool call_has(const struct call *call, enum option_id option)
 {

@@ -93,6 +93,7 @@ static const struct column record[] = {
         {"LABELS", "labels"},
         {"SYSCTLS", "sysctls"},
         {"ENDPOINTS", NULL, cell_endpoints},
+        {"LINKS", NULL, link_lines},
         {"MOVED IN", NULL, cell_moved},
         {NULL},
 };

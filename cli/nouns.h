@@ -6,6 +6,7 @@
 extern const struct noun network_noun;
 extern const struct noun namespace_noun;
 extern const struct noun publication_noun;
+extern const struct noun link_noun;
 
 int network_create(const struct call *call);
 int network_set(const struct call *call);
@@ -22,6 +23,9 @@ int namespace_identify(const struct call *call);
 int endpoint_connect(const struct call *call);
 int endpoint_set(const struct call *call);
 int endpoint_disconnect(const struct call *call);
+int link_create(const struct call *call);
+int link_set(const struct call *call);
+int link_remove(const struct call *call);
 int publication_publish(const struct call *call);
 int publication_unpublish(const struct call *call);
 /* Returns only where the command could not be started. */
@@ -34,5 +38,7 @@ int help_show(const struct call *call);
 /* One line for each endpoint of an object, beginning with the endpoint's field `first` ("network"
  * or "namespace"). Allocated; NULL where memory is out. */
 char *endpoint_lines(const json_t *object, const char *first);
-/* The addresses of an endpoint, joined with ", ". Allocated. */
+/* One line for each link of a namespace. Allocated; NULL where memory is out. */
+char *link_lines(const json_t *ns);
+/* The addresses of an endpoint, or of a link's end, joined with ", ". Allocated. */
 char *endpoint_addresses(const json_t *endpoint);

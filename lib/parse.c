@@ -130,25 +130,46 @@ int parse_number(const char *text, const char *field, unsigned long min, unsigne
 	return 0;
 }
 
-int parse_subnet(const char *text, const char *field, struct cidr *ret, struct error *err)
+/* ADDRESS/PREFIX, whatever bits the address has. */
+static bool read_cidr(const char *text, struct cidr *ret)
 {
-	char address[IP_TEXT_SIZE], clean[CIDR_TEXT_SIZE];
+	char address[IP_TEXT_SIZE];
 	const char *slash = strchr(text, '/');
-	struct cidr cidr = {0}, network;
+	struct cidr cidr = {0};
 	unsigned long prefix;
+	struct error ignored;
 
 	if (!slash || (size_t)(slash - text) >= sizeof(address))
-		return error_field(err, field,
-		        "%s: %s is no subnet; write it as ADDRESS/PREFIX, like 10.1.0.0/24", field,
-		        quote(text).text);
+		return false;
 	memcpy(address, text, (size_t)(slash - text));
 	address[slash - text] = '\0';
 	if (!read_ip(address, &cidr.ip) ||
-	        parse_number(slash + 1, field, 0, ip_size(cidr.ip.family) * 8, &prefix, err) < 0)
+	        parse_number(slash + 1, "", 0, ip_size(cidr.ip.family) * 8, &prefix, &ignored) < 0)
+		return false;
+	cidr.prefix = (uint8_t)prefix;
+	*ret = cidr;
+	return true;
+}
+
+int parse_cidr(const char *text, const char *field, struct cidr *ret, struct error *err)
+{
+	if (read_cidr(text, ret))
+		return 0;
+	return error_field(err, field,
+	        "%s: %s is no address with its prefix length; write it as ADDRESS/PREFIX, like "
+	        "10.1.0.1/24",
+	        field, quote(text).text);
+}
+
+int parse_subnet(const char *text, const char *field, struct cidr *ret, struct error *err)
+{
+	char clean[CIDR_TEXT_SIZE];
+	struct cidr cidr, network;
+
+	if (!read_cidr(text, &cidr))
 		return error_field(err, field,
 		        "%s: %s is no subnet; write it as ADDRESS/PREFIX, like 10.1.0.0/24", field,
 		        quote(text).text);
-	cidr.prefix = (uint8_t)prefix;
 	network = (struct cidr){cidr_first(&cidr), cidr.prefix};
 	if (!ip_equal(&network.ip, &cidr.ip))
 		return error_field(err, field, "%s: %s has host bits set; its network is %s", field,

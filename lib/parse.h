@@ -34,6 +34,9 @@ int parse_ifname(const char *text, const char *field, char ret[IFNAMSIZ], struct
 
 int parse_ip(const char *text, const char *field, struct ip *ret, struct error *err);
 
+/* An address and the length of its subnet's prefix, which must be given. */
+int parse_cidr(const char *text, const char *field, struct cidr *ret, struct error *err);
+
 /* A network's prefix: no host bits set, and a prefix length given. */
 int parse_subnet(const char *text, const char *field, struct cidr *ret, struct error *err);
 

@@ -20,6 +20,17 @@ int field_name(const char *text, const char *field, char ret[NAME_SIZE], struct 
 	return r < 0 ? r : parse_name(text, field, ret, err);
 }
 
+int field_id(
+        const char *text, const char *noun, const char *list, char ret[ID_SIZE], struct error *err)
+{
+	if (strlen(text) != ID_SIZE - 1 || strspn(text, "0123456789abcdef") != ID_SIZE - 1)
+		return error_field(err, "id",
+		        "id: a %s's id is %d hex digits (netd-ctl %s --json lists them)", noun,
+		        ID_SIZE - 1, list);
+	memcpy(ret, text, ID_SIZE);
+	return 0;
+}
+
 int field_ip(const char *text, const char *field, struct ip *ret, struct error *err)
 {
 	struct ip ip;

@@ -131,6 +131,9 @@ const char *status_title(int status);
 int field_required(const char *text, const char *field, struct error *err);
 /* A name that must be there. */
 int field_name(const char *text, const char *field, char ret[NAME_SIZE], struct error *err);
+/* An object's id; `noun` and the command that lists them for the sentence. */
+int field_id(
+        const char *text, const char *noun, const char *list, char ret[ID_SIZE], struct error *err);
 /* An IPv4 address; *ret stays as it is where text is NULL. */
 int field_ip(const char *text, const char *field, struct ip *ret, struct error *err);
 /* The settings that the body has, into `object` (of the request) and request->given. null means the
@@ -152,6 +155,8 @@ json_t *settings_json(const struct settings *settings, const void *object, json_
 json_t *network_json(const struct model *model, const struct network *network);
 json_t *endpoint_json(const struct namespace *ns, const struct endpoint *endpoint);
 json_t *endpoints_json(const struct namespace *ns); /* all of one namespace; NULL: an empty list */
+/* Addresses with their prefix lengths. */
+json_t *addresses_json(const struct cidr *addresses, unsigned count);
 /* A text with one item per line, as a list. NULL: an empty one. */
 json_t *lines_json(const char *lines);
 /* Appends to a list that may be NULL already for want of memory; so it is afterwards if the item
@@ -197,6 +202,16 @@ int endpoint_set(const struct call *call, struct request *request, struct error 
 int endpoint_disconnect(const struct call *call, struct request *request, struct error *err);
 int endpoint_answer(
         const struct call *call, const struct answer *answer, json_t *body, struct error *err);
+
+int ns_link_list(const struct call *call, json_t **ret, struct error *err);
+int ns_link_inspect(const struct call *call, json_t **ret, struct error *err);
+int ns_link_create(const struct call *call, struct request *request, struct error *err);
+int ns_link_set(const struct call *call, struct request *request, struct error *err);
+int ns_link_remove(const struct call *call, struct request *request, struct error *err);
+int ns_link_answer(
+        const struct call *call, const struct answer *answer, json_t *body, struct error *err);
+/* The links of a namespace. */
+json_t *links_json(const struct model *model, const char *ns);
 
 int publication_list(const struct call *call, json_t **ret, struct error *err);
 int publication_publish(const struct call *call, struct request *request, struct error *err);

@@ -120,6 +120,7 @@ int namespace_list(const struct call *call, json_t **ret, struct error *err)
 static int add_interfaces(
         const struct call *call, const struct known *known, json_t *object, struct error *err)
 {
+	const struct model *model = engine_model(call->engine);
 	_cleanup_(freep) struct look_link *links = NULL;
 	json_t *list;
 	unsigned count = 0;
@@ -133,9 +134,9 @@ static int add_interfaces(
 	for (unsigned i = 0; i < count; i++)
 		list = list_add(list, json_string(links[i].name));
 	r = answer_add(object, "interfaces", list, err);
-	return r < 0 ? r
-	             : answer_add(object, "moved",
-	                       moved_json(engine_model(call->engine), known->name), err);
+	if (r == 0)
+		r = answer_add(object, "moved", moved_json(model, known->name), err);
+	return r == 0 ? answer_add(object, "links", links_json(model, known->name), err) : r;
 }
 
 static int not_found(const char *name, struct error *err)

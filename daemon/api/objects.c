@@ -79,18 +79,23 @@ json_t *settings_json(const struct settings *settings, const void *object, json_
 	return into;
 }
 
+json_t *addresses_json(const struct cidr *addresses, unsigned count)
+{
+	json_t *list = json_array();
+	char cidr[CIDR_TEXT_SIZE];
+
+	for (unsigned i = 0; i < count; i++)
+		list = list_add(list, json_string(cidr_format(&addresses[i], cidr)));
+	return list;
+}
+
 json_t *endpoint_json(const struct namespace *ns, const struct endpoint *endpoint)
 {
-	char mac[MAC_TEXT_SIZE], cidr[CIDR_TEXT_SIZE];
-	json_t *addresses = json_array(), *object;
-
-	for (unsigned i = 0; i < endpoint->address_count; i++)
-		addresses = list_add(
-		        addresses, json_string(cidr_format(&endpoint->addresses[i], cidr)));
-	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "network", endpoint->network,
+	char mac[MAC_TEXT_SIZE];
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "network", endpoint->network,
 	        "namespace", ns->name, "interface", endpoint->ifname, "host_interface",
 	        endpoint->host_ifname, "mac", mac_format(endpoint->mac, mac), "addresses",
-	        addresses);
+	        addresses_json(endpoint->addresses, endpoint->address_count));
 	return settings_json(&endpoint_settings, endpoint, object);
 }
 

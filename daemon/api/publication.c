@@ -9,7 +9,7 @@
 
 /* --- how they are shown --- */
 
-static json_t *addresses_json(const struct model *model, const struct publication *publication)
+static json_t *targets_json(const struct model *model, const struct publication *publication)
 {
 	static const int families[] = {AF_INET, AF_INET6};
 	json_t *list = json_array();
@@ -39,7 +39,7 @@ static json_t *publication_json(
 {
 	const struct endpoint *target = publication_target(model, publication);
 	struct ip host = publication_host(model, publication);
-	json_t *addresses = addresses_json(model, publication), *object;
+	json_t *addresses = targets_json(model, publication), *object;
 	unsigned last = publication->port + publication_more(publication);
 	char host_ip[IP_TEXT_SIZE] = "*";
 	struct port_state state;
@@ -194,16 +194,8 @@ int publication_answer(
 
 int publication_unpublish(const struct call *call, struct request *request, struct error *err)
 {
-	const char *id = call->names[0];
-
 	request->kind = REQUEST_UNPUBLISH;
-	if (strlen(id) != ID_SIZE - 1 || strspn(id, "0123456789abcdef") != ID_SIZE - 1)
-		return error_field(err, "id",
-		        "id: a publication's id is %d hex digits (netd-ctl ports --json lists "
-		        "them)",
-		        ID_SIZE - 1);
-	memcpy(request->publication, id, ID_SIZE);
-	return 0;
+	return field_id(call->names[0], "publication", "ports", request->publication, err);
 }
 
 /* A port of the path; *ret stays as it is where it was not given. */

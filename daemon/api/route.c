@@ -45,6 +45,14 @@ static const struct route routes[] = {
 	{EVHTTP_REQ_PATCH, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run"}, .parse = endpoint_set, .answer = endpoint_answer},
 	{EVHTTP_REQ_DELETE, "/v1/networks/NAME/endpoints/NAMESPACE", {"dry_run", "forget"}, .parse = endpoint_disconnect},
 
+	{EVHTTP_REQ_GET, "/v1/links", .read = ns_link_list, .is_long = true},
+	{EVHTTP_REQ_GET, "/v1/links/ID", .read = ns_link_inspect},
+	{EVHTTP_REQ_POST, "/v1/links", {"dry_run"}, .parse = ns_link_create, .answer = ns_link_answer},
+	{EVHTTP_REQ_PATCH, "/v1/links/ID", {"dry_run"}, .parse = ns_link_set, .answer = ns_link_answer},
+	{EVHTTP_REQ_PATCH, "/v1/links", {"dry_run", "namespace", "interface", "peer", "peer_interface"}, .parse = ns_link_set, .answer = ns_link_answer},
+	{EVHTTP_REQ_DELETE, "/v1/links/ID", {"dry_run"}, .parse = ns_link_remove},
+	{EVHTTP_REQ_DELETE, "/v1/links", {"dry_run", "namespace", "interface", "peer", "peer_interface"}, .parse = ns_link_remove},
+
 	{EVHTTP_REQ_GET, "/v1/publications", .read = publication_list, .is_long = true},
 	{EVHTTP_REQ_POST, "/v1/publications", {"dry_run"}, .parse = publication_publish, .answer = publication_answer},
 	{EVHTTP_REQ_DELETE, "/v1/publications/ID", {"dry_run"}, .parse = publication_unpublish},

@@ -90,6 +90,19 @@ static void describe_removed(const struct request *request, const struct answer 
 		snprintf(text + length, ANNOUNCEMENT_SIZE - (size_t)length, ")");
 }
 
+static void describe_linked(const struct engine *engine, const struct answer *answer, char *text)
+{
+	const struct ns_link *link = model_ns_link(engine->model, answer->link);
+	char ends[NS_LINK_TEXT_SIZE];
+	int length = snprintf(text, ANNOUNCEMENT_SIZE, "ns link %s",
+	        link ? ns_link_format(link, ends) : answer->link);
+
+	for (unsigned i = 0; link && i < 2; i++)
+		if (answer->created_ends[i])
+			length += snprintf(text + length, ANNOUNCEMENT_SIZE - (size_t)length,
+			        " (the namespace %s was created)", link->ends[i].namespace);
+}
+
 static void describe_published(const struct engine *engine, const struct answer *answer, char *text)
 {
 	int length = snprintf(text, ANNOUNCEMENT_SIZE, "publish");
@@ -115,6 +128,8 @@ static void describe_change(const struct engine *engine, const struct request *r
 		describe_removed(request, answer, text);
 	} else if (answer->publication_count) {
 		describe_published(engine, answer, text);
+	} else if (request->kind == REQUEST_NS_LINK) {
+		describe_linked(engine, answer, text);
 	} else {
 		request_describe(request, what, sizeof(what));
 		snprintf(text, ANNOUNCEMENT_SIZE, "%s%s", what,
@@ -161,6 +176,9 @@ void engine_announce_change(
 	case REQUEST_CONNECT:
 	case REQUEST_ENDPOINT_SET:
 	case REQUEST_DISCONNECT:
+	case REQUEST_NS_LINK:
+	case REQUEST_NS_LINK_SET:
+	case REQUEST_NS_UNLINK:
 	case REQUEST_PUBLISH:
 	case REQUEST_UNPUBLISH:
 		if (answer->existed || (is_prune(request) && !answer->removed))

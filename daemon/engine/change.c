@@ -141,6 +141,7 @@ int engine_change(struct engine *engine, struct model *fork, struct error *err)
 		model_free(fork);
 		return r;
 	}
+	watch_listen(engine->watch, fork);
 	model_merge(fork, engine->model);
 	return 0;
 }

@@ -142,14 +142,34 @@ void drift_namespace(struct drift *drift, const char *name, unsigned sides)
 	add(drift, AILING_NAMESPACE, name, sides);
 }
 
+void drift_ns_link(struct drift *drift, const char *id)
+{
+	add(drift, AILING_LINK, id, SIDE_BOTH);
+}
+
+void drift_links_of(struct drift *drift, const char *ns)
+{
+	const struct ns_link *link;
+	char key[KEY_SIZE] = "";
+	unsigned end;
+
+	while ((link = namespace_next_link(drift->engine->model, ns, key, &end)))
+		drift_ns_link(drift, link->id);
+}
+
 void drift_namespaces(struct drift *drift, unsigned sides)
 {
 	const struct namespace *ns;
+	const struct ns_link *link;
 	char key[KEY_SIZE] = "";
 
 	while ((ns = model_next(drift->engine->model, TABLE_NAMESPACES, key)))
 		if (ns->endpoint_count)
 			drift_namespace(drift, ns->name, sides);
+	key[0] = '\0';
+	while ((sides & SIDE_INSIDE) &&
+	        (link = model_next(drift->engine->model, TABLE_NS_LINKS, key)))
+		drift_ns_link(drift, link->id);
 }
 
 void drift_host(struct drift *drift)
@@ -165,26 +185,44 @@ void drift_host(struct drift *drift)
 
 /* --- looking --- */
 
-static const char *describe(const struct ailing *ailing, char text[static NAME_SIZE + 16])
+#define NAME_TEXT_SIZE (NS_LINK_TEXT_SIZE + 16)
+
+/* NULL: it is none, or gone. */
+static const struct ns_link *link_of(const struct drift *drift, const struct ailing *ailing)
 {
+	return ailing->kind == AILING_LINK ? model_ns_link(drift->engine->model, ailing->name)
+	                                   : NULL;
+}
+
+static const char *describe(
+        const struct drift *drift, const struct ailing *ailing, char text[static NAME_TEXT_SIZE])
+{
+	const struct ns_link *link = link_of(drift, ailing);
+	char ends[NS_LINK_TEXT_SIZE];
 	static const char *const words[] = {
 	        [AILING_RULES] = "netd's nf_tables rules",
 	        [AILING_INTERFACES] = "forwarding of the host's interfaces",
 	        [AILING_NETWORK] = "network ",
 	        [AILING_NAMESPACE] = "namespace ",
+	        [AILING_LINK] = "link ",
 	};
 
-	snprintf(text, NAME_SIZE + 16, "%s%s", words[ailing->kind], ailing->name);
+	snprintf(text, NAME_TEXT_SIZE, "%s%s", words[ailing->kind],
+	        link ? ns_link_format(link, ends) : ailing->name);
 	return text;
 }
 
-static struct announcement about(enum announcement_kind kind, const struct suspect *suspect)
+static struct announcement about(
+        const struct drift *drift, enum announcement_kind kind, const struct suspect *suspect)
 {
 	const struct ailing *ailing = &suspect->ailing;
+	const struct ns_link *link = link_of(drift, ailing);
 
 	return (struct announcement){.kind = kind,
 	        .network = ailing->kind == AILING_NETWORK ? ailing->name : "",
-	        .namespace = ailing->kind == AILING_NAMESPACE ? ailing->name : "",
+	        .namespace = link                               ? link->ends[0].namespace
+	                     : ailing->kind == AILING_NAMESPACE ? ailing->name
+	                                                        : "",
 	        .pid = (int)suspect->pid,
 	        .program = suspect->program};
 }
@@ -204,15 +242,16 @@ static struct suspect *culprit(struct suspect *const *due, unsigned count)
 /* Its budget is used up: from now on it waits. */
 static void note_fight(struct drift *drift, const struct suspect *suspect)
 {
-	const struct announcement fight = about(ANNOUNCE_FIGHT, suspect);
-	char name[NAME_SIZE + 32];
+	const struct announcement fight = about(drift, ANNOUNCE_FIGHT, suspect);
+	char name[NAME_TEXT_SIZE];
 
 	if (suspect->looks == LOOKS_FREE + 1)
 		engine_announce(drift->engine, &fight,
 		        "%s: changed by someone again and again, %u times in a row: netd goes on "
 		        "to "
 		        "repair it, at longer and longer intervals (now %d s)",
-		        describe(&suspect->ailing, name), suspect->looks, PAUSE_FIRST_MS / 1000);
+		        describe(drift, &suspect->ailing, name), suspect->looks,
+		        PAUSE_FIRST_MS / 1000);
 }
 
 static void settle(struct drift *drift, struct suspect *const *due, const struct ailing *ailing,
@@ -276,7 +315,8 @@ static void look_at(struct drift *drift, struct suspect *const *due, unsigned co
 	if (r < 0 && !what)
 		ailing[0].drifted = true;
 	settle(drift, due, ailing, count, r < 0);
-	announcement = about(r < 0 ? ANNOUNCE_REPAIR_FAILED : ANNOUNCE_DRIFT, culprit(due, count));
+	announcement =
+	        about(drift, r < 0 ? ANNOUNCE_REPAIR_FAILED : ANNOUNCE_DRIFT, culprit(due, count));
 	if (r < 0)
 		say_failure(drift, culprit(due, count), what, err.text, &announcement);
 	else if (what)
@@ -290,7 +330,8 @@ static bool is_gone(const struct drift *drift, const struct ailing *ailing)
 	const struct model *model = drift->engine->model;
 
 	return (ailing->kind == AILING_NETWORK && !model_network(model, ailing->name)) ||
-	       (ailing->kind == AILING_NAMESPACE && !model_namespace(model, ailing->name));
+	       (ailing->kind == AILING_NAMESPACE && !model_namespace(model, ailing->name)) ||
+	       (ailing->kind == AILING_LINK && !model_ns_link(model, ailing->name));
 }
 
 /* Wakes up when the next one is due. What is gone, or was quiet for long, need not be remembered.

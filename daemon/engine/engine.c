@@ -60,6 +60,7 @@ static int repair_again(struct engine *engine, struct error *err)
 	r = repair(engine, fork, err);
 	engine_commit(engine, fork, &said); /* else all of this is done again when it works */
 	model_merge(fork, engine->model);
+	watch_listen(engine->watch, engine->model);
 	engine_reap(engine, NULL);
 	return r;
 }
@@ -170,6 +171,7 @@ int engine_begin(struct engine *engine, struct error *err)
 	/* The next start would find the same, and do the same. */
 	engine_commit(engine, fork, &said);
 	model_merge(fork, engine->model);
+	watch_listen(engine->watch, engine->model);
 	instance_record(engine);
 	return 0;
 }

@@ -132,11 +132,31 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
 		        sizeof(facts->ns_inside), err);
-	if ((request->kind != REQUEST_CONNECT && request->kind != REQUEST_MOVE_IN) || there.is_host)
+	if ((request->kind != REQUEST_CONNECT && request->kind != REQUEST_MOVE_IN &&
+	            request->kind != REQUEST_NS_LINK) ||
+	        there.is_host)
 		return 0;
 	facts->ns_default_route = has_foreign_default(engine, request->namespace, AF_INET);
 	facts->ns_default_route6 = has_foreign_default(engine, request->namespace, AF_INET6);
 	return link_names(engine, request->namespace, &facts->ns_links, &facts->ns_link_count, err);
+}
+
+/* The same of both namespaces of a link. */
+static int gather_ends(struct engine *engine, const struct request *request, struct facts *facts,
+        struct error *err)
+{
+	struct request end = {.kind = REQUEST_NS_LINK};
+	int r = 0;
+
+	facts->peer = calloc(1, sizeof(*facts->peer));
+	if (!facts->peer)
+		return error_memory(err);
+	memcpy(facts->peer->boot_id, facts->boot_id, sizeof(facts->boot_id));
+	for (unsigned i = 0; r == 0 && i < 2; i++) {
+		memcpy(end.namespace, request->ends[i].namespace, NAME_SIZE);
+		r = gather_namespace(engine, &end, i ? facts->peer : facts, err);
+	}
+	return r;
 }
 
 /* Those that netd created, that nothing is connected to, and that no process is in. */
@@ -153,7 +173,8 @@ static int gather_idle(struct engine *engine, struct facts *facts, struct error 
 	if (!names || !inside || !facts->idle)
 		return error_memory(err);
 	while ((ns = model_next(engine->model, TABLE_NAMESPACES, key)))
-		if (ns->origin == ORIGIN_CREATED && ns->endpoint_count == 0)
+		if (ns->origin == ORIGIN_CREATED && ns->endpoint_count == 0 &&
+		        !namespace_has_links(engine->model, ns->name))
 			names[count++] = ns->name;
 	r = count ? look_inhabitants(names, inside, count, err) : 0;
 	for (unsigned i = 0; r == 0 && i < count; i++)
@@ -211,6 +232,8 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 		network = model_network(fork, request->network);
 		r = facts_gather_bridge(engine, network ? network->use_bridge : "", ret, err);
 		return r < 0 ? r : gather_namespace(engine, request, ret, err);
+	case REQUEST_NS_LINK:
+		return gather_ends(engine, request, ret, err);
 	case REQUEST_PUBLISH:
 		return facts_gather_ports(engine, fork, request, ret, err);
 	case REQUEST_NETWORK_REMOVE:
@@ -218,6 +241,8 @@ int facts_gather(struct engine *engine, const struct model *fork, const struct r
 	case REQUEST_NETWORK_PRUNE:
 	case REQUEST_ENDPOINT_SET:
 	case REQUEST_DISCONNECT:
+	case REQUEST_NS_LINK_SET:
+	case REQUEST_NS_UNLINK:
 	case REQUEST_UNPUBLISH:
 	case REQUEST_NS_SET:
 	case REQUEST_NS_RELEASE:
@@ -418,97 +443,4 @@ bool facts_way_out_differs(const struct engine *engine)
 
 	return look_default_mtu(engine->kernel, &mtu, &ignored) == 0 &&
 	       mtu != model_host(engine->model)->default_mtu;
-}
-
-/* --- warnings --- */
-
-static void warn_of_firewalls(struct engine *engine, const char (*bridges)[IFNAMSIZ],
-        unsigned count, struct answer *answer)
-{
-	char sentences[WARNINGS_MAX][WARNING_SIZE];
-	unsigned found = 0;
-	struct error err;
-
-	if (look_firewall(engine->kernel, bridges, count, sentences, WARNINGS_MAX, &found, &err) <
-	        0)
-		log_warning("look for other firewalls: %s", err.text);
-	for (unsigned i = 0; i < found; i++)
-		answer_warn(answer, "%s", sentences[i]);
-}
-
-/* True also where it could not be asked. */
-static bool has_address(struct engine *engine, const struct ip *ip)
-{
-	bool local = true;
-	struct error err;
-
-	if (look_local_address(engine->kernel, ip, &local, &err) < 0)
-		log_debug("%s", err.text);
-	return local;
-}
-
-static void warn_of_absent_sources(
-        struct engine *engine, const struct network *network, struct answer *answer)
-{
-	static const int families[] = {AF_INET, AF_INET6};
-	char text[IP_TEXT_SIZE];
-	struct ip ip;
-
-	for (int i = 0; i < 2; i++)
-		if (network_snat(network, families[i], &ip) && !has_address(engine, &ip))
-			answer_warn(answer,
-			        "this host does not have the address %s yet; what leaves network "
-			        "%s "
-			        "bears it all the same, and is answered once the host has it",
-			        ip_format(&ip, text), network->name);
-}
-
-void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
-        struct answer *answer)
-{
-	const struct network *network = model_network(model, answer->network);
-
-	if (network &&
-	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET))
-		warn_of_absent_sources(engine, network, answer);
-	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
-	        request->kind != REQUEST_PUBLISH)
-		return;
-	if (network && !network->internal && network_has_host(network))
-		warn_of_firewalls(engine, &network->bridge, 1, answer);
-	facts_warn_of_ports(engine, model, answer);
-}
-
-void facts_warn_of_holders(struct pending *pending)
-{
-	char holders[WARNING_SIZE / 2];
-	struct error err;
-
-	if (!pending->removed.inode)
-		return;
-	if (look_holders(pending->removed.inode, pending->removed.nsid, holders, sizeof(holders),
-	            &err) < 0)
-		log_debug("look for who holds %s: %s", pending->request.namespace, err.text);
-	else if (holders[0])
-		answer_warn(&pending->answer,
-		        "namespace %s has no name any more, but lives on, without netd, until it "
-		        "is let go: %s",
-		        pending->request.namespace, holders);
-}
-
-void facts_warn_at_start(struct engine *engine)
-{
-	unsigned count = 0, most = model_count(engine->model, TABLE_NETWORKS);
-	_cleanup_(freep) char(*bridges)[IFNAMSIZ] = calloc(most + 1, sizeof(*bridges));
-	const struct network *network;
-	struct answer answer = {0};
-	char key[KEY_SIZE] = "";
-
-	while (bridges && (network = model_next(engine->model, TABLE_NETWORKS, key)))
-		if (!network->internal && network_has_host(network))
-			memcpy(bridges[count++], network->bridge, IFNAMSIZ);
-	warn_of_firewalls(engine, bridges, count, &answer);
-	for (unsigned i = 0; i < answer.warning_count; i++)
-		log_warning("%s", answer.warnings[i]);
-	answer_done(&answer);
 }

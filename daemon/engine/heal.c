@@ -120,6 +120,30 @@ static struct ailing *inside(const struct healing *healing, const char *ns)
 	return ailing && ailing->sides & SIDE_INSIDE ? ailing : NULL;
 }
 
+/* The link that has this, of which a namespace has one end; NULL: none has. */
+static const struct ns_link *link_of(const struct model *model, const struct resource *resource)
+{
+	const struct ns_link *link;
+	char key[KEY_SIZE] = "", conf[IFNAMSIZ + 8];
+	unsigned end;
+
+	if (resource->kind != RESOURCE_SYSCTL)
+		return ns_link_by_name(model, resource->name);
+	while ((link = namespace_next_link(model, resource->ns, key, &end))) {
+		snprintf(conf, sizeof(conf), "/conf/%s/", link->ends[end].ifname);
+		if (strstr(resource->name, conf))
+			return link;
+	}
+	return NULL;
+}
+
+static struct ailing *owner_inside(const struct healing *healing, const struct resource *resource)
+{
+	const struct ns_link *link = link_of(healing->engine->model, resource);
+
+	return link ? find(healing, AILING_LINK, link->id) : inside(healing, resource->ns);
+}
+
 /* Whose of the ailing objects this is; NULL: of none of them. */
 static struct ailing *owner(const struct healing *healing, const struct resource *resource)
 {
@@ -150,7 +174,7 @@ static struct ailing *owner(const struct healing *healing, const struct resource
 	case RESOURCE_KINDS:
 		return NULL;
 	}
-	return inside(healing, resource->ns);
+	return owner_inside(healing, resource);
 }
 
 /* Leaves what belongs to the objects, links that wait for their deletion excepted. */
@@ -177,6 +201,7 @@ static int want_object(struct healing *healing, const struct ailing *ailing, str
 	const struct model *model = healing->engine->model;
 	const struct network *network = model_network(model, ailing->name);
 	const struct namespace *ns = model_namespace(model, ailing->name);
+	const struct ns_link *link = model_ns_link(model, ailing->name);
 	const struct interface *interface;
 	char key[KEY_SIZE] = "";
 	int r = 0;
@@ -192,6 +217,8 @@ static int want_object(struct healing *healing, const struct ailing *ailing, str
 		return network ? render_network(model, network, &healing->wanted, err) : 0;
 	case AILING_NAMESPACE:
 		return ns ? render_namespace(model, ns, &healing->wanted, err) : 0;
+	case AILING_LINK:
+		return link ? render_ns_link(model, link, &healing->wanted, err) : 0;
 	}
 	return 0;
 }
@@ -216,11 +243,35 @@ static int want(struct healing *healing, struct error *err)
 
 /* --- what is there --- */
 
+static void look_into(struct healing *healing, const char *ns)
+{
+	for (size_t i = 0; i < healing->namespace_count; i++)
+		if (strcmp(healing->namespaces[i], ns) == 0)
+			return;
+	healing->namespaces[healing->namespace_count++] = ns;
+}
+
+static void choose_namespaces(struct healing *healing)
+{
+	for (unsigned i = 0; i < healing->count; i++) {
+		const struct ailing *ailing = &healing->ailing[i];
+		const struct ns_link *link =
+		        ailing->kind == AILING_LINK
+		                ? model_ns_link(healing->engine->model, ailing->name)
+		                : NULL;
+
+		if (ailing->kind == AILING_NAMESPACE && ailing->sides & SIDE_INSIDE)
+			look_into(healing, ailing->name);
+		for (unsigned end = 0; link && end < 2; end++)
+			look_into(healing, link->ends[end].namespace);
+	}
+}
+
 static int look(struct healing *healing, struct error *err)
 {
 	struct kernel_look look = {.scope = SCOPE_INSTANCE};
 
-	healing->namespaces = calloc(healing->count + 1, sizeof(*healing->namespaces));
+	healing->namespaces = calloc(2 * healing->count + 1, sizeof(*healing->namespaces));
 	if (!healing->namespaces)
 		return error_memory(err);
 	for (unsigned i = 0; i < healing->count; i++) {
@@ -236,9 +287,8 @@ static int look(struct healing *healing, struct error *err)
 			              KERNEL_LOOK(RESOURCE_PORT) | KERNEL_LOOK(RESOURCE_SYSCTL) |
 			              KERNEL_LOOK(RESOURCE_ADDRESS) | KERNEL_LOOK(RESOURCE_ROUTE) |
 			              KERNEL_LOOK(RESOURCE_RULE);
-		if (ailing->kind == AILING_NAMESPACE && ailing->sides & SIDE_INSIDE)
-			healing->namespaces[healing->namespace_count++] = ailing->name;
 	}
+	choose_namespaces(healing);
 	look.namespaces = healing->namespaces;
 	look.namespace_count = healing->namespace_count;
 	return kernel_observe(healing->engine->kernel, &look, &healing->there, err);
@@ -308,7 +358,7 @@ void engine_recognise(struct resources *there, const struct resources *wanted)
 		const struct resource *right;
 		char now[IFNAMSIZ];
 
-		if (link->kind != RESOURCE_LINK || link->link.retired || !link->text)
+		if (link->kind != RESOURCE_LINK || link->ns[0] || link->link.retired || !link->text)
 			continue;
 		right = link_marked(wanted, link);
 		if (!right || strcmp(right->name, link->name) == 0 || has_link(there, right->name))
@@ -328,7 +378,7 @@ static void assume_peers(const struct healing *healing)
 		const struct resource *right = &healing->wanted.items[i];
 		struct resource *link;
 
-		if (right->kind != RESOURCE_LINK || right->link.type != LINK_VETH ||
+		if (right->kind != RESOURCE_LINK || right->ns[0] || right->link.type != LINK_VETH ||
 		        inside(healing, right->link.peer_ns))
 			continue;
 		link = resources_find(&healing->there, right);
@@ -394,7 +444,7 @@ static bool widen(const struct healing *healing)
 		const struct resource *right = &healing->wanted.items[i];
 		struct ailing *ailing;
 
-		if (right->kind != RESOURCE_LINK || right->link.type != LINK_VETH ||
+		if (right->kind != RESOURCE_LINK || right->ns[0] || right->link.type != LINK_VETH ||
 		        resources_find(&healing->there, right))
 			continue;
 		ailing = find(healing, AILING_NAMESPACE, right->link.peer_ns);

@@ -139,8 +139,7 @@ void hearing_hear(const struct happening *happening, void *arg)
 	if (happening->kind == EVENT_LINK)
 		remember_link(hearing, happening);
 	else
-		suspect_inside(
-		        hearing->engine->drift, hearing->engine->model, heard->name, happening);
+		suspect_inside(hearing->engine, heard->name, happening);
 }
 
 void hearing_settle(struct hearing *hearing, bool more)
@@ -148,8 +147,8 @@ void hearing_settle(struct hearing *hearing, bool more)
 	const struct timeval rest = {.tv_usec = REST_MS * 1000};
 
 	for (size_t i = 0; i < hearing->link_count; i++)
-		suspect_inside(hearing->engine->drift, hearing->engine->model,
-		        hearing->namespaces[hearing->links[i].nsid].name, &hearing->links[i]);
+		suspect_inside(hearing->engine, hearing->namespaces[hearing->links[i].nsid].name,
+		        &hearing->links[i]);
 	hearing->link_count = 0;
 	if (!more)
 		return;
@@ -203,6 +202,7 @@ void hearing_look(struct hearing *hearing)
 		heard->deaf_until = 0;
 		heard->deaf_last = now;
 		drift_namespace(hearing->engine->drift, heard->name, SIDE_INSIDE);
+		drift_links_of(hearing->engine->drift, heard->name);
 	}
 }
 

@@ -159,6 +159,8 @@ bool facts_bridge_netfilter(void);
 /* Whether the way to the Internet takes something else than is known. Which way that is follows
  * from rules and routes of all tables, and from interfaces: the kernel is asked for the result. */
 bool facts_way_out_differs(const struct engine *engine);
+/* --- warn.c --- */
+
 /* What the answer of a granted request should warn of. */
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer);
@@ -244,6 +246,7 @@ struct ailing {
 		AILING_INTERFACES, /* forwarding of the host's own */
 		AILING_NETWORK,
 		AILING_NAMESPACE, /* its endpoints */
+		AILING_LINK,      /* between two namespaces, by its id: both ends */
 	} kind;
 	char name[NAME_SIZE];
 	unsigned sides;
@@ -270,7 +273,10 @@ void drift_rules(struct drift *drift, unsigned pid, const char *program);
 void drift_interfaces(struct drift *drift);
 void drift_network(struct drift *drift, const char *name);
 void drift_namespace(struct drift *drift, const char *name, unsigned sides);
-/* All that have endpoints. */
+/* Looked at on both sides. */
+void drift_ns_link(struct drift *drift, const char *id);
+void drift_links_of(struct drift *drift, const char *ns);
+/* All that have endpoints, and, on the inside, all links. */
 void drift_namespaces(struct drift *drift, unsigned sides);
 /* Everything in the host, but the rules. */
 void drift_host(struct drift *drift);
@@ -288,8 +294,7 @@ void suspect_host(
         struct drift *drift, const struct model *model, const struct happening *happening);
 /* The settings of a bridge's port. */
 void suspect_port(struct engine *engine, const struct happening *port);
-void suspect_inside(struct drift *drift, const struct model *model, const char *name,
-        const struct happening *happening);
+void suspect_inside(struct engine *engine, const char *name, const struct happening *happening);
 
 /* --- bridges.c --- */
 
@@ -348,4 +353,10 @@ int watch_open(struct watch **ret, struct engine *engine, struct error *err);
 void watch_hear(struct watch *watch);
 /* For what was there before it was watched. */
 int watch_start(struct watch *watch, struct error *err);
+/* Listens to the namespaces of the links that this model, or this fork itself, has. NULL is
+ * allowed.
+ */
+void watch_listen(struct watch *watch, const struct model *model);
+/* The namespace of this name may be gone, or be another one. */
+void watch_look_at(struct watch *watch, const char *name);
 struct watch *watch_close(struct watch *watch);

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #define QUIET_MS         30
+#define LONE_TOGETHER    4 /* pairs that no group can be deleted with, in one turn of the loop */
 #define PAUSE_FIRST_MS   1000
 #define PAUSE_LONGEST_MS 60000
 
@@ -155,6 +156,9 @@ static bool concerns(const struct request *request, const struct tombstone *tomb
 	case REQUEST_MOVE_IN:
 	case REQUEST_MOVE_OUT:
 	case REQUEST_CONNECT:
+	case REQUEST_NS_LINK:
+	case REQUEST_NS_LINK_SET:
+	case REQUEST_NS_UNLINK:
 	case REQUEST_ENDPOINT_SET:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
@@ -294,12 +298,14 @@ static unsigned collect(const struct engine *engine, enum sort sort,
         const struct tombstone *ret[LINK_DELETIONS_MAX], char key[KEY_SIZE])
 {
 	const struct tombstone *tombstone;
-	unsigned count = 0;
+	unsigned count = 0, lone = 0;
 
-	while (count < LINK_DELETIONS_MAX &&
+	while (count < LINK_DELETIONS_MAX && lone < LONE_TOGETHER &&
 	        (tombstone = model_next(engine->model, TABLE_TOMBSTONES, key)))
-		if (is_of_sort(engine, tombstone, sort))
+		if (is_of_sort(engine, tombstone, sort)) {
 			ret[count++] = tombstone;
+			lone += tombstone->peer[0] != '\0';
+		}
 	return count;
 }
 

@@ -57,8 +57,8 @@ bool mark_read(const struct model *model, const char *alias, struct mark *ret)
 	        alias[5 + length] != ':')
 		return false;
 	slash = strchrnul(object, '/');
-	if (slash - object >= NAME_SIZE)
-		return false;
+	if (slash - object >= NAME_SIZE || strchr(*slash ? slash + 1 : slash, '/'))
+		return false; /* that of a link between namespaces has two */
 	snprintf(ret->network, NAME_SIZE, "%.*s", (int)(slash - object), object);
 	snprintf(ret->namespace, NAME_SIZE, "%s", *slash ? slash + 1 : "");
 	return true;
@@ -323,17 +323,97 @@ static bool route_is_wrong(
 	return route->gone && is_way_to_another(model, route);
 }
 
-void suspect_inside(struct drift *drift, const struct model *model, const char *name,
-        const struct happening *happening)
+/* --- links between namespaces --- */
+
+static bool link_is_wrong(const struct ns_link *link, const char *ns, const struct happening *now)
 {
+	const struct ns_link_end *end = &link->ends[strcmp(link->ends[0].namespace, ns) != 0];
+
+	return strcmp(end->namespace, ns) != 0 || now->gone || !now->up ||
+	       now->mtu != (uint32_t)link->mtu || strcmp(now->name, end->ifname) != 0 ||
+	       memcmp(now->mac, end->mac, MAC_SIZE) != 0;
+}
+
+/* The link whose end this interface is, by its mark, or by its name. */
+static const struct ns_link *link_of(
+        const struct model *model, const char *ns, const struct happening *now)
+{
+	const struct ns_link *link;
+	char key[KEY_SIZE] = "";
+	unsigned end;
+
+	if (now->pair[0])
+		return ns_link_by_name(model, now->pair);
+	while ((link = namespace_next_link(model, ns, key, &end)))
+		if (strcmp(link->ends[end].ifname, now->name) == 0)
+			return link;
+	return NULL;
+}
+
+/* False: it is no link's. With one end the other one went, perhaps because its namespace did. */
+static bool suspect_link_end(
+        struct engine *engine, const char *ns, const struct happening *interface)
+{
+	const struct ns_link *link = link_of(engine->model, ns, interface);
+
+	if (link && link_is_wrong(link, ns, interface))
+		drift_ns_link(engine->drift, link->id);
+	for (unsigned i = 0; link && interface->gone && i < 2; i++)
+		watch_look_at(engine->watch, link->ends[i].namespace);
+	return link || interface->pair[0];
+}
+
+static bool link_has(
+        const struct ns_link *link, const struct ns_link_end *end, const struct happening *gone)
+{
+	for (unsigned i = 0; i < end->address_count; i++) {
+		const struct cidr *address = &end->addresses[i];
+		struct ip ip = gone->kind == EVENT_ROUTE ? cidr_first(address) : address->ip;
+
+		if (address->prefix == gone->cidr.prefix && ip_equal(&ip, &gone->cidr.ip))
+			return true;
+	}
+	return ns_link_has_ip6(link) && is_link_local_of(end->mac, gone);
+}
+
+/* An address or a route went. */
+static void suspect_links(struct engine *engine, const char *ns, const struct happening *gone)
+{
+	const struct ns_link *link;
+	char key[KEY_SIZE] = "";
+	unsigned end;
+
+	while ((link = namespace_next_link(engine->model, ns, key, &end)))
+		if (link_has(link, &link->ends[end], gone))
+			drift_ns_link(engine->drift, link->id);
+}
+
+static bool has_endpoint_as(const struct namespace *ns, const char *ifname)
+{
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		if (strcmp(ns->endpoints[i].ifname, ifname) == 0)
+			return true;
+	return false;
+}
+
+void suspect_inside(struct engine *engine, const char *name, const struct happening *happening)
+{
+	const struct model *model = engine->model;
 	const struct namespace *ns = model_namespace(model, name);
 	bool wrong = false;
 
-	if (!ns || ns->endpoint_count == 0)
+	if (!ns || (ns->endpoint_count == 0 && !namespace_has_links(model, name)))
 		return;
+	if (happening->kind == EVENT_LINK && suspect_link_end(engine, name, happening))
+		return;
+	if (happening->gone && (happening->kind == EVENT_ADDRESS || happening->kind == EVENT_ROUTE))
+		suspect_links(engine, name, happening);
 	switch (happening->kind) {
 	case EVENT_LINK:
 		wrong = end_is_wrong(model, ns, happening);
+		/* Renamed, and without its mark, it may be a link's. */
+		if (wrong && !happening->loopback && !has_endpoint_as(ns, happening->name))
+			drift_links_of(engine->drift, name);
 		break;
 	case EVENT_ADDRESS:
 		wrong = happening->gone &&
@@ -353,5 +433,5 @@ void suspect_inside(struct drift *drift, const struct model *model, const char *
 		break;
 	}
 	if (wrong)
-		drift_namespace(drift, name, SIDE_INSIDE);
+		drift_namespace(engine->drift, name, SIDE_INSIDE);
 }

@@ -107,8 +107,7 @@ static void compare_namespace(struct watch *watch, const struct look_netns *ther
 		released(NULL, &err, engine);
 }
 
-/* The namespace of this name may be gone, or be another one. */
-static void look_at_namespace(struct watch *watch, const char *name)
+void watch_look_at(struct watch *watch, const char *name)
 {
 	struct look_netns there = {0};
 	struct error err = {0};
@@ -211,7 +210,7 @@ static void on_own_link(struct watch *watch, const struct happening *link)
 	if (!mark_read(watch->engine->model, link->alias, &mark) || !mark.namespace[0])
 		return;
 	if (link->gone)
-		look_at_namespace(watch, mark.namespace);
+		watch_look_at(watch, mark.namespace);
 	else
 		hearing_know(watch->hearing, link->peer_nsid, mark.namespace);
 }
@@ -334,7 +333,7 @@ static void on_inotify(evutil_socket_t fd, short what, void *arg)
 			const struct inotify_event *event = (const void *)next;
 
 			if (event->wd == watch->netns_wd && event->len)
-				look_at_namespace(watch, event->name);
+				watch_look_at(watch, event->name);
 			else if (event->wd == watch->netns_wd)
 				lost_netns_dir(watch);
 			else if (event->mask & IN_Q_OVERFLOW)
@@ -428,6 +427,28 @@ int watch_start(struct watch *watch, struct error *err)
 		watch_netns_dir(watch);
 	look_at_namespaces(watch);
 	return monitor_prime(watch->monitor, on_host, watch, err);
+}
+
+void watch_listen(struct watch *watch, const struct model *model)
+{
+	const void *touched;
+	char key[KEY_SIZE] = "";
+
+	/* On its way out nobody listens any more. */
+	while (watch && model_next_touched(model, TABLE_NS_LINKS, key, &touched)) {
+		const struct ns_link *link = touched;
+		struct error err;
+		int nsid;
+
+		for (unsigned i = 0; link && i < 2; i++) {
+			const char *ns = link->ends[i].namespace;
+
+			if (monitor_hear(watch->monitor, ns, &nsid, &err) < 0)
+				log_warning("listen to namespace %s: %s", ns, err.text);
+			else
+				hearing_know(watch->hearing, nsid, ns);
+		}
+	}
 }
 
 struct watch *watch_close(struct watch *watch)

@@ -1,7 +1,7 @@
 /*
  * RESOURCE_END: inside a namespace, the other ends of netd's veth pairs, and `lo`.
  *
- * The invariant: only `lo`, and what is the other end of a pair of netd's, is touched in there.
+ * The invariant: only `lo`, and what is an end of a pair of netd's, is touched in there.
  * Everything else in a namespace belongs to its tenant. An end comes and goes with its pair, so
  * creating one is to set it up, and deleting one is nothing.
  */
@@ -29,7 +29,7 @@ static const char *name_of(const struct resource *end)
 }
 
 struct difference {
-	bool name, mac, mtu, up;
+	bool name, mac, mtu, up, alias;
 };
 
 static bool has_mac(const uint8_t mac[MAC_SIZE])
@@ -39,11 +39,23 @@ static bool has_mac(const uint8_t mac[MAC_SIZE])
 	return memcmp(mac, none, MAC_SIZE) != 0;
 }
 
-/* An end that is new has name, MAC and MTU from its birth. */
+static bool is_nothing(const struct difference *difference)
+{
+	return !difference->name && !difference->mac && !difference->mtu && !difference->up &&
+	       !difference->alias;
+}
+
+static bool other_alias(const struct resource *old, const struct resource *new)
+{
+	return new->text && (!old || !old->text || strcmp(old->text, new->text) != 0);
+}
+
+/* An end that is new has name, MAC and MTU from its birth. Of a pair the first one has its mark,
+ * too, and the other one gets it here. */
 static struct difference compare(const struct resource *old, const struct resource *new)
 {
 	if (!old)
-		return (struct difference){.up = new->end.up};
+		return (struct difference){.up = new->end.up, .alias = other_alias(NULL, new)};
 	if (is_loopback(new))
 		return (struct difference){.up = old->end.up != new->end.up};
 	return (struct difference){
@@ -51,7 +63,14 @@ static struct difference compare(const struct resource *old, const struct resour
 	        .mac = has_mac(new->end.mac) && memcmp(old->end.mac, new->end.mac, MAC_SIZE) != 0,
 	        .mtu = new->end.mtu && old->end.mtu != new->end.mtu,
 	        .up = old->end.up != new->end.up,
+	        .alias = other_alias(old, new),
 	};
+}
+
+/* An end that waits for deletion gives up its name, and nothing else is wanted of it. */
+static bool frees_name(const struct resource *end)
+{
+	return !end->end.up && strcmp(end->end.ifname, end->name) == 0;
 }
 
 static int queue(struct kernel *kernel, const struct resource *end, int index,
@@ -68,10 +87,13 @@ static int queue(struct kernel *kernel, const struct resource *end, int index,
 
 	if (!msg || (difference->name && nla_put_string(msg, IFLA_IFNAME, end->end.ifname) < 0) ||
 	        (difference->mac && nla_put(msg, IFLA_ADDRESS, MAC_SIZE, end->end.mac) < 0) ||
-	        (difference->mtu && nla_put_u32(msg, IFLA_MTU, end->end.mtu) < 0))
+	        (difference->mtu && nla_put_u32(msg, IFLA_MTU, end->end.mtu) < 0) ||
+	        (difference->alias && nla_put_string(msg, IFLA_IFALIAS, end->text) < 0))
 		return error_memory(err);
 	resource_describe(end, what + strlen(what), sizeof(what) - strlen(what));
-	return rtnl_queue(kernel->rtnl, end->ns, TAKE_PTR(msg), what, RTNL_STRICT, step, err);
+	/* Where the other end's namespace is ending, this one may go between two messages. */
+	return rtnl_queue(kernel->rtnl, end->ns, TAKE_PTR(msg), what,
+	        end->end.alone && frees_name(end) ? RTNL_GONE : RTNL_STRICT, step, err);
 }
 
 static int rename_end(struct kernel *kernel, const struct resource *old, const struct resource *new,
@@ -86,18 +108,29 @@ static int rename_end(struct kernel *kernel, const struct resource *old, const s
 	             : link_rename(kernel, new->ns, index, new->end.ifname, old->end.up, what, err);
 }
 
-/* An end that waits for deletion gives up its name, and nothing else is wanted of it. */
-static bool frees_name(const struct resource *end)
+/* Whether this is the interface of a pair without an outer end. One whose mark someone took off is
+ * known by having been observed just now. */
+static bool is_own(struct kernel *kernel, const struct resource *end, const char *name)
 {
-	return !end->end.up && strcmp(end->end.ifname, end->name) == 0;
+	_cleanup_(links_done) struct links found = {0};
+	struct lone_mark mark;
+	struct error ignored; /* then the next message fails */
+
+	if (links_read_one(kernel->rtnl, end->ns, name, &found, &ignored) < 0 || !found.count)
+		return false;
+	return lone_mark_read(found.items[0].alias, NULL, &mark)
+	               ? strcmp(mark.name, end->name) == 0
+	               : end->text && found.items[0].peer_nsid >= 0;
 }
 
 /* Without its outer end, what has its name is somebody else's. */
 static int find_end(struct kernel *kernel, const struct resource *old, const struct resource *new,
         const char *name)
 {
-	int outer = old && !is_loopback(new) ? link_index(kernel, new->name) : 1;
+	int outer = old && !is_loopback(new) && !new->end.alone ? link_index(kernel, new->name) : 1;
 
+	if (old && new->end.alone && !is_own(kernel, new, name))
+		return 0;
 	if (outer == 0 || outer == -EEXIST)
 		return 0;
 	return outer < 0 ? outer : rtnl_ifindex(kernel->rtnl, new->ns, name);
@@ -110,7 +143,7 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	const char *name = name_of(old ? old : new);
 	int index, r;
 
-	if (!difference.name && !difference.mac && !difference.mtu && !difference.up) {
+	if (is_nothing(&difference)) {
 		step->done = true;
 		return 0;
 	}
@@ -135,7 +168,7 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 		if (r < 0)
 			return r;
 		difference.name = false;
-		if (!difference.mac && !difference.mtu && !difference.up) {
+		if (is_nothing(&difference)) {
 			step->done = true;
 			return 0;
 		}
@@ -172,7 +205,15 @@ static int add_observed(const struct link_seen *link, const char *ns, const char
 
 static int add_inner(const struct own_link *own, struct resources *ret, struct error *err)
 {
-	return own->kind == OWN_INNER ? add_observed(own->link, own->ns, own->name, ret, err) : 0;
+	struct resource *end;
+	int r = own->kind == OWN_INNER ? add_observed(own->link, own->ns, own->name, ret, err) : 0;
+
+	if (r < 0 || !own->alone)
+		return r;
+	end = &ret->items[ret->count - 1];
+	end->end.alone = true;
+	end->text = strdup(own->link->alias ? own->link->alias : "");
+	return end->text ? 0 : error_memory(err);
 }
 
 static int add_loopback(
@@ -225,13 +266,17 @@ static void tell(const struct step *step, FILE *out)
 		fputc('\n', out);
 		difference.up = new->end.up;
 	}
-	if (!difference.mac && !difference.mtu && !difference.up)
+	if (!difference.mac && !difference.mtu && !difference.up && !difference.alias)
 		return;
 	tell_start(new, name_of(new), out);
 	if (difference.mac)
 		fprintf(out, " address %s", mac_format(new->end.mac, mac));
 	if (difference.mtu)
 		fprintf(out, " mtu %u", new->end.mtu);
+	if (difference.alias) {
+		fputs(" alias ", out);
+		tell_word(out, new->text);
+	}
 	if (difference.up)
 		fputs(new->end.up ? " up" : " down", out);
 	fputc('\n', out);

@@ -212,12 +212,18 @@ static bool apply_deletions(struct application *application, struct step *steps,
 	return keep(application, r, &err);
 }
 
+/* Only those have a group to go in. */
+static bool deletes_host_link(const struct step *step)
+{
+	return deletes(step, RESOURCE_LINK) && !step->old->ns[0];
+}
+
 /* Whether these two steps travel together. */
 static bool is_run(const struct step *first, const struct step *step)
 {
 	if (kind_of(first)->pipe == PIPE_NFT)
 		return kind_of(step)->pipe == PIPE_NFT && step->phase == first->phase;
-	return (deletes(first, RESOURCE_LINK) && deletes(step, RESOURCE_LINK)) ||
+	return (deletes_host_link(first) && deletes_host_link(step)) ||
 	       (deletes(first, RESOURCE_FLOWS) && deletes(step, RESOURCE_FLOWS));
 }
 

@@ -1,5 +1,6 @@
 /*
- * RESOURCE_LINK: bridges, and veth pairs by their outer end.
+ * RESOURCE_LINK: bridges, and veth pairs by their outer end, or, where they have none, by the one
+ * that is called the first.
  *
  * The invariant: a link is born whole. One message makes it with its MTU, its master and, of a
  * pair, with the other end in its namespace under its final name. The kernel takes no alias in that
@@ -44,6 +45,12 @@ static bool has_mac(const uint8_t mac[MAC_SIZE])
 	static const uint8_t none[MAC_SIZE];
 
 	return memcmp(mac, none, MAC_SIZE) != 0;
+}
+
+/* Of a pair without an outer end the first one, which it is made by. */
+static const char *born_as(const struct resource *link)
+{
+	return link->ns[0] ? link->link.ifname : link->name;
 }
 
 /* "add veth nv12 to bridge netd0, eth0 in web" */
@@ -130,7 +137,7 @@ static int put_kind(struct nl_msg *msg, const struct resource *link, int ns)
 
 static int put_new(struct nl_msg *msg, const struct resource *link, uint32_t master, int ns)
 {
-	if (nla_put_string(msg, IFLA_IFNAME, link->name) < 0 ||
+	if (nla_put_string(msg, IFLA_IFNAME, born_as(link)) < 0 ||
 	        (link->link.mtu && nla_put_u32(msg, IFLA_MTU, link->link.mtu) < 0) ||
 	        (has_mac(link->link.mac) &&
 	                nla_put(msg, IFLA_ADDRESS, MAC_SIZE, link->link.mac) < 0) ||
@@ -200,7 +207,7 @@ static int mark_queue(struct kernel *kernel, const struct resource *new, struct 
 	if (!mark->msg)
 		return 0;
 	sentence("mark", new, what, sizeof(what));
-	r = rtnl_queue(kernel->rtnl, "", TAKE_PTR(mark->msg), what, RTNL_STRICT, step, err);
+	r = rtnl_queue(kernel->rtnl, new->ns, TAKE_PTR(mark->msg), what, RTNL_STRICT, step, err);
 	if (r == 0)
 		rtnl_regret(kernel->rtnl, TAKE_PTR(mark->regret));
 	return r;
@@ -234,8 +241,8 @@ static int create(struct kernel *kernel, struct step *step, struct error *err)
 	r = mark_make(new, header.ifi_index, &mark, err);
 	if (r < 0)
 		return r;
-	rtnl_together(kernel->rtnl, "", 2);
-	r = rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what, RTNL_STRICT, step, err);
+	rtnl_together(kernel->rtnl, new->ns, 2);
+	r = rtnl_queue(kernel->rtnl, new->ns, TAKE_PTR(msg), what, RTNL_STRICT, step, err);
 	if (r == 0 && ns >= 0)
 		rtnl_hold(kernel->rtnl, TAKE_FD(ns));
 	return r == 0 ? mark_queue(kernel, new, &mark, step, err) : r;
@@ -313,11 +320,13 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	_cleanup_(rtnl_messagep) struct nl_msg *msg = NULL;
 	char what[160];
 	uint32_t master = 0;
-	int r = step->old->link.ifname[0] ? rename_back(kernel, step->old, step->new, err) : 0;
+	bool alone = step->new->ns[0]; /* what changes is its ends' */
+	bool renamed = !alone && step->old->link.ifname[0];
+	int r = renamed ? rename_back(kernel, step->old, step->new, err) : 0;
 
 	if (r < 0)
 		return r;
-	if (step->old->link.ifname[0] && is_nothing(&difference)) {
+	if (alone || (renamed && is_nothing(&difference))) {
 		step->done = true;
 		return 0;
 	}
@@ -371,12 +380,23 @@ static void tell_mtu(FILE *out, uint32_t mtu)
 		fprintf(out, " mtu %u", mtu);
 }
 
+static void tell_start(FILE *out, const char *ns, const char *verb, const char *ifname)
+{
+	fputs("ip ", out);
+	if (ns[0]) {
+		fputs("-n ", out);
+		tell_word(out, ns);
+		fputc(' ', out);
+	}
+	fprintf(out, "link %s", verb);
+	tell_attribute(out, strcmp(verb, "add") == 0 ? "name" : "dev", ifname);
+}
+
 static void tell_mark(const struct resource *link, FILE *out)
 {
 	if (!link->text)
 		return;
-	fputs("ip link set", out);
-	tell_attribute(out, "dev", link->name);
+	tell_start(out, link->ns, "set", born_as(link));
 	tell_attribute(out, "alias", link->text);
 	fputc('\n', out);
 }
@@ -385,8 +405,7 @@ static void tell_create(const struct resource *link, FILE *out)
 {
 	bool veth = link->link.type == LINK_VETH;
 
-	fputs("ip link add", out);
-	tell_attribute(out, "name", link->name);
+	tell_start(out, link->ns, "add", born_as(link));
 	tell_mac(out, link->link.mac);
 	tell_mtu(out, link->link.mtu);
 	if (veth)
@@ -417,16 +436,16 @@ static void tell_change(const struct resource *old, const struct resource *new, 
 {
 	const struct difference difference = compare(old, new);
 
+	if (new->ns[0])
+		return;
 	if (old->link.ifname[0]) {
-		fputs("ip link set", out);
-		tell_attribute(out, "dev", old->link.ifname);
+		tell_start(out, "", "set", old->link.ifname);
 		tell_attribute(out, "name", new->name);
 		fputc('\n', out);
 	}
 	if (old->link.ifname[0] && is_nothing(&difference))
 		return;
-	fputs("ip link set", out);
-	tell_attribute(out, "dev", new->name);
+	tell_start(out, "", "set", new->name);
 	if (difference.mtu)
 		tell_mtu(out, new->link.mtu);
 	if (difference.mac)
@@ -452,8 +471,11 @@ static void tell(const struct step *step, FILE *out)
 		tell_create(step->new, out);
 		tell_mark(step->new, out);
 	} else {
-		fputs("ip link del", out);
-		tell_attribute(out, "dev", step->old->name);
+		/* Of a broken pair perhaps only the second end is known. */
+		bool second = !born_as(step->old)[0];
+
+		tell_start(out, second ? step->old->link.peer_ns : step->old->ns, "del",
+		        second ? step->old->link.peer_name : born_as(step->old));
 		fputc('\n', out);
 	}
 }

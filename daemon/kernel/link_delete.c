@@ -11,6 +11,7 @@
 
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/links.h"
+#include "daemon/kernel/lone.h"
 #include "lib/cleanup.h"
 
 #include <linux/rtnetlink.h>
@@ -38,8 +39,8 @@ struct target {
 };
 
 /* A message to one link by index, or to a group (index 0). */
-static int queue(struct kernel *kernel, int type, int index, uint32_t group, const char *what,
-        struct step *step, struct error *err)
+static int queue(struct kernel *kernel, const char *ns, int type, int index, uint32_t group,
+        const char *what, struct step *step, struct error *err)
 {
 	struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = index};
 	_cleanup_(rtnl_messagep) struct nl_msg *msg =
@@ -47,7 +48,7 @@ static int queue(struct kernel *kernel, int type, int index, uint32_t group, con
 
 	if (!msg || (group && nla_put_u32(msg, IFLA_GROUP, group) < 0))
 		return error_memory(err);
-	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what, RTNL_GONE, step, err);
+	return rtnl_queue(kernel->rtnl, ns, TAKE_PTR(msg), what, RTNL_GONE, step, err);
 }
 
 static int delete_index(struct kernel *kernel, const struct target *target, struct error *err)
@@ -55,15 +56,39 @@ static int delete_index(struct kernel *kernel, const struct target *target, stru
 	char what[160] = "delete ";
 
 	resource_describe(target->step->old, what + strlen(what), sizeof(what) - strlen(what));
-	return queue(kernel, RTM_DELLINK, target->index, 0, what, target->step, err);
+	return queue(kernel, "", RTM_DELLINK, target->index, 0, what, target->step, err);
 }
 
-/* Index 0: it is gone, or is not netd's, and the step is done. */
+/* By whichever end is still there: one namespace, or both, may have gone. */
+static int delete_lone(struct kernel *kernel, struct step *step, struct error *err)
+{
+	const struct resource *old = step->old;
+	const char *const places[] = {old->ns, old->link.peer_ns};
+	char what[160] = "delete ";
+
+	resource_describe(old, what + strlen(what), sizeof(what) - strlen(what));
+	for (int i = 0; i < 2; i++) {
+		int index, r = lone_end_index(kernel->rtnl, places[i], old->name, &index, err);
+
+		if (r < 0 || index)
+			return r < 0 ? r
+			             : queue(kernel, places[i], RTM_DELLINK, index, 0, what, step,
+			                       err);
+	}
+	step->done = true;
+	return 0;
+}
+
+/* Index 0: it is gone, or is not netd's, and the step is done; or it is one that the host does not
+ * see, whose deletion is on its way. */
 static int find_target(struct kernel *kernel, struct target *target, struct error *err)
 {
 	_cleanup_(links_done) struct links found = {0};
-	int r = links_read_one(kernel->rtnl, "", target->step->old->name, &found, err);
+	int r;
 
+	if (target->step->old->ns[0])
+		return delete_lone(kernel, target->step, err);
+	r = links_read_one(kernel->rtnl, "", target->step->old->name, &found, err);
 	if (r < 0)
 		return r;
 	if (found.count && mark_matches(found.items[0].alias, NULL))
@@ -107,11 +132,11 @@ static bool delete_group(struct kernel *kernel, const struct target *targets, un
 	int r = 0;
 
 	for (unsigned i = 0; i < count && r == 0; i++)
-		r = queue(kernel, RTM_SETLINK, targets[i].index, group, "mark for deletion", NULL,
-		        &ignored);
+		r = queue(kernel, "", RTM_SETLINK, targets[i].index, group, "mark for deletion",
+		        NULL, &ignored);
 	if (rtnl_flush(kernel->rtnl, &ignored) < 0 || r < 0)
 		return false;
-	if (queue(kernel, RTM_DELLINK, 0, group, "delete a group", NULL, &ignored) < 0)
+	if (queue(kernel, "", RTM_DELLINK, 0, group, "delete a group", NULL, &ignored) < 0)
 		return false;
 	return rtnl_flush(kernel->rtnl, &ignored) == 0;
 }

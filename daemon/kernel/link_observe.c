@@ -1,6 +1,7 @@
 /*
  * RESOURCE_LINK as it is there: netd's bridges, and its pairs by their outer end, with the name and
- * the MAC that the inner end has now where its namespace is looked into.
+ * the MAC that the inner end has now where its namespace is looked into. Pairs without an outer end
+ * are seen where both namespaces are looked into.
  */
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/link.h"
@@ -58,6 +59,30 @@ static int observe_pairs(const struct observation *observation, unsigned ns, str
 	return 0;
 }
 
+/* By one of its ends, where that is the only one. */
+static int add_lone(const struct observation *observation, const struct lone_end *end,
+        struct resources *ret, struct error *err)
+{
+	const char *const *namespaces = observation->look->namespaces;
+	unsigned side = lone_end_side(end, namespaces);
+	struct resource *pair = resources_add(ret, RESOURCE_LINK,
+	        side < 2 ? end->mark.ns[0] : namespaces[end->ns], end->mark.name);
+
+	if (pair)
+		pair->text = strdup(end->link->alias ? end->link->alias : "");
+	if (!pair || !pair->text)
+		return error_memory(err);
+	pair->link.type = LINK_VETH;
+	pair->link.broken = !end->whole;
+	pair->link.retired = !end->link->up && strcmp(end->link->name, end->mark.name) == 0 &&
+	                     (!end->peer || !end->peer->up);
+	memcpy(pair->link.peer_ns, end->mark.ns[1], NAME_SIZE);
+	memcpy(side == 1 ? pair->link.peer_name : pair->link.ifname, end->link->name, IFNAMSIZ);
+	if (end->peer)
+		memcpy(pair->link.peer_name, end->peer->name, IFNAMSIZ);
+	return 0;
+}
+
 int link_observe(struct observation *observation, struct resources *ret, struct error *err)
 {
 	unsigned count = (unsigned)observation->look->namespace_count, strays;
@@ -73,6 +98,14 @@ int link_observe(struct observation *observation, struct resources *ret, struct 
 	}
 	for (unsigned ns = 0; r == 0 && ns < count; ns++)
 		r = observe_pairs(observation, ns, ret, err);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; r == 0 && i < observation->lone.count; i++) {
+		const struct lone_end *end = &observation->lone.items[i];
+
+		if (!end->whole || lone_end_side(end, observation->look->namespaces) == 0)
+			r = add_lone(observation, end, ret, err);
+	}
 	if (r < 0)
 		return r;
 	stray = survey_pairs(survey, count, &strays);

@@ -244,13 +244,18 @@ int link_index(struct kernel *kernel, const char *name)
 
 void link_explain(struct kernel *kernel, const struct resource *link, struct error *err)
 {
-	bool host = rtnl_ifindex(kernel->rtnl, "", link->name) > 0;
+	const char *ifname = link->ns[0] ? link->link.ifname : link->name;
+	bool here = rtnl_ifindex(kernel->rtnl, link->ns, ifname) > 0;
+	bool host = here && !link->ns[0];
 	size_t length = strlen(err->text);
 
 	snprintf(err->text + length, sizeof(err->text) - length,
 	        " (%s%s has an interface %s that netd did not make: remove or rename it)",
-	        host ? "the host" : "namespace ", host ? "" : link->link.peer_ns,
-	        host ? link->name : link->link.peer_name);
+	        host ? "the host" : "namespace ",
+	        host   ? ""
+	        : here ? link->ns
+	               : link->link.peer_ns,
+	        here ? ifname : link->link.peer_name);
 }
 
 int link_missing(const char *what, const char *name, int index, struct error *err)
@@ -348,14 +353,6 @@ bool survey_owns_bridge(const struct survey *survey, const struct link_seen *lin
 	return strcmp(link->kind, "bridge") == 0 && survey_owns(survey, link);
 }
 
-static int compare_leads(const void *a, const void *b)
-{
-	const struct pair *x = a, *y = b;
-
-	return (x->outer->peer_nsid > y->outer->peer_nsid) -
-	       (x->outer->peer_nsid < y->outer->peer_nsid);
-}
-
 int survey_read(
         struct kernel *kernel, enum kernel_scope scope, struct survey *ret, struct error *err)
 {
@@ -374,19 +371,9 @@ int survey_read(
 		if (strcmp(link->kind, "veth") == 0 && survey_owns(&survey, link))
 			survey.pairs[survey.pair_count++] = (struct pair){.outer = link};
 	}
-	qsort(survey.pairs, survey.pair_count, sizeof(*survey.pairs), compare_leads);
 	*ret = survey;
 	survey = (struct survey){0};
 	return 0;
-}
-
-bool survey_leads_to(const struct survey *survey, int nsid)
-{
-	const struct link_seen outer = {.peer_nsid = nsid};
-	const struct pair key = {.outer = &outer};
-
-	return nsid >= 0 && survey->pair_count > 0 &&
-	       bsearch(&key, survey->pairs, survey->pair_count, sizeof(key), compare_leads);
 }
 
 int survey_place(struct survey *survey, const char *const *namespaces, const int *nsids,

@@ -78,8 +78,6 @@ struct survey {
  * namespace, but not which that is. */
 int survey_read(
         struct kernel *kernel, enum kernel_scope scope, struct survey *ret, struct error *err);
-/* Whether a pair leads into the namespace that the host knows by this number. */
-bool survey_leads_to(const struct survey *survey, int nsid);
 /* Says which namespaces these are: `nsids` are the host's numbers for them, -1 where it has none.
  */
 int survey_place(struct survey *survey, const char *const *namespaces, const int *nsids,

@@ -13,7 +13,9 @@
 
 #include "daemon/kernel/monitor.h"
 
+#include "daemon/kernel/inside.h"
 #include "daemon/kernel/internal.h"
+#include "daemon/kernel/lone.h"
 #include "daemon/kernel/nft.h"
 #include "daemon/kernel/rtnl.h"
 #include "daemon/kernel/talk.h"
@@ -22,6 +24,7 @@
 
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <linux/net_namespace.h>
 #include <linux/netconf.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -98,9 +101,11 @@ static bool read_port(const struct nlmsghdr *header, const struct nlattr *const 
 	return true;
 }
 
-static bool read_link(const struct nlmsghdr *header, struct happening *ret)
+static bool read_link(
+        const struct kernel *kernel, const struct nlmsghdr *header, struct happening *ret)
 {
 	const struct nlattr *attributes[ATTRIBUTES];
+	struct lone_mark mark;
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(header);
 
 	if (!sort(header, sizeof(*link), attributes))
@@ -115,6 +120,8 @@ static bool read_link(const struct nlmsghdr *header, struct happening *ret)
 	ret->up = link->ifi_flags & IFF_UP;
 	ret->loopback = link->ifi_flags & IFF_LOOPBACK;
 	ret->alias = text(attributes[IFLA_IFALIAS]);
+	if (lone_mark_read(ret->alias, kernel->instance, &mark))
+		memcpy(ret->pair, mark.name, IFNAMSIZ);
 	ret->master = (int)rtnl_number(attributes[IFLA_MASTER], 0);
 	ret->mtu = rtnl_number(attributes[IFLA_MTU], 0);
 	ret->group = rtnl_number(attributes[IFLA_GROUP], 0);
@@ -216,7 +223,7 @@ static int take_rtnl(const struct nlmsghdr *header, void *arg)
 	switch (header->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		known = read_link(header, &happening);
+		known = read_link(reading->monitor->kernel, header, &happening);
 		break;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
@@ -372,6 +379,37 @@ struct monitor *monitor_close(struct monitor *monitor)
 int monitor_fd(const struct monitor *monitor, enum monitor_source source)
 {
 	return monitor->sockets[source] ? mnl_socket_get_fd(monitor->sockets[source]) : -1;
+}
+
+static int give_number(struct rtnl *rtnl, int fd, struct error *err)
+{
+	struct rtgenmsg header = {.rtgen_family = AF_UNSPEC};
+	struct nl_msg *msg = rtnl_message(RTM_NEWNSID, NLM_F_ACK, &header, sizeof(header));
+
+	if (!msg || nla_put_u32(msg, NETNSA_NSID, (uint32_t)NETNSA_NSID_NOT_ASSIGNED) < 0 ||
+	        nla_put_u32(msg, NETNSA_FD, (uint32_t)fd) < 0) {
+		nlmsg_free(msg);
+		return error_memory(err);
+	}
+	return rtnl_get(rtnl, "", msg, NULL, NULL, err);
+}
+
+int monitor_hear(struct monitor *monitor, const char *ns, int *ret, struct error *err)
+{
+	struct rtnl *rtnl = monitor->kernel->rtnl;
+	_cleanup_(closep) int fd = -1;
+	int r = netns_open(ns, &fd, err);
+
+	*ret = -1;
+	if (r == -ENOENT || r == -EINVAL)
+		return 0;
+	if (r == 0)
+		r = survey_nsid(rtnl, fd, ret, err);
+	if (r < 0 || *ret >= 0)
+		return r;
+	r = give_number(rtnl, fd, err);
+	/* Where the kernel gave it one meanwhile. */
+	return r == 0 || r == -EEXIST ? survey_nsid(rtnl, fd, ret, err) : r;
 }
 
 /* The namespace that a message came from; -1: the host. */

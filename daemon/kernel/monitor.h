@@ -44,6 +44,8 @@ struct happening {
 	int peer_nsid; /* of a veth pair whose other end is elsewhere; -1: none */
 	uint32_t mtu, group;
 	uint8_t mac[MAC_SIZE];
+	char pair[IFNAMSIZ]; /* what its mark says it is listed by, of a pair without an outer
+	                        end; "" */
 	/* port: also `name` and `master` */
 	bool hairpin, isolated;
 	/* address; a route's destination */
@@ -61,6 +63,10 @@ int monitor_open(struct monitor **ret, struct kernel *kernel, struct error *err)
 struct monitor *monitor_close(struct monitor *monitor);
 /* To wait for; -1: this one does not listen. */
 int monitor_fd(const struct monitor *monitor, enum monitor_source source);
+
+/* Lets a namespace be heard into which no pair leads from the host: gives it a number there, if it
+ * has none. *ret is the number; -1: the namespace is gone. */
+int monitor_hear(struct monitor *monitor, const char *ns, int *ret, struct error *err);
 
 typedef void monitor_each(const struct happening *happening, void *arg);
 /* Reads what waits, up to about `most` messages. Returns how many there were, or -ENOBUFS: some

@@ -10,6 +10,7 @@
 #include "daemon/kernel/observation.h"
 
 #include "daemon/kernel/inside.h"
+#include "lib/cleanup.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ void observation_done(struct observation *observation)
 	}
 	free(observation->insides);
 	free(observation->nsids);
+	lone_ends_done(&observation->lone);
 	addresses_done(&observation->addresses);
 	routes_done(&observation->routes);
 	survey_done(&observation->survey);
@@ -72,14 +74,23 @@ static int read_host(struct observation *observation, struct error *err)
 	return r;
 }
 
+/* Whether a pair has one end in here and the other elsewhere. */
+static bool is_led_into(const struct links *links)
+{
+	for (unsigned i = 0; i < links->count; i++)
+		if (links->items[i].peer_nsid >= 0)
+			return true;
+	return false;
+}
+
 /* In the namespace, with the pipeline's socket there. */
 static int read_links(
         struct observation *observation, const char *ns, unsigned number, struct error *err)
 {
 	struct rtnl *rtnl = observation->kernel->rtnl;
 	struct inside *inside = &observation->insides[number];
-	bool leads = survey_leads_to(&observation->survey, observation->nsids[number]);
 	int r = links_read(rtnl, ns, &inside->links, err);
+	bool leads = r == 0 && is_led_into(&inside->links);
 
 	if (r == 0 && leads && wants(observation, KERNEL_LOOK(RESOURCE_ADDRESS)))
 		r = addresses_read(rtnl, ns, &inside->addresses, err);
@@ -112,6 +123,20 @@ static int visit(unsigned number, int fd, void *arg, struct error *err)
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
+static int find_lone_ends(struct observation *observation, struct error *err)
+{
+	const struct kernel_look *look = observation->look;
+	_cleanup_(freep) const struct links **links =
+	        calloc(look->namespace_count + 1, sizeof(*links));
+
+	if (!links)
+		return error_memory(err);
+	for (size_t i = 0; i < look->namespace_count; i++)
+		links[i] = &observation->insides[i].links;
+	return lone_ends_find(look->namespaces, links, look->namespace_count,
+	        observation->survey.instance, &observation->lone, err);
+}
+
 int observation_read(struct observation *observation, struct error *err)
 {
 	const struct kernel_look *look = observation->look;
@@ -130,6 +155,8 @@ int observation_read(struct observation *observation, struct error *err)
 	if (r == 0)
 		r = survey_place(&observation->survey, look->namespaces, observation->nsids,
 		        look->namespace_count, err);
+	if (r == 0)
+		r = find_lone_ends(observation, err);
 	if (r == 0)
 		r = read_host(observation, err);
 	observation->read = r == 0;
@@ -162,8 +189,9 @@ static int each_inside(const struct observation *observation, unsigned number, o
 	        .ns = observation->look->namespaces[number],
 	        .addresses = &inside->addresses,
 	        .routes = &inside->routes};
-	unsigned count;
+	unsigned count, lone_count;
 	const struct pair *pairs = survey_pairs(&observation->survey, number, &count);
+	const struct lone_end *lone = lone_ends_in(&observation->lone, number, &lone_count);
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < count; i++) {
@@ -171,6 +199,12 @@ static int each_inside(const struct observation *observation, unsigned number, o
 		own.name = pairs[i].outer->name;
 		if (own.link)
 			r = each(&own, ret, err);
+	}
+	own.alone = true;
+	for (unsigned i = 0; r == 0 && i < lone_count; i++) {
+		own.link = lone[i].link;
+		own.name = lone[i].mark.name;
+		r = each(&own, ret, err);
 	}
 	return r;
 }

@@ -7,6 +7,7 @@
 #include "daemon/kernel/addresses.h"
 #include "daemon/kernel/internal.h"
 #include "daemon/kernel/links.h"
+#include "daemon/kernel/lone.h"
 #include "daemon/kernel/routes.h"
 #include "daemon/kernel/rules.h"
 #include "daemon/kernel/sysctl.h"
@@ -16,7 +17,7 @@
 struct inside {
 	uint64_t cookie; /* 0: no such namespace */
 	struct links links;
-	struct addresses addresses;           /* where a pair of netd's leads into it */
+	struct addresses addresses;           /* where a pair from elsewhere leads into it */
 	struct routes routes;                 /* likewise */
 	struct rules rules;                   /* those of netd's */
 	char disable_ipv6[SYSCTL_VALUE_SIZE]; /* of interfaces to come; "": no such sysctl */
@@ -30,6 +31,7 @@ struct observation {
 	struct addresses addresses; /* of the host */
 	struct routes routes;       /* likewise, those of the subnets of its addresses */
 	struct inside *insides;     /* one for each namespace of the look */
+	struct lone_ends lone;      /* in them */
 	int *nsids;                 /* likewise */
 };
 
@@ -41,6 +43,7 @@ struct own_link {
 		OWN_INNER,
 	} kind;
 	const char *ns;   /* "": the host */
+	bool alone;       /* an inner end whose pair has no outer one */
 	const char *name; /* what resources call it: of a pair the outer end's name */
 	const struct link_seen *link;
 	const struct addresses *addresses;

@@ -71,6 +71,8 @@ struct facts {
 	char (*ns_links)[IFNAMSIZ]; /* names of the interfaces inside */
 	unsigned ns_link_count;
 
+	struct facts *peer; /* for ns link: of the other namespace; owned */
+
 	char (*idle)[NAME_SIZE]; /* for ns prune: those without a process, as far as they could go
 	                          */
 	unsigned idle_count;

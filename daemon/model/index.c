@@ -179,6 +179,18 @@ static int index_lease(struct model *model, const struct lease *lease, bool with
 	return r == 0 ? count_lease(model, lease, withdraw) : r;
 }
 
+static int index_ns_link(struct model *model, const struct ns_link *link, bool withdraw)
+{
+	char key[KEY_SIZE];
+	int r = 0;
+
+	for (unsigned i = 0; link && r == 0 && i < 2; i++) {
+		snprintf(key, sizeof(key), "%s/%s", link->ends[i].namespace, link->id);
+		r = claim(model, TABLE_LINKED, key, link->id, withdraw);
+	}
+	return r;
+}
+
 int model_index(struct model *model, enum model_table table, const void *object, bool withdraw)
 {
 	switch (table) {
@@ -192,6 +204,8 @@ int model_index(struct model *model, enum model_table table, const void *object,
 		return index_tombstone(model, object, withdraw);
 	case TABLE_MOVED:
 		return index_moved(model, object, withdraw);
+	case TABLE_NS_LINKS:
+		return index_ns_link(model, object, withdraw);
 	case TABLE_LEASES:
 		return index_lease(model, object, withdraw);
 	case TABLE_HOST:
@@ -208,6 +222,7 @@ int model_index(struct model *model, enum model_table table, const void *object,
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
 	case TABLE_MOVED_IN:
+	case TABLE_LINKED:
 	case TABLE_COUNT:
 		return 0;
 	}

@@ -148,6 +148,12 @@ int model_put_publication(struct model *model, const struct publication *publica
 	        sizeof(*publication), &publication_settings);
 }
 
+int model_put_ns_link(struct model *model, const struct ns_link *link)
+{
+	return replace_copy(
+	        model, TABLE_NS_LINKS, link->id, link, sizeof(*link), &ns_link_settings);
+}
+
 int model_put_lease(struct model *model, const struct lease *lease)
 {
 	return replace_copy(model, TABLE_LEASES, lease->id, lease, sizeof(*lease), NULL);
@@ -219,6 +225,11 @@ const struct namespace *model_namespace(const struct model *model, const char *n
 const struct publication *model_publication(const struct model *model, const char *id)
 {
 	return model_object(model, TABLE_PUBLICATIONS, id);
+}
+
+const struct ns_link *model_ns_link(const struct model *model, const char *id)
+{
+	return model_object(model, TABLE_NS_LINKS, id);
 }
 
 unsigned model_count(const struct model *model, enum model_table table)

@@ -27,7 +27,10 @@
 #define MODEL_NETWORKS_MAX      1024
 #define MODEL_NAMESPACES_MAX    16384
 #define MODEL_PUBLICATIONS_MAX  65536
+#define MODEL_NS_LINKS_MAX      16384
 #define NAMESPACE_ENDPOINTS_MAX 64
+#define NAMESPACE_LINKS_MAX     256
+#define LINK_ADDRESSES_MAX      8    /* of one end */
 #define NETWORK_ENDPOINTS_MAX   1023 /* ports of a Linux bridge: BR_MAX_PORTS - 1 */
 #define SUBNETS_MAX             2    /* one of each family */
 #define NETWORK_LEASES_MAX      1024 /* remembered endpoints of a network */
@@ -44,6 +47,7 @@ enum model_table {
 	TABLE_PUBLICATIONS, /* id -> struct publication */
 	TABLE_TOMBSTONES,   /* id -> struct tombstone */
 	TABLE_MOVED,        /* name on the host -> struct moved */
+	TABLE_NS_LINKS,     /* id -> struct ns_link */
 	TABLE_LEASES,       /* id -> struct lease */
 	TABLE_INTERFACES,   /* name -> struct interface: the host's own, as observed */
 	/* Indexes, kept by model_put_*() itself. Their objects are struct reference. */
@@ -60,6 +64,7 @@ enum model_table {
 	TABLE_LEASED, /* "n/NAMESPACE/NETWORK", "i/NETWORK/address in hex", "a/NETWORK/age" -> lease
 	               */
 	TABLE_FOREIGN, /* namespaces that someone else made */
+	TABLE_LINKED,  /* "NAMESPACE/link", of both ends -> link */
 	TABLE_COUNT,
 };
 
@@ -184,6 +189,25 @@ struct publication {
 	char *labels;
 };
 
+/* An end of a link: an interface inside a namespace. */
+struct ns_link_end {
+	char namespace[NAME_SIZE];
+	char ifname[IFNAMSIZ];
+	uint8_t mac[MAC_SIZE];
+	struct cidr addresses[LINK_ADDRESSES_MAX]; /* each with its prefix length */
+	unsigned address_count;
+};
+
+/* What users call a link: a veth pair from one namespace to another, in which the host has no part.
+ * (`link` alone is the kernel's word for an interface.) */
+struct ns_link {
+	char id[ID_SIZE];
+	struct ns_link_end ends[2];
+	/* Settings. */
+	int64_t mtu;
+	char *labels;
+};
+
 /* What is remembered of an endpoint that is gone: model/lease.c. */
 struct lease {
 	char id[ID_SIZE];
@@ -205,8 +229,10 @@ enum flows_match { FLOWS_REPLY_SOURCE, FLOWS_ORIGINAL_LOCAL };
 struct tombstone {
 	char id[ID_SIZE];
 	enum tombstone_kind kind;
-	char name[NAME_SIZE];         /* link: interface on the host; netns: its name */
-	char namespace[NAME_SIZE];    /* link: where its inner end is, "" for a bridge */
+	char name[NAME_SIZE];      /* link: interface on the host; netns: its name */
+	char namespace[NAME_SIZE]; /* link: where its inner end is, "" for a bridge */
+	char peer[NAME_SIZE]; /* link: where the other end is, if both are in namespaces; else ""
+	                       */
 	enum namespace_origin origin; /* netns */
 	char network[NAME_SIZE]; /* flows: the network whose address is held until they are gone, or
 	                            "" */
@@ -274,6 +300,7 @@ const struct host *model_host(const struct model *model);
 const struct network *model_network(const struct model *model, const char *name);
 const struct namespace *model_namespace(const struct model *model, const char *name);
 const struct publication *model_publication(const struct model *model, const char *id);
+const struct ns_link *model_ns_link(const struct model *model, const char *id);
 const void *model_object(const struct model *model, enum model_table table, const char *key);
 const struct endpoint *namespace_endpoint(const struct namespace *ns, const char *network);
 /* What is remembered of this namespace on this network; of whoever had this address last there. */
@@ -309,6 +336,7 @@ int model_put_lease(struct model *model, const struct lease *lease);
 int model_put_tombstone(struct model *model, const struct tombstone *tombstone);
 int model_put_interface(struct model *model, const struct interface *interface);
 int model_put_moved(struct model *model, const struct moved *moved);
+int model_put_ns_link(struct model *model, const struct ns_link *link);
 /* Removing what is not there is success. */
 int model_remove(struct model *model, enum model_table table, const char *key);
 
@@ -327,6 +355,23 @@ const struct subnet *network_subnet(const struct network *network, int family);
 const struct cidr *endpoint_address(const struct endpoint *endpoint, int family);
 /* What a network's bridge is called where no name was asked for. */
 const char *network_bridge_name(const char id[ID_SIZE], char ret[IFNAMSIZ]);
+/* --- ns_link.c --- */
+/* What the resources of a link are listed by, and what its ends are called while they wait for
+ * their deletion: "nv" and its id. */
+void ns_link_name(const struct ns_link *link, char ret[IFNAMSIZ]);
+/* The link that is listed by this name; NULL: there is none. */
+const struct ns_link *ns_link_by_name(const struct model *model, const char *name);
+/* "a:eth0 b:eth1"; returns text. */
+#define NS_LINK_TEXT_SIZE (2 * (NAME_SIZE + IFNAMSIZ))
+const char *ns_link_format(const struct ns_link *link, char text[NS_LINK_TEXT_SIZE]);
+/* Whether it has IPv6: an end of it has an address of that. */
+bool ns_link_has_ip6(const struct ns_link *link);
+/* The next link of a namespace, and which of its ends is there; start with *key = "". NULL at the
+ * end. */
+const struct ns_link *namespace_next_link(
+        const struct model *model, const char *ns, char key[KEY_SIZE], unsigned *end);
+bool namespace_has_links(const struct model *model, const char *ns);
+
 /* Whether it is one of the words that stand for no network: "none", of a namespace that is
  * connected to nothing, and "host". */
 bool network_is_none(const char *name);

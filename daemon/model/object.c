@@ -28,6 +28,13 @@ static void free_publication(void *object)
 	free(object);
 }
 
+static void free_ns_link(void *object)
+{
+	if (object)
+		settings_free(&ns_link_settings, object);
+	free(object);
+}
+
 static void free_namespace(void *object)
 {
 	struct namespace *ns = object;
@@ -72,6 +79,7 @@ void (*const object_free[TABLE_COUNT])(void *) = {
         [TABLE_PUBLICATIONS] = free_publication,
         [TABLE_TOMBSTONES] = free_plain,
         [TABLE_MOVED] = free_moved,
+        [TABLE_NS_LINKS] = free_ns_link,
         [TABLE_LEASES] = free_plain,
         [TABLE_INTERFACES] = free_plain,
         [TABLE_MEMBERS] = free_plain,
@@ -86,6 +94,7 @@ void (*const object_free[TABLE_COUNT])(void *) = {
         [TABLE_COOKIES] = free_plain,
         [TABLE_FOREIGN] = free_plain,
         [TABLE_MOVED_IN] = free_plain,
+        [TABLE_LINKED] = free_plain,
 };
 
 /* Whether this is the endpoint of that network; NULL is none's. */

@@ -18,6 +18,7 @@ void request_done(struct request *request)
 	settings_free(&namespace_settings, &request->wanted_namespace);
 	settings_free(&endpoint_settings, &request->wanted_endpoint);
 	settings_free(&publication_settings, &request->wanted_publication);
+	settings_free(&ns_link_settings, &request->wanted_ns_link);
 }
 
 void request_move(struct request *from, struct request *to)
@@ -29,6 +30,7 @@ void request_move(struct request *from, struct request *to)
 	settings_forget(&namespace_settings, &from->wanted_namespace);
 	settings_forget(&endpoint_settings, &from->wanted_endpoint);
 	settings_forget(&publication_settings, &from->wanted_publication);
+	settings_forget(&ns_link_settings, &from->wanted_ns_link);
 }
 
 int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
@@ -72,6 +74,21 @@ static void describe_permissions(const struct request *request, char *text, size
 
 	while (used < size && setting_next_item(&rest, item))
 		used += (size_t)snprintf(text + used, size - used, " %s", item);
+}
+
+static void describe_link(const struct request *request, char *text, size_t size)
+{
+	const char *verb = request->kind == REQUEST_NS_LINK     ? "link"
+	                   : request->kind == REQUEST_NS_UNLINK ? "unlink"
+	                                                        : "set-link";
+	size_t used = (size_t)snprintf(text, size, "ns %s %s", verb, request->link);
+
+	for (unsigned i = 0; !request->link[0] && used < size && i < 2; i++) {
+		const struct ns_link_end *end = &request->ends[i];
+
+		used += (size_t)snprintf(text + used, size - used, "%s%s%s%s", i ? " " : "",
+		        end->namespace, end->ifname[0] ? ":" : "", end->ifname);
+	}
 }
 
 void request_describe(const struct request *request, char *text, size_t size)
@@ -123,6 +140,11 @@ void request_describe(const struct request *request, char *text, size_t size)
 		break;
 	case REQUEST_DISCONNECT:
 		snprintf(text, size, "disconnect %s %s", request->network, request->namespace);
+		break;
+	case REQUEST_NS_LINK:
+	case REQUEST_NS_LINK_SET:
+	case REQUEST_NS_UNLINK:
+		describe_link(request, text, size);
 		break;
 	case REQUEST_PUBLISH:
 	case REQUEST_UNPUBLISH:
@@ -184,6 +206,9 @@ void facts_done(struct facts *facts)
 	free(facts->idle);
 	free(facts->moving.belongings);
 	free(facts->listeners);
+	if (facts->peer)
+		facts_done(facts->peer);
+	free(facts->peer);
 	*facts = (struct facts){0};
 }
 
@@ -223,6 +248,12 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 		return rule_endpoint_set(fork, request, answer, err);
 	case REQUEST_DISCONNECT:
 		return rule_disconnect(fork, request, answer, err);
+	case REQUEST_NS_LINK:
+		return rule_ns_link(fork, request, facts, answer, err);
+	case REQUEST_NS_LINK_SET:
+		return rule_ns_link_set(fork, request, answer, err);
+	case REQUEST_NS_UNLINK:
+		return rule_ns_unlink(fork, request, answer, err);
 	case REQUEST_PUBLISH:
 		return rule_publish(fork, request, facts, answer, err);
 	case REQUEST_UNPUBLISH:

@@ -23,6 +23,9 @@ enum request_kind {
 	REQUEST_CONNECT,
 	REQUEST_ENDPOINT_SET,
 	REQUEST_DISCONNECT,
+	REQUEST_NS_LINK,
+	REQUEST_NS_LINK_SET,
+	REQUEST_NS_UNLINK,
 	REQUEST_PUBLISH,
 	REQUEST_UNPUBLISH,
 	/* from within */
@@ -64,6 +67,7 @@ struct request {
 	struct namespace wanted_namespace;
 	struct endpoint wanted_endpoint;
 	struct publication wanted_publication;
+	struct ns_link wanted_ns_link;
 
 	/* connect */
 	struct ip ips[SUBNETS_MAX];
@@ -72,6 +76,10 @@ struct request {
 	uint8_t mac[MAC_SIZE];
 	char ifname[IFNAMSIZ];
 	bool existing; /* do not create a missing namespace */
+
+	/* ns link; and what finds a link, where `link` does not */
+	struct ns_link_end ends[2]; /* ifname "", mac all zero: left to netd, or any */
+	char link[ID_SIZE];         /* of the link to set or to remove; "": by its ends */
 
 	/* ns attach */
 	char source[SOURCE_SIZE]; /* the number of a process, or a path */
@@ -122,9 +130,11 @@ struct answer {
 	char publications[SPECS_MAX][ID_SIZE]; /* published, in the order of the request */
 	unsigned publication_count;
 	bool created_namespace; /* connect made it, too */
-	bool existed;           /* --exist-ok, and it was there */
-	char *plan;             /* dry run: one command per line; owned; NULL otherwise */
-	char *removed;          /* what went, one sentence per line; owned; NULL otherwise */
+	char link[ID_SIZE];
+	bool created_ends[2]; /* ns link made this namespace, too */
+	bool existed;         /* --exist-ok, and it was there */
+	char *plan;           /* dry run: one command per line; owned; NULL otherwise */
+	char *removed;        /* what went, one sentence per line; owned; NULL otherwise */
 	struct listener_info listener;
 	char warnings[WARNINGS_MAX][WARNING_SIZE];
 	unsigned warning_count;

@@ -57,35 +57,6 @@ static int choose_mac(struct model *model, const struct network *network,
 	}
 }
 
-static bool ifname_taken(const struct namespace *ns, const struct facts *facts, const char *ifname)
-{
-	for (unsigned i = 0; i < ns->endpoint_count; i++)
-		if (strcmp(ns->endpoints[i].ifname, ifname) == 0)
-			return true;
-	for (unsigned i = 0; i < facts->ns_link_count; i++)
-		if (strcmp(facts->ns_links[i], ifname) == 0)
-			return true;
-	return strcmp(ifname, "lo") == 0;
-}
-
-static int choose_ifname(const struct namespace *ns, const struct request *request,
-        const struct facts *facts, struct endpoint *endpoint, struct error *err)
-{
-	if (request->ifname[0]) {
-		memcpy(endpoint->ifname, request->ifname, IFNAMSIZ);
-		if (!ifname_taken(ns, facts, endpoint->ifname))
-			return 0;
-		return error_set(err, ERROR_EXISTS, 0,
-		        "interface %s: namespace %s has an interface of this name; choose another",
-		        endpoint->ifname, ns->name);
-	}
-	for (unsigned i = 0;; i++) {
-		snprintf(endpoint->ifname, sizeof(endpoint->ifname), "eth%u", i);
-		if (!ifname_taken(ns, facts, endpoint->ifname))
-			return 0;
-	}
-}
-
 static bool has_address(const struct endpoint *endpoint, const struct ip *ip)
 {
 	const struct cidr *address = endpoint_address(endpoint, ip->family);
@@ -133,57 +104,6 @@ static int compare_existing(const struct endpoint *endpoint, const struct reques
 	        request->namespace, err);
 }
 
-/* The namespace to connect: known, adopted now, or to be created in the same change. */
-static int find_namespace(struct model *fork, const struct request *request,
-        const struct facts *facts, struct answer *answer, struct namespace *ret, struct error *err)
-{
-	const struct namespace *known = model_namespace(fork, request->namespace);
-	struct request create = {.kind = REQUEST_NS_CREATE};
-	int r;
-
-	if (known && known->cookie && facts->ns_exists && facts->ns_cookie != known->cookie)
-		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s: the one that netd knows was removed by someone, and "
-		        "another has its name; netd is letting go of it, try again",
-		        request->namespace);
-	if (known) {
-		*ret = *known;
-		if (known->origin == ORIGIN_ATTACHED && known->endpoint_count == 0) {
-			ret->own_route = facts->ns_default_route;
-			ret->own_route6 = facts->ns_default_route6;
-		}
-		return 0;
-	}
-	r = namespace_check_condemned(fork, request->namespace, err);
-	if (r < 0)
-		return r;
-	if (facts->ns_exists && facts->ns_is_host)
-		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s is the host's own; a host is not connected to its own bridge",
-		        request->namespace);
-	if (facts->ns_exists) {
-		r = namespace_check_alias(
-		        fork, facts->boot_id, facts->ns_cookie, request->namespace, err);
-		if (r < 0)
-			return r;
-		namespace_adopt(ret, request->namespace, facts);
-		return 0;
-	}
-	if (request->existing)
-		return error_set(err, ERROR_NOT_FOUND, 0,
-		        "namespace %s: there is no such namespace; create it with 'netd-ctl ns "
-		        "create %s', or "
-		        "leave --existing away",
-		        request->namespace, request->namespace);
-	memcpy(create.namespace, request->namespace, NAME_SIZE);
-	r = rule_ns_create(fork, &create, facts, answer, err);
-	if (r < 0)
-		return r;
-	answer->created_namespace = true;
-	*ret = *model_namespace(fork, request->namespace);
-	return 0;
-}
-
 /* The id gives the endpoint's routing table its number, too: in one namespace no two have the same.
  */
 static int choose_id(struct model *fork, const struct namespace *ns, struct endpoint *endpoint,
@@ -208,10 +128,13 @@ static int fill_endpoint(struct model *fork, const struct request *request,
 	int r = choose_addresses(fork, network, request, endpoint, err);
 
 	memcpy(endpoint->network, network->name, NAME_SIZE);
+	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
+		r = namespace_check_links(fork, ns->name, &endpoint->addresses[i], err);
 	if (r == 0)
 		r = choose_mac(fork, network, request, endpoint, err);
 	if (r == 0)
-		r = choose_ifname(ns, request, facts, endpoint, err);
+		r = namespace_choose_ifname(fork, ns, facts,
+		        request->ifname[0] ? request->ifname : NULL, endpoint->ifname, err);
 	if (r == 0)
 		r = choose_id(fork, ns, endpoint, err);
 	snprintf(endpoint->host_ifname, sizeof(endpoint->host_ifname), "nv%s", endpoint->id);
@@ -302,7 +225,8 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 		        "network %s: there is no such network; create it with 'netd-ctl network "
 		        "create %s'",
 		        request->network, request->network);
-	r = find_namespace(fork, request, facts, answer, &ns, err);
+	r = namespace_to_connect(fork, request->namespace, request->existing, facts,
+	        &answer->created_namespace, &ns, err);
 	if (r < 0)
 		return r;
 	existing = namespace_endpoint(&ns, network->name);
@@ -339,17 +263,15 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 	const struct namespace *ns = model_namespace(fork, name);
 	const struct endpoint endpoint = *namespace_endpoint(ns, network);
 	struct tombstone link = {.kind = TOMBSTONE_LINK};
-	bool forget = ns->origin == ORIGIN_ADOPTED && ns->endpoint_count == 1 &&
-	              !namespace_has_moved(fork, name);
 	int r;
 
 	snprintf(link.name, sizeof(link.name), "%s", endpoint.host_ifname);
 	memcpy(link.namespace, ns->name, NAME_SIZE);
-	r = forget ? model_remove(fork, TABLE_NAMESPACES, link.namespace)
-	           : model_remove_endpoint(fork, ns, endpoint.network);
-	if (r < 0)
+	if (model_remove_endpoint(fork, ns, endpoint.network) < 0)
 		return error_memory(err);
-	r = lease_keep(fork, link.namespace, &endpoint, err);
+	r = namespace_forget_idle(fork, link.namespace, err);
+	if (r == 0)
+		r = lease_keep(fork, link.namespace, &endpoint, err);
 	if (r == 0)
 		r = tombstone_add(fork, &link, err);
 	for (unsigned i = 0; r == 0 && i < endpoint.address_count; i++) {

@@ -134,12 +134,17 @@ int rule_move_in(struct model *fork, const struct request *request, const struct
 	               : 0;
 }
 
+bool namespace_is_idle(const struct model *model, const struct namespace *ns)
+{
+	return ns->endpoint_count == 0 && !namespace_has_moved(model, ns->name) &&
+	       !namespace_has_links(model, ns->name);
+}
+
 int namespace_forget_idle(struct model *fork, const char *name, struct error *err)
 {
 	const struct namespace *ns = model_namespace(fork, name);
 
-	if (!ns || ns->origin != ORIGIN_ADOPTED || ns->endpoint_count ||
-	        namespace_has_moved(fork, name))
+	if (!ns || ns->origin != ORIGIN_ADOPTED || !namespace_is_idle(fork, ns))
 		return 0;
 	return model_remove(fork, TABLE_NAMESPACES, name) < 0 ? error_memory(err) : 0;
 }

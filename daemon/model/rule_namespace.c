@@ -181,6 +181,93 @@ int rule_ns_set(
 	return r < 0 ? error_memory(err) : 0;
 }
 
+int namespace_to_connect(struct model *fork, const char *name, bool existing,
+        const struct facts *facts, bool *created, struct namespace *ret, struct error *err)
+{
+	const struct namespace *known = model_namespace(fork, name);
+	struct request create = {.kind = REQUEST_NS_CREATE};
+	struct answer ignored = {0};
+	int r;
+
+	if (known && known->cookie && facts->ns_exists && facts->ns_cookie != known->cookie)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "namespace %s: the one that netd knows was removed by someone, and "
+		        "another has its name; netd is letting go of it, try again",
+		        name);
+	if (known) {
+		*ret = *known;
+		if (known->origin == ORIGIN_ATTACHED && known->endpoint_count == 0) {
+			ret->own_route = facts->ns_default_route;
+			ret->own_route6 = facts->ns_default_route6;
+		}
+		return 0;
+	}
+	r = namespace_check_condemned(fork, name, err);
+	if (r < 0)
+		return r;
+	if (facts->ns_exists && facts->ns_is_host)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "namespace %s is the host's own; a host is not connected to its own bridge",
+		        name);
+	if (facts->ns_exists) {
+		r = namespace_check_alias(fork, facts->boot_id, facts->ns_cookie, name, err);
+		if (r < 0)
+			return r;
+		namespace_adopt(ret, name, facts);
+		return 0;
+	}
+	if (existing)
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "namespace %s: there is no such namespace; create it with 'netd-ctl ns "
+		        "create %s', or "
+		        "leave --existing away",
+		        name, name);
+	memcpy(create.namespace, name, NAME_SIZE);
+	r = rule_ns_create(fork, &create, facts, &ignored, err);
+	if (r < 0)
+		return r;
+	*created = true;
+	*ret = *model_namespace(fork, name);
+	return 0;
+}
+
+static bool ifname_taken(const struct model *model, const struct namespace *ns,
+        const struct facts *facts, const char *ifname)
+{
+	const struct ns_link *link;
+	char key[KEY_SIZE] = "";
+	unsigned end;
+
+	for (unsigned i = 0; i < ns->endpoint_count; i++)
+		if (strcmp(ns->endpoints[i].ifname, ifname) == 0)
+			return true;
+	while ((link = namespace_next_link(model, ns->name, key, &end)))
+		if (strcmp(link->ends[end].ifname, ifname) == 0)
+			return true;
+	for (unsigned i = 0; i < facts->ns_link_count; i++)
+		if (strcmp(facts->ns_links[i], ifname) == 0)
+			return true;
+	return strcmp(ifname, "lo") == 0;
+}
+
+int namespace_choose_ifname(const struct model *model, const struct namespace *ns,
+        const struct facts *facts, const char *wanted, char ret[IFNAMSIZ], struct error *err)
+{
+	if (wanted) {
+		memcpy(ret, wanted, IFNAMSIZ);
+		if (!ifname_taken(model, ns, facts, wanted))
+			return 0;
+		return error_set(err, ERROR_EXISTS, 0,
+		        "interface %s: namespace %s has an interface of this name; choose another",
+		        wanted, ns->name);
+	}
+	for (unsigned i = 0;; i++) {
+		snprintf(ret, IFNAMSIZ, "eth%u", i);
+		if (!ifname_taken(model, ns, facts, ret))
+			return 0;
+	}
+}
+
 /* Condemns every endpoint of this namespace. */
 static int remove_endpoints(
         struct model *fork, const char *name, struct answer *answer, struct error *err)
@@ -290,6 +377,8 @@ int rule_ns_remove(struct model *fork, const struct request *request, const stru
 	if (r == 0)
 		r = remove_endpoints(fork, request->namespace, answer, err);
 	if (r == 0)
+		r = namespace_unlink(fork, request->namespace, answer, err);
+	if (r == 0)
 		r = namespace_bring_back(fork, request->namespace, answer, err);
 	if (r == 0 && (leases_drop_namespace(fork, request->namespace) < 0 ||
 	                      model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0))
@@ -317,8 +406,8 @@ int rule_ns_prune(struct model *fork, const struct request *request, const struc
 	for (unsigned i = 0; r == 0 && i < facts->idle_count; i++) {
 		const struct namespace *ns = model_namespace(fork, facts->idle[i]);
 
-		if (!ns || ns->origin != ORIGIN_CREATED || ns->endpoint_count ||
-		        namespace_has_moved(fork, ns->name) || has_publications(fork, ns->name) ||
+		if (!ns || ns->origin != ORIGIN_CREATED || !namespace_is_idle(fork, ns) ||
+		        has_publications(fork, ns->name) ||
 		        !labels_match(ns->labels, request->label_filter))
 			continue;
 		r = condemn_namespace(
@@ -340,6 +429,8 @@ int rule_ns_release(struct model *fork, const struct request *request, struct er
 	uint64_t cookie = ns ? ns->cookie : 0;
 	int r = remove_endpoints(fork, request->namespace, NULL, err);
 
+	if (r == 0)
+		r = namespace_unlink(fork, request->namespace, NULL, err);
 	if (r == 0)
 		r = namespace_bring_back(fork, request->namespace, NULL, err);
 	if (r == 0 && model_remove(fork, TABLE_NAMESPACES, request->namespace) < 0)

@@ -55,6 +55,12 @@ int rule_disconnect_builtin(struct model *fork, const struct request *request,
         struct answer *answer, struct error *err);
 int rule_disconnect(struct model *fork, const struct request *request, struct answer *answer,
         struct error *err);
+int rule_ns_link(struct model *fork, const struct request *request, const struct facts *facts,
+        struct answer *answer, struct error *err);
+int rule_ns_link_set(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
+int rule_ns_unlink(struct model *fork, const struct request *request, struct answer *answer,
+        struct error *err);
 int rule_publish(struct model *fork, const struct request *request, const struct facts *facts,
         struct answer *answer, struct error *err);
 int rule_unpublish(struct model *fork, const struct request *request, struct answer *answer,
@@ -128,6 +134,12 @@ int policy_forget(
 /* Takes an endpoint away and condemns its link and its flows. Invalidates pointers into this
  * namespace. */
 int endpoint_condemn(struct model *fork, const char *ns, const char *network, struct error *err);
+/* Takes every link of a namespace away and condemns them. `answer` may be NULL. */
+int namespace_unlink(
+        struct model *fork, const char *name, struct answer *answer, struct error *err);
+/* Refuses an address that the namespace has on one of its links, or whose subnet it has there. */
+int namespace_check_links(
+        const struct model *model, const char *name, const struct cidr *address, struct error *err);
 int tombstone_add(struct model *fork, struct tombstone *tombstone, struct error *err);
 /* --- publication.c --- */
 
@@ -152,6 +164,16 @@ bool namespace_has_moved(const struct model *model, const char *name);
 /* Brings back every interface of the host that is in it. */
 int namespace_bring_back(
         struct model *fork, const char *name, struct answer *answer, struct error *err);
+/* The namespace to connect to something: known, adopted now, or made in the same change (*created).
+ * What *ret owns is borrowed; it is not in the fork yet. */
+int namespace_to_connect(struct model *fork, const char *name, bool existing,
+        const struct facts *facts, bool *created, struct namespace *ret, struct error *err);
+/* Whether it has an interface of this name, as the facts or the model have it; the name `wanted`
+ * (NULL: the next free ethN) for a new one. */
+int namespace_choose_ifname(const struct model *model, const struct namespace *ns,
+        const struct facts *facts, const char *wanted, char ret[IFNAMSIZ], struct error *err);
+/* Whether nothing of netd's is in it: no endpoint, no link, no interface of the host. */
+bool namespace_is_idle(const struct model *model, const struct namespace *ns);
 /* Forgets an adopted one that netd has nothing to do with any more. */
 int namespace_forget_idle(struct model *fork, const char *name, struct error *err);
 /* Refuses a namespace that the model knows by another name than this one. */

@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MTU_MIN 68 /* RFC 791: what every module must forward */
-#define MTU_MAX 65535
+#define MTU_MIN       68 /* RFC 791: what every module must forward */
+#define MTU_MAX       65535
+#define MTU_OF_A_LINK 1500 /* as the kernel gives it to a pair */
 
 #define GW_PRIORITY_MAX 1000000
 
@@ -129,6 +130,10 @@ static const struct setting publication_rows[] = {
 	{"from", SETTING_LIST, PLACE(publication, from), .check = publication_check_source},
 	{"labels", SETTING_LIST, PLACE(publication, labels), .check = check_label, .keyed = true},
 };
+static const struct setting ns_link_rows[] = {
+	{"mtu", SETTING_NUMBER, PLACE(ns_link, mtu), .min = MTU_MIN, .max = MTU_MAX, .otherwise = MTU_OF_A_LINK},
+	{"labels", SETTING_LIST, PLACE(ns_link, labels), .check = check_label, .keyed = true},
+};
 /* clang-format on */
 
 #define ROWS(table) table, sizeof(table) / sizeof(struct setting)
@@ -137,6 +142,7 @@ const struct settings network_settings = {ROWS(network_rows)};
 const struct settings namespace_settings = {ROWS(namespace_rows)};
 const struct settings endpoint_settings = {ROWS(endpoint_rows)};
 const struct settings publication_settings = {ROWS(publication_rows)};
+const struct settings ns_link_settings = {ROWS(ns_link_rows)};
 
 const struct setting *setting_find(const struct settings *settings, const char *name)
 {

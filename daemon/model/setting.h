@@ -56,6 +56,7 @@ extern const struct settings network_settings;
 extern const struct settings namespace_settings;
 extern const struct settings endpoint_settings;
 extern const struct settings publication_settings;
+extern const struct settings ns_link_settings;
 
 /* NULL where there is none. */
 const struct setting *setting_find(const struct settings *settings, const char *name);

@@ -107,6 +107,7 @@ static bool must_replace(const struct resource *old, const struct resource *new)
 {
 	if (old->kind == RESOURCE_LINK)
 		return old->link.type != new->link.type ||
+		       (old->link.broken && !new->link.retired) ||
 		       (!new->link.retired &&strcmp(old->link.peer_ns, new->link.peer_ns) != 0);
 	return false;
 }

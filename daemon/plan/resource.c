@@ -94,8 +94,13 @@ static bool equal_text(const char *a, const char *b)
 /* Of a link that waits for deletion only its harmlessness matters. */
 static bool equal_link(const struct resource *a, const struct resource *b)
 {
-	if (a->link.type != b->link.type || a->link.retired != b->link.retired ||
-	        strcmp(a->link.ifname, b->link.ifname) != 0)
+	if (a->link.type != b->link.type || a->link.retired != b->link.retired)
+		return false;
+	/* All else is its ends'. */
+	if (a->ns[0])
+		return a->link.broken == b->link.broken &&
+		       strcmp(a->link.peer_ns, b->link.peer_ns) == 0;
+	if (strcmp(a->link.ifname, b->link.ifname) != 0)
 		return false;
 	if (a->link.retired)
 		return a->link.up == b->link.up && strcmp(a->link.master, b->link.master) == 0;
@@ -119,7 +124,8 @@ static bool equal_end(const struct resource *a, const struct resource *b)
 
 	return strcmp(a->end.ifname, b->end.ifname) == 0 && a->end.up == b->end.up &&
 	       (!a->end.mtu || !b->end.mtu || a->end.mtu == b->end.mtu) &&
-	       (!macs || memcmp(a->end.mac, b->end.mac, MAC_SIZE) == 0);
+	       (!macs || memcmp(a->end.mac, b->end.mac, MAC_SIZE) == 0) &&
+	       (!a->text || !b->text || strcmp(a->text, b->text) == 0);
 }
 
 bool resource_equal(const struct resource *a, const struct resource *b)
@@ -177,9 +183,10 @@ bool resource_stands_on(const struct resource *resource, const struct resource *
 	case RESOURCE_ROUTE:
 		return strcmp(resource->name, link->name) == 0;
 	case RESOURCE_SYSCTL:
-		return resource->ns[0] ? strcmp(resource->ns, link->link.peer_ns) == 0 &&
-		                                 is_sysctl_of(resource->name, link->link.peer_name)
-		                       : is_sysctl_of(resource->name, link->name);
+		if (resource->ns[0] && strcmp(resource->ns, link->link.peer_ns) == 0)
+			return is_sysctl_of(resource->name, link->link.peer_name);
+		return strcmp(resource->ns, link->ns) == 0 &&
+		       is_sysctl_of(resource->name, link->ns[0] ? link->link.ifname : link->name);
 	case RESOURCE_SKELETON:
 	case RESOURCE_ELEMENT:
 	case RESOURCE_NETNS_DIR:
@@ -226,8 +233,9 @@ const char *resource_describe(const struct resource *resource, char *text, size_
 		snprintf(text, size, "namespace %s", resource->name);
 		break;
 	case RESOURCE_LINK:
-		snprintf(text, size, "%s %s",
-		        resource->link.type == LINK_BRIDGE ? "bridge" : "veth", resource->name);
+		snprintf(text, size, "%s %s%s%s",
+		        resource->link.type == LINK_BRIDGE ? "bridge" : "veth",
+		        resource->ns[0] ? resource->link.ifname : resource->name, in, resource->ns);
 		break;
 	case RESOURCE_END:
 		snprintf(text, size, "interface %s%s%s", resource->end.ifname, in, resource->ns);

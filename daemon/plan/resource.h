@@ -24,9 +24,10 @@ enum resource_kind {
 	RESOURCE_ELEMENT,   /* of a set or map of them */
 	RESOURCE_NETNS_DIR, /* the directory that these are in */
 	RESOURCE_NETNS,     /* a named network namespace */
-	RESOURCE_LINK,      /* a bridge, or a veth pair by its outer end */
-	RESOURCE_END,       /* the end of a veth pair inside a namespace; or its `lo` */
-	RESOURCE_PORT,      /* a bridge port's special settings, by the outer end's name */
+	RESOURCE_LINK, /* a bridge, or a veth pair by its outer end; a pair that has none is in the
+	                  namespace of its first end */
+	RESOURCE_END,  /* the end of a veth pair inside a namespace; or its `lo` */
+	RESOURCE_PORT, /* a bridge port's special settings, by the outer end's name */
 	RESOURCE_SYSCTL,
 	RESOURCE_ADDRESS,
 	RESOURCE_ROUTE,
@@ -49,16 +50,18 @@ struct resource {
 	char ns[NAME_SIZE]; /* the namespace it is in; "" is the host */
 	/*
 	 * The key within kind and ns: skeleton "inet netd"; element: the set's name (and its key
-	 * bytes, below); netns: its name; link: interface name; end: the name of its outer end, or
-	 * "lo"; sysctl: path below /proc/sys; address, route: the interface it goes through (and
-	 * the address, the destination, the table, below), where an interface inside a namespace
-	 * is named by its outer end, so that a renamed one is still the same; file: path; rule,
-	 * hold, flows: "" (and the address, the port, below).
+	 * bytes, below); netns: its name; link: interface name, or what a pair without an outer
+	 * end is listed by, as if it had one; end: the name of its outer end, or "lo"; sysctl: path
+	 * below /proc/sys; address, route: the interface it goes through (and the address, the
+	 * destination, the table, below), where an interface inside a namespace is named by its
+	 * outer end, so that a renamed one is still the same; file: path; rule, hold, flows: ""
+	 * (and the address, the port, below).
 	 */
 	char name[RESOURCE_NAME_SIZE];
 	char *text; /* owned. moved: what it had on the host (kernel/belongings.h). link: its alias.
-	               file: its content. skeleton: its fingerprint. netns: the instance that its
-	               record says (NULL: any). Else NULL. */
+	               file: its content. end: the alias of one that is alone. skeleton: its
+	               fingerprint. netns: the instance that its record says (NULL: any). Else NULL.
+	             */
 	union {
 		struct element element;
 		struct {
@@ -78,12 +81,15 @@ struct resource {
 			                 condemned */
 			bool up;
 			char ifname[IFNAMSIZ]; /* what it is called now, where that is
-			                          another name; else "" */
-			bool quiet; /* it makes up no IPv6 address, from its birth on; not compared
-			             */
+			                          another name; else "". In a namespace:
+			                          what the first end is born as */
+			bool broken; /* observed, of a pair in namespaces: an end is not where it
+			                belongs */
+			bool quiet;  /* it makes up no IPv6 address, from its birth on; not compared
+			              */
 			uint32_t mtu;
 			uint8_t mac[MAC_SIZE];   /* bridge: its own; veth: all zero, the kernel's
-			                            choice is kept */
+			                            choice is kept; first end: its own */
 			char master[IFNAMSIZ];   /* "": none */
 			bool guest;              /* the master is somebody else's; not compared */
 			char peer_ns[NAME_SIZE]; /* veth: where the other end is, and what it is
@@ -93,6 +99,7 @@ struct resource {
 		} link;
 		struct {
 			char ifname[IFNAMSIZ]; /* inside the namespace */
+			bool alone;            /* its pair has no outer end; not compared */
 			bool up;
 			uint32_t mtu; /* 0: not ours to say (lo) */
 			uint8_t mac[MAC_SIZE];

@@ -5,85 +5,12 @@
 #include "daemon/render/render.h"
 
 #include "daemon/render/elements.h"
+#include "daemon/render/parts.h"
 #include "daemon/render/ways.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int add_sysctl(struct resources *list, const char *ns, const char *family,
-        const char *interface, const char *key, const char *value, bool journal)
-{
-	char path[RESOURCE_NAME_SIZE];
-	struct resource *sysctl;
-
-	snprintf(path, sizeof(path), "net/%s/conf/%s/%s", family, interface, key);
-	sysctl = resources_add(list, RESOURCE_SYSCTL, ns, path);
-	if (!sysctl)
-		return -1;
-	snprintf(sysctl->sysctl.value, sizeof(sysctl->sysctl.value), "%s", value);
-	sysctl->sysctl.journal = journal;
-	return 0;
-}
-
-static struct resource *add_address(struct resources *list, const char *ns, const char *name,
-        const char *ifname, const struct cidr *cidr)
-{
-	struct resource *address = resources_add(list, RESOURCE_ADDRESS, ns, name);
-
-	if (!address)
-		return NULL;
-	address->address.cidr = *cidr;
-	snprintf(address->address.ifname, IFNAMSIZ, "%s", ifname);
-	return address;
-}
-
-/* The route to an address's subnet: the kernel makes it itself, but does not when someone has
- * removed it. */
-static int add_subnet_route(struct resources *list, const char *ns, const char *name,
-        const char *ifname, const struct cidr *cidr)
-{
-	struct resource *route = resources_add(list, RESOURCE_ROUTE, ns, name);
-
-	if (!route)
-		return -1;
-	route->route.destination = (struct cidr){cidr_first(cidr), cidr->prefix};
-	if (cidr->ip.family == AF_INET) /* in IPv6 the source is chosen for each packet */
-		route->route.source = cidr->ip;
-	snprintf(route->route.ifname, IFNAMSIZ, "%s", ifname);
-	return 0;
-}
-
-static int add_subnet(struct resources *list, const char *ns, const char *name, const char *ifname,
-        const struct cidr *cidr)
-{
-	return add_address(list, ns, name, ifname, cidr)
-	               ? add_subnet_route(list, ns, name, ifname, cidr)
-	               : -1;
-}
-
-/*
- * An interface of netd's that has IPv6 listens to no router, makes up no address of its own, and is
- * switched on. It is done in this order, which is that of the names: so nothing is ever sent for an
- * address that is not netd's.
- */
-static int add_ip6(struct resources *list, const char *ns, const char *ifname)
-{
-	int r = add_sysctl(list, ns, "ipv6", ifname, "accept_ra", "0", false);
-
-	if (r == 0)
-		r = add_sysctl(list, ns, "ipv6", ifname, "addr_gen_mode", "1", false);
-	return r == 0 ? add_sysctl(list, ns, "ipv6", ifname, "disable_ipv6", "0", false) : r;
-}
-
-/* The address that neighbours are sought from. */
-static int add_link_local(struct resources *list, const char *ns, const char *name,
-        const char *ifname, const uint8_t mac[MAC_SIZE])
-{
-	struct cidr cidr = cidr_link_local(mac);
-
-	return add_subnet(list, ns, name, ifname, &cidr);
-}
 
 /* --- networks --- */
 
@@ -196,38 +123,6 @@ static int add_port(const struct model *model, const struct network *network,
 	return 0;
 }
 
-static int add_end(struct resources *list, const char *ns, const char *name, const char *ifname,
-        bool up, uint32_t mtu, const uint8_t *mac)
-{
-	struct resource *end = resources_add(list, RESOURCE_END, ns, name);
-
-	if (!end)
-		return -1;
-	snprintf(end->end.ifname, IFNAMSIZ, "%s", ifname);
-	end->end.up = up;
-	end->end.mtu = mtu;
-	if (mac)
-		memcpy(end->end.mac, mac, MAC_SIZE);
-	return 0;
-}
-
-/* The other end's IPv6. A namespace that netd made has it off where it is not switched on. */
-static int add_end_ip6(
-        const struct namespace *ns, const struct endpoint *endpoint, struct resources *list)
-{
-	int r;
-
-	if (!endpoint_address(endpoint, AF_INET6))
-		return ns->origin == ORIGIN_CREATED
-		               ? 0
-		               : add_sysctl(list, ns->name, "ipv6", endpoint->ifname,
-		                         "disable_ipv6", "1", false);
-	r = add_ip6(list, ns->name, endpoint->ifname);
-	return r == 0 ? add_link_local(list, ns->name, endpoint->host_ifname, endpoint->ifname,
-	                        endpoint->mac)
-	              : r;
-}
-
 /* Its neighbours are told of it. */
 static int add_endpoint_address(struct resources *list, const char *ns,
         const struct endpoint *endpoint, const struct network *network, const struct cidr *cidr)
@@ -251,12 +146,13 @@ static int add_endpoint(const struct model *model, const struct namespace *ns,
 	if (r == 0)
 		r = add_sysctl(list, "", "ipv6", endpoint->host_ifname, "disable_ipv6", "1", false);
 	if (r == 0)
-		r = add_end_ip6(ns, endpoint, list);
+		r = add_end_ip6(ns, endpoint->host_ifname, endpoint->ifname, endpoint->mac,
+		        endpoint_address(endpoint, AF_INET6) != NULL, list);
 	if (r == 0)
 		r = add_port(model, network, endpoint, list);
-	if (r == 0)
-		r = add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
-		        network->link_mtu, endpoint->mac);
+	if (r == 0 && !add_end(list, ns->name, endpoint->host_ifname, endpoint->ifname, true,
+	                      network->link_mtu, endpoint->mac))
+		r = -1;
 	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
 		r = add_endpoint_address(
 		        list, ns->name, endpoint, network, &endpoint->addresses[i]);
@@ -350,7 +246,7 @@ static int add_named(const struct model *model, const struct namespace *ns, stru
 		snprintf(netns->netns.source, SOURCE_SIZE, "%s", ns->source);
 	if (ns->origin == ORIGIN_ATTACHED)
 		return 0;
-	if (add_end(list, ns->name, "lo", "lo", true, 0, NULL) < 0)
+	if (!add_end(list, ns->name, "lo", "lo", true, 0, NULL))
 		return -1;
 	return add_sysctl(list, ns->name, "ipv6", "default", "disable_ipv6", "1", false);
 }
@@ -431,19 +327,32 @@ int render_moved(const struct moved *moved, struct resources *ret, struct error 
 	return 0;
 }
 
+static int add_condemned_end(
+        const struct tombstone *tombstone, const char *ns, struct resources *list)
+{
+	struct resource *end = add_end(list, ns, tombstone->name, tombstone->name, false, 0, NULL);
+
+	if (end)
+		end->end.alone = tombstone->peer[0];
+	return end ? 0 : -1;
+}
+
 static int render_condemned_link(const struct tombstone *tombstone, struct resources *list)
 {
-	struct resource *link = resources_add(list, RESOURCE_LINK, "", tombstone->name);
+	bool alone = tombstone->peer[0];
+	struct resource *link = resources_add(
+	        list, RESOURCE_LINK, alone ? tombstone->namespace : "", tombstone->name);
 
 	if (!link)
 		return -1;
 	link->link.type = tombstone->namespace[0] ? LINK_VETH : LINK_BRIDGE;
 	link->link.retired = true;
-	memcpy(link->link.peer_ns, tombstone->namespace, NAME_SIZE);
-	if (!tombstone->namespace[0])
-		return 0;
-	return add_end(
-	        list, tombstone->namespace, tombstone->name, tombstone->name, false, 0, NULL);
+	memcpy(link->link.peer_ns, alone ? tombstone->peer : tombstone->namespace, NAME_SIZE);
+	if (alone)
+		snprintf(link->link.ifname, IFNAMSIZ, "%s", tombstone->name);
+	if (tombstone->namespace[0] && add_condemned_end(tombstone, tombstone->namespace, list) < 0)
+		return -1;
+	return alone ? add_condemned_end(tombstone, tombstone->peer, list) : 0;
 }
 
 static int render_condemned_netns(const struct tombstone *tombstone, struct resources *list)

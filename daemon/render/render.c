@@ -40,6 +40,8 @@ static int render_object(const struct model *model, enum model_table table, cons
 		return render_namespace(model, object, ret, err);
 	case TABLE_PUBLICATIONS:
 		return render_publication(model, object, ret, err);
+	case TABLE_NS_LINKS:
+		return render_ns_link(model, object, ret, err);
 	case TABLE_TOMBSTONES:
 		r = render_tombstone(object, ret, err);
 		return r < 0 ? r : render_late(object, ret, err);
@@ -62,6 +64,7 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_COOKIES:
 	case TABLE_FOREIGN:
 	case TABLE_MOVED_IN:
+	case TABLE_LINKED:
 	case TABLE_COUNT:
 		return 0;
 	}

@@ -17,6 +17,9 @@ int render_network(const struct model *model, const struct network *network, str
 /* The namespace with all its endpoints: its default route depends on all of them. */
 int render_namespace(const struct model *model, const struct namespace *ns, struct resources *ret,
         struct error *err);
+/* Both ends, with all that they have. */
+int render_ns_link(const struct model *model, const struct ns_link *link, struct resources *ret,
+        struct error *err);
 int render_publication(const struct model *model, const struct publication *publication,
         struct resources *ret, struct error *err);
 int render_moved(const struct moved *moved, struct resources *ret, struct error *err);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define STORE_VERSION        2          /* of the schema, in user_version */
+#define STORE_VERSION        3          /* of the schema, in user_version */
 #define STORE_APPLICATION_ID 0x6e657464 /* "netd", in application_id */
 
 /* The tables of STORE_VERSION, without any row. */
@@ -32,8 +32,12 @@ enum statement {
 	STATEMENT_SAVE_LEASE,
 	STATEMENT_SAVE_SETTING,
 	STATEMENT_SAVE_MOVED,
+	STATEMENT_SAVE_LINK,
+	STATEMENT_SAVE_LINK_ADDRESS,
 	STATEMENT_DROP_NETWORK,
 	STATEMENT_DROP_MOVED,
+	STATEMENT_DROP_LINK,
+	STATEMENT_DROP_LINK_ADDRESSES,
 	STATEMENT_DROP_SUBNETS,
 	STATEMENT_DROP_NAMESPACE,
 	STATEMENT_DROP_ENDPOINTS,
@@ -55,6 +59,8 @@ enum statement {
 	STATEMENT_LOAD_LEASES,
 	STATEMENT_LOAD_SETTINGS,
 	STATEMENT_LOAD_MOVED,
+	STATEMENT_LOAD_LINKS,
+	STATEMENT_LOAD_LINK_ADDRESSES,
 	STATEMENT_COUNT,
 };
 

@@ -256,7 +256,8 @@ static bool tombstone_complete(const struct tombstone *tombstone)
 
 	switch (tombstone->kind) {
 	case TOMBSTONE_LINK:
-		return parse_ifname(tombstone->name, "", name, &ignored) == 0;
+		return parse_ifname(tombstone->name, "", name, &ignored) == 0 &&
+		       (tombstone->namespace[0] || !tombstone->peer[0]);
 	case TOMBSTONE_NETNS:
 		return parse_name(tombstone->name, "", name, &ignored) == 0;
 	case TOMBSTONE_FLOWS:
@@ -286,6 +287,7 @@ static int load_tombstones(struct store *store, struct model *model, struct erro
 		tombstone.match = (enum flows_match)rows_word(&rows, &store_flows_match);
 		tombstone.port_end = (uint16_t)rows_number(&rows, UINT16_MAX);
 		tombstone.through_end = (uint16_t)rows_number(&rows, UINT16_MAX);
+		rows_name(&rows, true, tombstone.peer);
 		if (!tombstone_complete(&tombstone))
 			rows_damaged(&rows, "what its kind needs is missing");
 		if (rows.result == 0 && model_put_tombstone(model, &tombstone) < 0)
@@ -310,6 +312,59 @@ static int load_moved(struct store *store, struct model *model, struct error *er
 			rows_damaged(&rows, "there is no such namespace");
 		if (rows.result == 0 && model_put_moved(model, &moved) < 0)
 			rows.result = error_memory(err);
+	}
+	return rows_end(&rows);
+}
+
+static int load_link_addresses(struct store *store, struct ns_link *link, struct error *err)
+{
+	struct rows rows = rows_start(store, STATEMENT_LOAD_LINK_ADDRESSES, "link_addresses", err);
+
+	rows_of(&rows, 1, link->id);
+	while (rows_next(&rows)) {
+		struct ns_link_end *end = &link->ends[rows_number(&rows, 1) & 1];
+		struct cidr address = {0};
+
+		rows_cidr(&rows, &address);
+		if (!address.ip.family || address.prefix == 0)
+			rows_damaged(&rows, "it is no address with a prefix length");
+		if (end->address_count == LINK_ADDRESSES_MAX)
+			rows_damaged(&rows, "there are too many rows");
+		else
+			end->addresses[end->address_count++] = address;
+	}
+	return rows_end(&rows);
+}
+
+static void load_link_end(struct rows *rows, const struct model *model, struct ns_link_end *end)
+{
+	rows_name(rows, false, end->namespace);
+	if (rows->result == 0 && !model_namespace(model, end->namespace))
+		rows_damaged(rows, "there is no such namespace");
+	rows_ifname(rows, end->ifname);
+	rows_mac(rows, end->mac);
+}
+
+static int load_links(struct store *store, struct model *model, struct error *err)
+{
+	struct rows rows = rows_start(store, STATEMENT_LOAD_LINKS, "links", err);
+
+	while (rows_next(&rows)) {
+		struct ns_link link = {0};
+
+		rows_digits(&rows, ID_SIZE - 1, link.id);
+		for (unsigned side = 0; side < 2; side++)
+			load_link_end(&rows, model, &link.ends[side]);
+		if (strcmp(link.ends[0].namespace, link.ends[1].namespace) == 0)
+			rows_damaged(&rows, "it leads back to its own namespace");
+		if (rows.result == 0)
+			rows.result = load_link_addresses(store, &link, err);
+		if (rows.result == 0)
+			rows.result = load_settings(
+			        store, "link", link.id, &ns_link_settings, &link, err);
+		if (rows.result == 0 && model_put_ns_link(model, &link) < 0)
+			rows.result = error_memory(err);
+		settings_free(&ns_link_settings, &link);
 	}
 	return rows_end(&rows);
 }
@@ -355,7 +410,7 @@ int store_load(struct store *store, struct model *model, struct error *err)
 {
 	static int (*const tables[])(struct store *, struct model *, struct error *) = {load_host,
 	        load_networks, load_namespaces, load_publications, load_tombstones, load_leases,
-	        load_moved};
+	        load_moved, load_links};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(tables) / sizeof(tables[0]); i++)

@@ -263,7 +263,50 @@ static void save_tombstone(struct writer *writer, const char *key, const void *o
 	text(writer, store_flows_match.words[tombstone->match]);
 	number(writer, tombstone->port_end);
 	number(writer, tombstone->through_end);
+	text(writer, tombstone->peer);
 	finish(writer);
+}
+
+static void save_link_end(struct writer *writer, const struct ns_link_end *end, char *mac)
+{
+	text(writer, end->namespace);
+	text(writer, end->ifname);
+	text(writer, mac_format(end->mac, mac));
+}
+
+static void save_link_addresses(struct writer *writer, const struct ns_link *link, unsigned side)
+{
+	const struct ns_link_end *end = &link->ends[side];
+
+	for (unsigned i = 0; i < end->address_count; i++) {
+		start(writer, STATEMENT_SAVE_LINK_ADDRESS);
+		text(writer, link->id);
+		number(writer, side);
+		number(writer, i);
+		address(writer, &end->addresses[i].ip);
+		number(writer, end->addresses[i].prefix);
+		finish(writer);
+	}
+}
+
+static void save_link(struct writer *writer, const char *key, const void *object)
+{
+	const struct ns_link *link = object;
+	char macs[2][MAC_TEXT_SIZE];
+
+	drop(writer, STATEMENT_DROP_LINK_ADDRESSES, key);
+	save_settings(writer, "link", key, &ns_link_settings, link);
+	if (!link) {
+		drop(writer, STATEMENT_DROP_LINK, key);
+		return;
+	}
+	start(writer, STATEMENT_SAVE_LINK);
+	text(writer, link->id);
+	for (unsigned side = 0; side < 2; side++)
+		save_link_end(writer, &link->ends[side], macs[side]);
+	finish(writer);
+	for (unsigned side = 0; side < 2; side++)
+		save_link_addresses(writer, link, side);
 }
 
 static void save_moved(struct writer *writer, const char *key, const void *object)
@@ -324,6 +367,7 @@ static const struct {
         {TABLE_PUBLICATIONS, save_publication},
         {TABLE_TOMBSTONES, save_tombstone},
         {TABLE_MOVED, save_moved},
+        {TABLE_NS_LINKS, save_link},
         {TABLE_LEASES, save_lease},
 };
 

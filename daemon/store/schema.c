@@ -25,6 +25,15 @@
 	" network TEXT NOT NULL, namespace TEXT NOT NULL, mac TEXT NOT NULL, ip4 TEXT,"            \
 	" fixed4 INTEGER NOT NULL, ip6 TEXT, fixed6 INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 
+/* Links between namespaces: both ends in one row. */
+#define LINKS                                                                                      \
+	"CREATE TABLE links (id TEXT PRIMARY KEY, namespace TEXT NOT NULL, ifname TEXT NOT NULL,"  \
+	" mac TEXT NOT NULL, peer TEXT NOT NULL, peer_ifname TEXT NOT NULL,"                       \
+	" peer_mac TEXT NOT NULL) STRICT, WITHOUT ROWID;"                                          \
+	"CREATE TABLE link_addresses (link TEXT NOT NULL, side INTEGER NOT NULL,"                  \
+	" position INTEGER NOT NULL, address TEXT NOT NULL, prefix INTEGER NOT NULL,"              \
+	" PRIMARY KEY (link, side, position)) STRICT, WITHOUT ROWID;"
+
 const char store_schema[] =
         "CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), instance TEXT NOT NULL,"
         " next_id INTEGER NOT NULL, boot_id TEXT NOT NULL, generation INTEGER NOT NULL) STRICT;"
@@ -65,10 +74,11 @@ const char store_schema[] =
         " namespace TEXT NOT NULL, origin TEXT NOT NULL, network TEXT NOT NULL,"
         " cookie INTEGER NOT NULL, protocol INTEGER NOT NULL, ip TEXT, port INTEGER NOT NULL,"
         " through INTEGER NOT NULL, match TEXT NOT NULL,"
-        " port_end INTEGER NOT NULL DEFAULT 0, through_end INTEGER NOT NULL DEFAULT 0)"
+        " port_end INTEGER NOT NULL DEFAULT 0, through_end INTEGER NOT NULL DEFAULT 0,"
+        " peer TEXT NOT NULL DEFAULT '')"
         " STRICT, WITHOUT ROWID;"
 
-        SETTINGS LEASES;
+        SETTINGS LEASES LINKS;
 
 /* Nothing changes for a network that was made before: its MTU is what it was. A publication without
  * an address was on every IPv4 address, as there was no other family. */
@@ -84,6 +94,7 @@ const char *const store_migrations[] = {
         "UPDATE tombstones SET port_end = port, through_end = through;"
         "ALTER TABLE namespaces ADD COLUMN source TEXT NOT NULL DEFAULT '';"
         "ALTER TABLE endpoint_addresses ADD COLUMN fixed INTEGER NOT NULL DEFAULT 0;" LEASES MOVED,
+        "ALTER TABLE tombstones ADD COLUMN peer TEXT NOT NULL DEFAULT '';" LINKS,
 };
 
 const char *const store_statements[STATEMENT_COUNT] = {
@@ -118,11 +129,22 @@ const char *const store_statements[STATEMENT_COUNT] = {
                                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_TOMBSTONE] = "INSERT OR REPLACE INTO tombstones (id, kind, name, namespace,"
                                      " origin, network, cookie, protocol, ip, port, through, match,"
-                                     " port_end, through_end)"
-                                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                     " port_end, through_end, peer)"
+                                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [STATEMENT_SAVE_MOVED] =
                 "INSERT OR REPLACE INTO moved (name, namespace, inside, number, belongings)"
                 " VALUES (?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_LINK] = "INSERT OR REPLACE INTO links (id, namespace, ifname, mac, peer,"
+                                " peer_ifname, peer_mac) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [STATEMENT_SAVE_LINK_ADDRESS] =
+                "INSERT INTO link_addresses (link, side, position, address, prefix)"
+                " VALUES (?, ?, ?, ?, ?)",
+        [STATEMENT_DROP_LINK] = "DELETE FROM links WHERE id = ?",
+        [STATEMENT_DROP_LINK_ADDRESSES] = "DELETE FROM link_addresses WHERE link = ?",
+        [STATEMENT_LOAD_LINKS] =
+                "SELECT id, namespace, ifname, mac, peer, peer_ifname, peer_mac FROM links",
+        [STATEMENT_LOAD_LINK_ADDRESSES] = "SELECT side, address, prefix FROM link_addresses"
+                                          " WHERE link = ? ORDER BY side, position",
         [STATEMENT_DROP_MOVED] = "DELETE FROM moved WHERE name = ?",
         [STATEMENT_LOAD_MOVED] = "SELECT name, namespace, inside, number, belongings FROM moved",
         [STATEMENT_DROP_NETWORK] = "DELETE FROM networks WHERE name = ?",
@@ -154,7 +176,8 @@ const char *const store_statements[STATEMENT_COUNT] = {
                 "SELECT id, protocol, host_ip, host_port, host_port_end, port,"
                 " namespace, network FROM publications",
         [STATEMENT_LOAD_TOMBSTONES] = "SELECT id, kind, name, namespace, origin, network, cookie,"
-                                      " protocol, ip, port, through, match, port_end, through_end"
+                                      " protocol, ip, port, through, match, port_end, through_end,"
+                                      " peer"
                                       " FROM tombstones",
 };
 

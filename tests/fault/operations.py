@@ -25,6 +25,9 @@ DISCONNECT = ("DELETE", "/v1/networks/a/endpoints/x")
 FORGET = ("DELETE", "/v1/networks/a/endpoints/x?forget=true")
 REMOVE_NETWORK = ("DELETE", "/v1/networks/n")
 REMOVE_WHOLE_NETWORK = ("DELETE", "/v1/networks/n?force=true")
+LINK = ("POST", "/v1/links", {"ends": [{"namespace": "x", "addresses": ["10.99.0.1/30"]},
+                                        {"namespace": "web", "interface": "wan", "addresses": ["10.99.0.2/30", "fd99::2/64"]}]})
+UNLINK = ("DELETE", "/v1/links?namespace=x&peer=web")
 REMOVE_NAMESPACE = ("DELETE", "/v1/namespaces/x?force=true")
 SET = ("PATCH", "/v1/namespaces/x", {"sysctls": ["net.ipv4.tcp_keepalive_time=600", "net.ipv4.ip_forward=1"], "labels": ["of=test"]})
 ATTACH = ("POST", "/v1/namespaces", {"name": "x", "path": KEY})
@@ -147,5 +150,16 @@ PUBLICATIONS = [
     Operation("unpublish by id", unpublish_by_id, before=[CONNECT, PUBLISH], back=[REMOVE_NAMESPACE]),
 ]
 
-OPERATIONS = [*NETWORKS, *NAMESPACES, *ENDPOINTS, *PUBLICATIONS]
+LINKS = [
+    Operation("ns link", LINK, before=[NAMESPACE], back=[UNLINK, REMOVE_NAMESPACE]),
+    Operation("ns link, creating a namespace", LINK, back=[REMOVE_NAMESPACE]),
+    Operation("ns link of an adopted namespace", (*LINK[:2], {"ends": [{"namespace": "adopted"}, {"namespace": "two"}]}),
+              back=[("DELETE", "/v1/links?namespace=adopted&peer=two")]),
+    Operation("ns set-link", ("PATCH", "/v1/links?namespace=x&peer=web", {"mtu": 1400}), before=[NAMESPACE, LINK], back=[UNLINK, REMOVE_NAMESPACE]),
+    Operation("ns unlink", UNLINK, before=[NAMESPACE, LINK], back=[REMOVE_NAMESPACE]),
+    Operation("ns rm -f of a linked one", REMOVE_NAMESPACE, before=[NAMESPACE, LINK], gone="/run/netns/x"),
+    Operation("release of a removed namespace with a link", (), before=[NAMESPACE, LINK], by_hand=remove_by_hand),
+]
+
+OPERATIONS = [*NETWORKS, *NAMESPACES, *ENDPOINTS, *PUBLICATIONS, *LINKS]
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

@@ -20,7 +20,7 @@ from lib.wait import wait_for
 
 FAULTY = BUILD / "tests" / "fault" / "netd-faulty"
 DEADLINE = 20.0
-LISTS = ("networks", "namespaces", "endpoints", "publications")
+LISTS = ("networks", "namespaces", "endpoints", "links", "publications")
 VOLATILE = {"next_id", "generation", "number"}  # of the database: they only ever grow, and no one sees them
 HURRY = 20
 
@@ -195,6 +195,9 @@ def names(lists, rows):
         table = 0x40000000 | int(endpoint["host_interface"][2:], 16) & 0x3fffffff  # of its id; its routing table
         found[str(table)] = f"table of {whose}"
         found[table.to_bytes(4, sys.byteorder).hex()] = f"bytes of the table of {whose}"
+    for link in lists.get("links", []):
+        ends = " ".join(f"{end['namespace']}:{end['interface']}" for end in link["ends"])
+        found |= {"nv" + link["id"]: f"pair {ends}", link["id"]: f"link {ends}"} | {end["mac"]: f"mac of {end['namespace']} {ends}" for end in link["ends"]}
     for publication in lists.get("publications", []):
         found[publication["id"]] = f"publication {publication['host_port']}/{publication['protocol']}"
     return found

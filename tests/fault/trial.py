@@ -18,7 +18,7 @@ from lib.wait import wait_for
 
 PLACES = KERNEL | STORE
 UNDO_FAILED = "everything is looked at again"
-COMMITTED = ("networks", "subnets", "namespaces", "endpoints", "endpoint_addresses", "publications", "leases", "moved", "settings")
+COMMITTED = ("networks", "subnets", "namespaces", "endpoints", "links", "link_addresses", "endpoint_addresses", "publications", "leases", "moved", "settings")
 COLUMNS = ["calls", "fails", "memory", "kills", "undo fails", "tolerated"]
 
 

@@ -45,6 +45,21 @@ void __wrap_drift_namespaces(struct drift *drift, unsigned sides)
 {
 }
 
+void __wrap_drift_ns_link(struct drift *drift, const char *id)
+{
+	REQUIRE(model_ns_link(model, id), "%s is no link", id);
+}
+
+void __wrap_drift_links_of(struct drift *drift, const char *ns)
+{
+	REQUIRE(model_namespace(model, ns), "%s is no namespace", ns);
+}
+
+void __wrap_watch_look_at(struct watch *watch, const char *name)
+{
+	REQUIRE(model_namespace(model, name), "%s is no namespace", name);
+}
+
 void __wrap_drift_host(struct drift *drift)
 {
 }
@@ -53,6 +68,7 @@ void __wrap_drift_host(struct drift *drift)
 
 static void hear(const struct happening *happening, void *arg)
 {
+	struct engine engine = {.model = model};
 	struct mark mark;
 
 	REQUIRE(memchr(happening->name, 0, sizeof(happening->name)), "a name without an end");
@@ -62,7 +78,7 @@ static void hear(const struct happening *happening, void *arg)
 	if (happening->nsid < 0)
 		suspect_host(NULL, model, happening);
 	else
-		suspect_inside(NULL, model, "web", happening);
+		suspect_inside(&engine, "web", happening);
 }
 
 static void listen_to(enum monitor_source source, struct kernel *kernel)

@@ -29,7 +29,8 @@ char *fuzz_part(const uint8_t **data, size_t *size)
 
 static void grant(struct model *model, const struct request *request)
 {
-	static const struct facts facts = {.boot_id = "boot", .default_mtu = 1500};
+	static struct facts peer = {.boot_id = "boot"};
+	static const struct facts facts = {.boot_id = "boot", .default_mtu = 1500, .peer = &peer};
 	struct model *fork = model_fork(model);
 	struct answer answer = {0};
 	struct error err = {0};
@@ -62,10 +63,19 @@ struct model *fuzz_endpoint_model(void)
 	                .port = 80,
 	                .protocol = IPPROTO_TCP}},
 	        .port_count = 1};
+	struct request link = {.kind = REQUEST_NS_LINK,
+	        .ends = {{.namespace = "web",
+	                         .addresses = {{{AF_INET, {10, 99, 0, 1}}, 30},
+	                                 {{AF_INET6, {0xfd, [15] = 1}}, 64}},
+	                         .address_count = 2},
+	                {.namespace = "far"}},
+	        .given = 1,
+	        .wanted_ns_link = {.mtu = 1500}};
 	struct model *model = fuzz_model();
 
 	grant(model, &connect);
 	grant(model, &publish);
+	grant(model, &link);
 	return model;
 }
 

@@ -117,7 +117,22 @@ static struct used_prefix used[] = {
 };
 static char links[][IFNAMSIZ] = {"lo", "eth0", "tun0"};
 
-/* A host where what a namespace is follows from its first letter. */
+/* What a namespace is follows from its first letter. */
+static void make_up_namespace(const char *name, struct facts *ret)
+{
+	char first = name[0];
+
+	ret->ns_exists = first && strchr("aADL", first);
+	ret->ns_is_host = first == 'H';
+	ret->ns_stale = first == 'S';
+	ret->ns_symlink = first == 'L';
+	ret->ns_default_route = first == 'D';
+	ret->ns_cookie = ret->ns_exists ? 4096 + (uint64_t)first : 0;
+	ret->ns_processes = first == 'A';
+	ret->ns_links = links;
+	ret->ns_link_count = first == 'D' ? 2 : 1;
+}
+
 static void make_up(const struct request *request, struct facts *ret)
 {
 	static struct listener listener = {.protocol = IPPROTO_TCP,
@@ -125,25 +140,20 @@ static void make_up(const struct request *request, struct facts *ret)
 	        .port = 22,
 	        .inode = 7,
 	        .unit = "ssh.service"};
-	char first = request->namespace[0];
+	static struct facts peer;
 
+	peer = (struct facts){.boot_id = "boot"};
+	make_up_namespace(request->ends[1].namespace, &peer);
 	*ret = (struct facts){.boot_id = "boot",
 	        .default_mtu = 1500,
 	        .used = used,
 	        .used_count = 2,
 	        .links = links,
 	        .link_count = 3,
-	        .ns_exists = first && strchr("aADL", first),
-	        .ns_is_host = first == 'H',
-	        .ns_stale = first == 'S',
-	        .ns_symlink = first == 'L',
-	        .ns_default_route = first == 'D',
-	        .ns_cookie = first && strchr("aADL", first) ? 4096 + (uint64_t)first : 0,
-	        .ns_processes = first == 'A',
-	        .ns_links = links,
-	        .ns_link_count = first == 'D' ? 2 : 1,
+	        .peer = &peer,
 	        .listeners = &listener,
 	        .listener_count = request->ports[0].host_port == 22};
+	make_up_namespace(request->namespace, ret);
 }
 
 static int grant(struct engine *engine, const struct request *request, struct answer *answer,

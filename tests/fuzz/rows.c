@@ -118,9 +118,11 @@ static void insert(sqlite3 *db, char *line)
 	                " prefix, fixed) VALUES (?, ?, ?, ?, ?, coalesce(?, 0))"},
 	        {"publications", "INSERT INTO publications VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 	        {"tombstones", "INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-	                       " coalesce(?, 0), coalesce(?, 0))"},
+	                       " coalesce(?, 0), coalesce(?, 0), coalesce(?, ''))"},
 	        {"settings", "INSERT INTO settings VALUES (?, ?, ?, ?, ?)"},
 	        {"leases", "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+	        {"links", "INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?)"},
+	        {"link_addresses", "INSERT INTO link_addresses VALUES (?, ?, ?, ?, ?)"},
 	};
 	const char *table = strsep(&line, "\t"), *value;
 	sqlite3_stmt *statement = NULL;

@@ -210,11 +210,180 @@ START_TEST(a_refused_rename_leaves_the_end_up)
 }
 END_TEST
 
+/* --- pairs with both ends in namespaces --- */
+
+#define LONE_MARK "netd:" KIND_INSTANCE ":nv9/web/api"
+
+static struct resource lone(void)
+{
+	return (struct resource){.kind = RESOURCE_LINK,
+	        .ns = "web",
+	        .name = "nv9",
+	        .text = LONE_MARK,
+	        .link = {.type = LINK_VETH,
+	                .ifname = "wan",
+	                .mtu = MTU,
+	                .mac = {2, 0, 0, 0, 0, 8},
+	                .peer_ns = "api",
+	                .peer_name = "eth7",
+	                .peer_mac = {2, 0, 0, 0, 0, 9}}};
+}
+
+static struct resource lone_end(const char *ns, const char *ifname, uint8_t last)
+{
+	struct resource resource = {.kind = RESOURCE_END,
+	        .name = "nv9",
+	        .text = LONE_MARK,
+	        .end = {.alone = true, .up = true, .mtu = MTU, .mac = {2, 0, 0, 0, 0, last}}};
+
+	strcpy(resource.ns, ns);
+	strcpy(resource.end.ifname, ifname);
+	return resource;
+}
+
+static void make_lone(void)
+{
+	struct resource pair = lone(), first = lone_end("web", "wan", 8),
+	                second = lone_end("api", "eth7", 9);
+
+	shell("ip netns add api");
+	must_apply(NULL, &pair);
+	must_apply(NULL, &first);
+	must_apply(NULL, &second);
+}
+
+static const struct resource *end_in(const struct resources *list, const char *ns)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i].ns, ns) == 0 && strcmp(list->items[i].name, "nv9") == 0)
+			return &list->items[i];
+	ck_abort_msg("no end in %s", ns);
+}
+
+START_TEST(a_pair_between_namespaces_is_born_marked)
+{
+	struct resource pair = lone(), first = lone_end("web", "wan", 8),
+	                second = lone_end("api", "eth7", 9);
+	struct resources seen;
+
+	shell("ip netns add api");
+	must_apply(NULL, &pair);
+	ck_assert_str_eq(
+	        shell_line("ip -n web -d -j link show wan | jq -c '.[0] | [.address, .mtu, "
+	                   ".ifalias, .num_tx_queues, .num_rx_queues, (.flags | "
+	                   "index(\"UP\") != null)]'"),
+	        "[\"02:00:00:00:00:08\",1400,\"" LONE_MARK "\",1,1,false]");
+	/* Before the other end has its mark it is known by this one. */
+	seen = observe(&kind_link);
+	ck_assert(resource_equal(find(&seen, "nv9"), &pair));
+	resources_done(&seen);
+	seen = observe(&kind_end);
+	ck_assert_str_eq(end_in(&seen, "api")->text, "");
+	resources_done(&seen);
+	must_apply(NULL, &first);
+	must_apply(NULL, &second);
+	seen = observe(&kind_end);
+	ck_assert(resource_equal(end_in(&seen, "web"), &first));
+	ck_assert(resource_equal(end_in(&seen, "api"), &second));
+	resources_done(&seen);
+	ck_assert_str_eq(shell_line("ip -o link | grep -c nv9 || true"), "0");
+}
+END_TEST
+
+START_TEST(a_mark_that_was_taken_off_is_put_back)
+{
+	struct resource first = lone_end("web", "wan", 8);
+	struct resources seen;
+
+	make_lone();
+	shell("ip -n web link set dev wan alias ''");
+	seen = observe(&kind_end);
+	ck_assert(!resource_equal(end_in(&seen, "web"), &first));
+	must_apply(end_in(&seen, "web"), &first);
+	resources_done(&seen);
+	ck_assert_str_eq(
+	        shell_line("ip -n web -j link show wan | jq -r '.[0].ifalias'"), LONE_MARK);
+}
+END_TEST
+
+START_TEST(ends_that_do_not_belong_together_are_a_broken_pair)
+{
+	struct resource pair = lone();
+	struct resources seen;
+
+	make_lone();
+	shell("ip netns add else; ip -n web link set dev wan netns else");
+	seen = observe(&kind_link);
+	ck_assert(find(&seen, "nv9")->link.broken);
+	ck_assert(!resource_equal(find(&seen, "nv9"), &pair));
+	must_apply(find(&seen, "nv9"), NULL);
+	resources_done(&seen);
+	ck_assert_str_eq(shell_line("ip -n else -o link show type veth | wc -l"), "0");
+}
+END_TEST
+
+START_TEST(a_copy_of_a_mark_makes_no_pair)
+{
+	struct resource pair = lone();
+	struct resources seen;
+
+	make_lone();
+	shell("ip -n web link add fake type veth peer name fake2 netns api;"
+	      " ip -n web link set dev fake alias " LONE_MARK);
+	shell("ip -n api link set dev fake2 name fake3");
+	seen = observe(&kind_link);
+	ck_assert(resource_equal(find(&seen, "nv9"), &pair));
+	resources_done(&seen);
+}
+END_TEST
+
+START_TEST(a_pair_between_namespaces_goes_by_either_end)
+{
+	struct resource pair = lone(), retired = lone_end("web", "nv9", 8);
+	struct resource first = lone_end("web", "wan", 8);
+	struct resources seen;
+
+	make_lone();
+	retired.end.up = false;
+	must_apply(&first, &retired);
+	ck_assert_str_eq(shell_line("ip -n web -o link show nv9 | grep -c ',UP' || true"), "0");
+	must_apply(&retired, &first);
+	shell("ip -n api link set dev eth7 down");
+	must_apply(&first, &retired);
+	shell("ip -n api link set dev eth7 name nv9");
+	seen = observe(&kind_link);
+	ck_assert(find(&seen, "nv9")->link.retired);
+	resources_done(&seen);
+	must_apply(&pair, NULL);
+	ck_assert_str_eq(shell_line("ip -n api -o link show type veth | wc -l"), "0");
+	must_apply(&pair, NULL); /* what is gone is gone */
+	shell("ip netns del api; ip netns del web");
+	must_apply(&pair, NULL);
+}
+END_TEST
+
+START_TEST(a_tenants_interface_of_the_name_is_not_retired)
+{
+	struct resource first = lone_end("web", "wan", 8), retired = lone_end("web", "nv9", 8);
+
+	make_lone();
+	shell("ip -n web link del wan; ip -n web link add wan up type bridge");
+	retired.end.up = false;
+	retired.text = NULL;
+	must_apply(&first, &retired);
+	ck_assert_str_eq(shell_line("ip -n web -o link show wan | grep -c ',UP'"), "1");
+}
+END_TEST
+
 int main(void)
 {
 	return CONNECTED_RUN("link", a_pair_is_born_with_both_ends_in_place,
 	        a_retired_link_is_harmless_and_can_be_taken_back, many_links_go_by_few_messages,
 	        deleting_a_group_spares_foreign_links, deleting_what_is_gone_or_foreign_is_success,
 	        a_foreign_link_of_the_name_is_left_alone, an_end_is_renamed_while_it_is_up,
-	        a_refused_rename_leaves_the_end_up);
+	        a_refused_rename_leaves_the_end_up, a_pair_between_namespaces_is_born_marked,
+	        a_mark_that_was_taken_off_is_put_back,
+	        ends_that_do_not_belong_together_are_a_broken_pair, a_copy_of_a_mark_makes_no_pair,
+	        a_pair_between_namespaces_goes_by_either_end,
+	        a_tenants_interface_of_the_name_is_not_retired);
 }

@@ -25,6 +25,7 @@ def net():
         host.ctl("network", "create", "my-net", "--subnet", "10.77.0.0/24", "--bridge", "nd-a")
         host.ctl("connect", "my-net", "web", "--ip", "10.77.0.2", "--mac", "02:00:00:00:00:02")
         host.ctl("publish", "8080:80", "web")
+        host.ctl("ns", "link", "web:wan", "far", "--ip", "10.99.0.1/30", "--ip", "fd99::1/64")
         before = host.snapshot(inside=True)
         yield host
         assert_same(before, host.snapshot(inside=True), "bad input changes nothing")
@@ -102,6 +103,7 @@ PUBLICATION = {
                     ("10.79.0.0/24", "10.79.0.0/24")),
     "labels": NETWORK["labels"],
 }
+LINK = {"mtu": NETWORK["mtu"], "labels": NETWORK["labels"]}
 SWITCH_SETTINGS = {"internal", "isolated", "no_default_route", "no_host_address", "router"}
 MAKERS = {  # of each object: the words that make it, the words that change it, the request that makes it, the one that changes it
     "network": (NETWORK, ["network", "create", "x", "--subnet", "10.78.0.0/24"], ["network", "set", "my-net"],
@@ -109,6 +111,8 @@ MAKERS = {  # of each object: the words that make it, the words that change it, 
     "endpoint": (ENDPOINT, ["connect", "my-net", "x"], ["endpoint", "set", "my-net", "web"],
                  ("/v1/endpoints", {"network": "my-net", "namespace": "x"}), "/v1/networks/my-net/endpoints/web"),
     "namespace": (NAMESPACE, ["ns", "create", "x"], ["ns", "set", "web"], ("/v1/namespaces", {"name": "x"}), "/v1/namespaces/web"),
+    "link": (LINK, ["ns", "link", "web", "x"], ["ns", "set-link", "web", "far"],
+             ("/v1/links", {"ends": [{"namespace": "web"}, {"namespace": "x"}]}), "/v1/links?namespace=web&peer=far"),
     "publication": (PUBLICATION, ["publish", "81:80", "web"], None,
                     ("/v1/publications", {"host_port": 81, "port": 80, "namespace": "web"}), None),
 }
@@ -215,6 +219,35 @@ CLI = [
     (["connect", "my-net", "x", "--mac", "02:00:00:00:00:02"], 5, "web"),
     *[(["connect", "my-net", "x", "--ifname", name], 2, "interface") for name in ("a" * 16, "a/b", "a b", ".")],
     (["connect", "default", "web", "--ifname", "eth0"], 5, "eth0"),
+    (["connect", "default", "web", "--ifname", "wan"], 5, "wan"),
+    (["connect", "my-net", "x", "--ip", "10.77.0.8", "--ip", "10.77.0.9"], 2, "--ip is given twice"),
+    *[(["ns", verb, *ends], 2, named) for verb in ("link", "unlink") for ends, named in (
+        (["web", "../x"], "namespace"), (["web", ""], "namespace"), ([LONG, "web"], "namespace"), (["web:", "x"], "interface"),
+        (["web:a/b", "x"], "interface"), (["web", "x:" + "a" * 16], "interface"), (["web"], "NS[:IFNAME] is missing"), (["a", "b", "c"], "'c'"))],
+    (["ns", "link", "web", "web"], 2, "from one namespace to another"),
+    *[(["ns", "link", "web", "x", option, address], 2, "address")
+      for option in ("--ip", "--peer-ip") for address in ("text", "10.98.0.1", "10.98.0.0/24", "10.98.0.255/24", "10.98.0.1/33", "10.98.0.1/0", "fd98::/64",
+                                                          "fd98::1", "fd98::1/129", "fe80::1/64", "ff02::1/64", "::1/128", "127.0.0.1/8", "224.0.0.1/4", "0.0.0.0/8")],
+    *[(["ns", "link", "web", "x", "--ip", address], 5, interface) for address, interface in (
+        ("10.77.0.2/32", "eth0"), ("10.77.0.9/24", "eth0"), ("10.99.0.1/24", "wan"), ("10.99.0.2/30", "wan"), ("fd99::1/128", "wan"), ("fd99::9/64", "wan"))],
+    (["ns", "link", "web", "x", "--ip", "10.98.0.1/24", "--ip", "10.98.0.2/24"], 5, "10.98.0.2/24"),
+    (["ns", "link", "web", "x", "--ip", "10.98.0.1/24", "--ip", "10.98.0.1/24"], 5, "10.98.0.1/24"),
+    (["ns", "link", "web", "x", *[word for i in range(9) for word in ("--ip", f"10.98.{i}.1/24")]], 2, "at most 8"),
+    (["ns", "link", "web", "x", "--mtu", "1279", "--ip", "fd98::1/64"], 2, "IPv6 needs 1280"),
+    *[(["ns", "link", "web", "x", option, mac], 2, "mac") for option in ("--mac", "--peer-mac")
+      for mac in ("text", "01:00:00:00:00:01", "00:00:00:00:00:00", "02:00:00:00:00")],
+    (["ns", "link", "web", "x", "--mac", "02:00:00:00:00:0a", "--peer-mac", "02:00:00:00:00:0a"], 2, "both ends"),
+    (["ns", "link", "web", "x", "--mac", "02:00:00:00:00:0a", "--mac", "02:00:00:00:00:0b"], 2, "--mac is given twice"),
+    (["ns", "link", "web:wan", "x"], 5, "wan"),
+    (["ns", "link", "web:eth0", "x"], 5, "eth0"),
+    (["ns", "link", "web:lo", "x"], 5, "lo"),
+    (["ns", "link", "web", "nobody", "--existing"], 3, "nobody"),
+    (["ns", "link", "web", "far", "--exist-ok"], 5, "addresses"),
+    (["ns", "unlink", "web", "nobody"], 3, "nobody"),
+    (["ns", "unlink", "web:eth0", "far"], 3, "far"),
+    (["ns", "set-link", "web", "nobody", "mtu=1400"], 3, "nobody"),
+    (["ns", "set-link", "web", "far", "nonsense=1"], 2, "nonsense"),
+    (["ns", "links", "--filter", "x=y"], 2, "x=y"),
     (["connect", "nowhere", "web"], 3, "nowhere"),
     (["connect", "my-net", "nobody", "--existing"], 3, "nobody"),
     (["disconnect", "nowhere", "web"], 3, "nowhere"),
@@ -275,8 +308,31 @@ def publication(**fields):
     return ("POST", "/v1/publications", {"host_port": 81, "port": 80, "namespace": "web", **fields})
 
 
+def link(*ends, **fields):
+    return ("POST", "/v1/links", {"ends": [*ends], **fields})
+
+
+WEB, X = {"namespace": "web"}, {"namespace": "x"}
+
 # The request, the status, the field that is named.
 API = [
+    *[(link(*ends), 400, "ends") for ends in ((), (WEB,), (WEB, X, X))],
+    *[(link(WEB, end), 400, "ends[1]") for end in ("x", 1, None, [])],
+    *[(link({**WEB, "namespace": name}, X), 400, "ends[0].namespace") for name in ("../x", "", 1, None)],
+    *[(link(WEB, {**X, "interface": name}), 400, "ends[1].interface") for name in ("a" * 16, "a/b", 1)],
+    *[(link(WEB, {**X, "mac": mac}), 400, "ends[1].mac") for mac in ("text", "01:00:00:00:00:01", 1)],
+    *[(link(WEB, {**X, "addresses": addresses}), 400, "ends[1].addresses") for addresses in ("10.98.0.1/24", 1, {})],
+    *[(link(WEB, {**X, "addresses": [address]}), 400, "ends[1].addresses[0]")
+      for address in (1, None, "10.98.0.1", "10.98.0.0/24", "fd98::/64", "fe80::1/64")],
+    (link(WEB, {**X, "nonsense": 1}), 400, "ends[1].nonsense"),
+    (link(WEB, WEB), 400, "ends[1].namespace"),
+    (link(WEB, X, existing=1), 400, "existing"),
+    (link(WEB, X, existing=True), 404, None),
+    (link({**WEB, "interface": "wan"}, X), 409, None),
+    (("DELETE", "/v1/links?namespace=web", None), 400, "peer"),
+    (("DELETE", "/v1/links?namespace=web&peer=x&nonsense=1", None), 400, "nonsense"),
+    (("DELETE", "/v1/links/text", None), 400, "id"),
+    (("DELETE", "/v1/links/000000000000", None), 404, None),
     *[(network(name=name), 400, "name") for name in ("../x", "", LONG, "a b", "a\nb", ".", "host", "none")],
     (network(name="a\u0000b"), 400, None),
     *[(network(name=name), 400, "name") for name in (None, 1, True, [], {})],

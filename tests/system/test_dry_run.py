@@ -30,9 +30,14 @@ STEPS = [
     ["disconnect", "my-net", "db"],
     ["disconnect", "my-net", "web"],
     ["connect", "my-net", "web"],
+    ["ns", "link", "db:wan", "far", "--ip", "10.99.0.1/30", "--ip", "fd99::1/64", "--peer-ip", "10.99.0.2/30", "--mtu", "1400"],
+    ["ns", "set-link", "db", "far", "mtu=1300"],
+    ["ns", "link", "db", "web"],
+    ["ns", "unlink", "db", "web"],
     ["ns", "rm", "db"],
     ["network", "rm", "-f", "closed"],
     ["ns", "rm", "web"],
+    ["ns", "rm", "far"],
     ["network", "rm", "my-net"],
 ]
 OWN = ["file /run/netd"]  # the socket and netd's records

@@ -219,6 +219,9 @@ static inline int pretend(struct engine *engine, const struct request *request,
 	case REQUEST_NS_SET:
 	case REQUEST_MOVE_IN:
 	case REQUEST_MOVE_OUT:
+	case REQUEST_NS_LINK:
+	case REQUEST_NS_LINK_SET:
+	case REQUEST_NS_UNLINK:
 	case REQUEST_NS_RELEASE:
 	case REQUEST_HOST:
 	case REQUEST_REAP:

@@ -103,6 +103,41 @@ static inline struct endpoint an_endpoint(const char *network, uint32_t address)
 	return endpoint;
 }
 
+static inline struct ns_link a_link(void)
+{
+	return (struct ns_link){.id = "0000000000ff",
+	        .ends = {{.namespace = "alone",
+	                         .ifname = "eth0",
+	                         .mac = {2, 0, 0, 0, 0, 4},
+	                         .addresses = {{ip4(0x0a630001), 30},
+	                                 {{AF_INET6, {0xfd, [7] = 9, [15] = 1}}, 64}},
+	                         .address_count = 2},
+	                {.namespace = "web",
+	                        .ifname = "wan",
+	                        .mac = {2, 0, 0, 0, 0, 5},
+	                        .addresses = {{ip4(0x0a630002), 30}},
+	                        .address_count = 1}},
+	        .mtu = 9000,
+	        .labels = (char *)"rack=1\n"};
+}
+
+static inline void check_link(const struct ns_link *link, const struct ns_link *same)
+{
+	ck_assert_ptr_nonnull(link);
+	ck_assert_int_eq(link->mtu, same->mtu);
+	ck_assert_str_eq(link->labels, same->labels);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct ns_link_end *end = &link->ends[i], *other = &same->ends[i];
+
+		ck_assert_str_eq(end->namespace, other->namespace);
+		ck_assert_str_eq(end->ifname, other->ifname);
+		ck_assert_mem_eq(end->mac, other->mac, MAC_SIZE);
+		ck_assert_uint_eq(end->address_count, other->address_count);
+		for (unsigned j = 0; j < other->address_count; j++)
+			ck_assert(cidr_equal(&end->addresses[j], &other->addresses[j]));
+	}
+}
+
 /* Puts one object of every kind, and raises next_id. */
 static inline void fill(struct model *model)
 {
@@ -143,6 +178,12 @@ static inline void fill(struct model *model)
 	        .mac = {2, 0, 0, 0, 0, 3},
 	        .addresses = {{ip4(0x0a020003), true}},
 	        .address_count = 1};
+	struct ns_link link = a_link();
+	struct tombstone pair = {.id = "00000000000e",
+	        .kind = TOMBSTONE_LINK,
+	        .name = "nvcondemned",
+	        .namespace = "web",
+	        .peer = "alone"};
 	char id[ID_SIZE];
 
 	ck_assert_int_eq(model_put_network(model, &first), 0);
@@ -153,6 +194,8 @@ static inline void fill(struct model *model)
 	ck_assert_int_eq(model_put_tombstone(model, &flows), 0);
 	ck_assert_int_eq(model_put_tombstone(model, &netns), 0);
 	ck_assert_int_eq(model_put_lease(model, &lease), 0);
+	ck_assert_int_eq(model_put_ns_link(model, &link), 0);
+	ck_assert_int_eq(model_put_tombstone(model, &pair), 0);
 	ck_assert_int_eq(model_new_id(model, id), 0);
 }
 
@@ -196,6 +239,7 @@ static inline void check_filled(const struct model *model)
 	char key[KEY_SIZE] = "";
 	const struct tombstone *tombstone;
 	const struct lease *lease;
+	const struct ns_link link = a_link();
 
 	ck_assert_uint_eq(model_count(model, TABLE_NETWORKS), 2);
 	check_network(network, &same);
@@ -229,6 +273,11 @@ static inline void check_filled(const struct model *model)
 	ck_assert_uint_eq(lease->address_count, 1);
 	ck_assert(lease->addresses[0].fixed);
 	ck_assert_ptr_eq(model_lease_of(model, "first", &lease->addresses[0].ip), lease);
+	check_link(model_ns_link(model, link.id), &link);
+	tombstone = model_next(model, TABLE_TOMBSTONES, key);
+	ck_assert_int_eq(tombstone->kind, TOMBSTONE_LINK);
+	ck_assert_str_eq(tombstone->namespace, "web");
+	ck_assert_str_eq(tombstone->peer, "alone");
 	ck_assert_uint_eq(model_host(model)->next_id, 2);
 }
 

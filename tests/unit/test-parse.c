@@ -68,6 +68,23 @@ START_TEST(names_that_others_gave_may_be_looked_at)
 }
 END_TEST
 
+START_TEST(an_address_has_its_prefix_with_it)
+{
+	static const char *const bad[] = {"", "10.1.0.1", "10.1.0.1/", "10.1.0.1/33", "fd00::1/129",
+	        "10.1.0/24", "/24", "10.1.0.1/24 "};
+	struct cidr cidr;
+	char text[CIDR_TEXT_SIZE];
+
+	ck_assert_int_eq(parse_cidr("10.1.0.7/24", "address", &cidr, &err), 0);
+	ck_assert_str_eq(cidr_format(&cidr, text), "10.1.0.7/24");
+	ck_assert_int_eq(parse_cidr("fd00::7/128", "address", &cidr, &err), 0);
+	ck_assert_str_eq(cidr_format(&cidr, text), "fd00::7/128");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(parse_cidr(bad[i], "address", &cidr, &err) < 0, "%s", bad[i]);
+	ck_assert_str_eq(err.field, "address");
+}
+END_TEST
+
 START_TEST(subnets_have_a_prefix_and_no_host_bits)
 {
 	static const char *const bad[] = {"", "10.1.0.0", "10.1.0.0/", "10.1.0.0/33", "10.1.0.0/-1",
@@ -277,8 +294,8 @@ int main(void)
 {
 	return SUITE_RUN("parse", names_are_file_names_of_letters_digits_and_dots,
 	        a_path_is_absolute_and_says_one_thing, names_that_others_gave_may_be_looked_at,
-	        subnets_have_a_prefix_and_no_host_bits, macs_belong_to_one_interface,
-	        port_specs_are_read_whole, port_specs_of_every_form,
+	        an_address_has_its_prefix_with_it, subnets_have_a_prefix_and_no_host_bits,
+	        macs_belong_to_one_interface, port_specs_are_read_whole, port_specs_of_every_form,
 	        port_keys_may_leave_out_what_is_clear, interface_names_are_the_kernels,
 	        prefixes_know_their_bounds, rates_are_whole_numbers_of_a_unit,
 	        context_reads_as_a_path, sentences_are_one_line_of_printable_text);

@@ -308,7 +308,7 @@ static char *schema_of(const char *path)
 	return schema;
 }
 
-#define RELEASED 1 /* the newest schema that a released netd writes */
+#define RELEASED 2 /* the newest schema that a released netd writes */
 
 static void check_version_1(const struct model *model)
 {
@@ -338,7 +338,30 @@ static void check_version_1(const struct model *model)
 	ck_assert_uint_eq(model_count(model, TABLE_TOMBSTONES), 2);
 }
 
-static void (*const checks[])(const struct model *) = {NULL, check_version_1};
+static void check_version_2(const struct model *model)
+{
+	const struct network *network = model_network(model, "first");
+	const struct namespace *ns = model_namespace(model, "web");
+	const struct tombstone *pair = model_object(model, TABLE_TOMBSTONES, "00000000000c");
+
+	ck_assert_ptr_nonnull(network);
+	ck_assert(network->subnet_count == 2 && network->mtu == 1400);
+	ck_assert_str_eq(network->labels, "team=a\ntier=b\n");
+	ck_assert_ptr_nonnull(ns);
+	ck_assert_str_eq(ns->sysctls, "net.ipv4.ip_forward=1\n");
+	ck_assert(ns->endpoints[0].router && ns->endpoints[0].fixed[1]);
+	ck_assert(model_namespace(model, "theirs")->own_route6);
+	ck_assert_str_eq(model_namespace(model, "box")->source, "/run/a key");
+	ck_assert_str_eq(model_publication(model, "00000000000a")->from, "192.0.2.0/24\n");
+	ck_assert_ptr_nonnull(model_lease(model, "second", "web"));
+	ck_assert_ptr_nonnull(model_object(model, TABLE_MOVED, "eth7"));
+	ck_assert_ptr_nonnull(pair);
+	ck_assert_str_eq(pair->namespace, "web");
+	ck_assert_str_eq(pair->peer, ""); /* there were no links between namespaces */
+	ck_assert_uint_eq(model_count(model, TABLE_NS_LINKS), 0);
+}
+
+static void (*const checks[])(const struct model *) = {NULL, check_version_1, check_version_2};
 
 /* The test's number is the version of the schema. */
 START_TEST(a_database_of_each_released_version_says_the_same)

@@ -100,6 +100,7 @@ START_TEST(a_fork_is_saved_as_what_it_touched)
 	web = *model_namespace(fork, "web");
 	ck_assert_int_eq(model_remove_endpoint(fork, &web, "second"), 0);
 	ck_assert_int_eq(model_remove(fork, TABLE_NETWORKS, "second"), 0);
+	ck_assert_int_eq(model_remove(fork, TABLE_NS_LINKS, "0000000000ff"), 0);
 	ck_assert_int_eq(model_remove(fork, TABLE_NAMESPACES, "alone"), 0);
 	ck_assert_int_eq(model_remove(fork, TABLE_PUBLICATIONS, "00000000000a"), 0);
 	ck_assert_int_eq(model_remove(fork, TABLE_TOMBSTONES, "00000000000b"), 0);
@@ -118,7 +119,8 @@ START_TEST(a_fork_is_saved_as_what_it_touched)
 	ck_assert_uint_eq(model_namespace(model, "web")->endpoint_count, 1);
 	ck_assert_str_eq(model_namespace(model, "web")->endpoints[0].network, "first");
 	ck_assert_uint_eq(model_count(model, TABLE_PUBLICATIONS), 0);
-	ck_assert_uint_eq(model_count(model, TABLE_TOMBSTONES), 1);
+	ck_assert_uint_eq(model_count(model, TABLE_TOMBSTONES), 2);
+	ck_assert_uint_eq(model_count(model, TABLE_NS_LINKS), 0);
 	model_free(model);
 	store_close(store);
 }
@@ -166,6 +168,18 @@ START_TEST(values_that_cannot_be_are_refused)
 	        "UPDATE publications SET protocol = 1",
 	        "UPDATE publications SET namespace = ''",
 	        "UPDATE tombstones SET kind = 'link'",
+	        "UPDATE tombstones SET namespace = '' WHERE kind = 'link'",
+	        "UPDATE tombstones SET peer = '../x'",
+	        "UPDATE links SET id = '../x'",
+	        "UPDATE links SET peer = 'nobody'",
+	        "UPDATE links SET peer = namespace",
+	        "UPDATE links SET peer_ifname = 'a/b'",
+	        "UPDATE links SET mac = 'none'",
+	        "UPDATE link_addresses SET side = 2 WHERE side = 1",
+	        "UPDATE link_addresses SET prefix = 129",
+	        "UPDATE link_addresses SET prefix = 0",
+	        "UPDATE link_addresses SET address = '10.0.0'",
+	        "UPDATE settings SET value = '67' WHERE object = 'link' AND name = 'mtu'",
 	        "UPDATE tombstones SET ip = NULL WHERE kind = 'flows'",
 	        "UPDATE tombstones SET name = '../gone' WHERE kind = 'netns'",
 	};
