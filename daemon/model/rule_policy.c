@@ -266,17 +266,27 @@ static int end_flows_to_endpoint(struct model *fork, const struct endpoint *endp
 	return r;
 }
 
-static int end_flows_to_members(struct model *fork, const char *network, struct error *err)
+/* Of the members' addresses. */
+static int end_flows_of_members(
+        struct model *fork, const char *network, enum flows_match match, struct error *err)
 {
 	const struct reference *member;
 	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
 	int r = 0;
 
 	snprintf(prefix, sizeof(prefix), "%s/", network);
-	while (r == 0 && (member = model_next_in(fork, TABLE_MEMBERS, prefix, key)))
-		r = end_flows_to_endpoint(fork,
-		        namespace_endpoint(model_namespace(fork, member->owner), network), 0, 0,
-		        err);
+	while (r == 0 && (member = model_next_in(fork, TABLE_MEMBERS, prefix, key))) {
+		const struct endpoint *endpoint =
+		        namespace_endpoint(model_namespace(fork, member->owner), network);
+
+		for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++) {
+			struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
+			        .ip = endpoint->addresses[i].ip,
+			        .match = match};
+
+			r = tombstone_add(fork, &flows, err);
+		}
+	}
 	return r;
 }
 
@@ -286,7 +296,7 @@ static int end_flows_allowed(struct model *fork, const struct allowed *allowed, 
 	int r = 0;
 
 	if (allowed->network[0])
-		return end_flows_to_members(fork, allowed->network, err);
+		return end_flows_of_members(fork, allowed->network, FLOWS_ORIGINAL_LOCAL, err);
 	for (unsigned i = 0; ns && r == 0 && i < ns->endpoint_count; i++)
 		r = end_flows_to_endpoint(
 		        fork, &ns->endpoints[i], allowed->protocol, allowed->port, err);
@@ -315,7 +325,7 @@ static bool lets_in_less(const struct network *before, const struct network *net
 	while (setting_next_item(&trusted, item))
 		if (!lists(network->trusted_interfaces, item))
 			return true;
-	return (network->isolated && !before->isolated) || (network->internal && !before->internal);
+	return network->isolated && !before->isolated;
 }
 
 int policy_end_flows(struct model *fork, const struct network *before,
@@ -328,8 +338,10 @@ int policy_end_flows(struct model *fork, const struct network *before,
 	while (r == 0 && allowed_next(&allow, &allowed))
 		if (!has(network->allow, &allowed))
 			r = end_flows_allowed(fork, &allowed, err);
+	if (r == 0 && network->internal && !before->internal)
+		return end_flows_of_members(fork, network->name, FLOWS_REPLY_SOURCE, err);
 	if (r == 0 && lets_in_less(before, network))
-		r = end_flows_to_members(fork, network->name, err);
+		r = end_flows_of_members(fork, network->name, FLOWS_ORIGINAL_LOCAL, err);
 	return r;
 }
 
