@@ -118,6 +118,47 @@ static int check_trusted(
 	return 0;
 }
 
+static bool have_family_in_common(const struct network *a, const struct network *b)
+{
+	for (int i = 0; i < 2; i++)
+		if (network_subnet(a, families[i]) && network_subnet(b, families[i]))
+			return true;
+	return false;
+}
+
+/* Whether the host can forward from the one to the other. */
+static int check_allowed_network(const struct model *model, const struct network *network,
+        const char *name, struct error *err)
+{
+	const struct network *to = model_network(model, name);
+
+	if (network_is_builtin(name))
+		return error_field(err, "allow",
+		        "allow: '%s' is no network of namespaces, so there is nothing to reach "
+		        "(%s)",
+		        name,
+		        network_is_none(name) ? "who is on none is connected to nothing"
+		                              : "who may reach the host is said by host_access");
+	if (!to)
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "network %s: there is no such network (netd-ctl network ls lists "
+		        "them; one port of a namespace is NS:PORT)",
+		        name);
+	if (!network_has_host(to))
+		return error_field(err, "allow",
+		        "allow: network %s: %s, so nothing is forwarded there; connect a "
+		        "namespace to both networks",
+		        name,
+		        to->use_bridge[0] ? "its bridge is somebody else's"
+		                          : "the host has no address in it");
+	if (!have_family_in_common(network, to))
+		return error_field(err, "allow",
+		        "allow: networks %s and %s have no family in common: one has IPv4 only, "
+		        "the other IPv6 only",
+		        network->name, name);
+	return 0;
+}
+
 /* That what is named is there; of what was named before it may have gone. */
 static int check_allowed(const struct model *model, const struct network *before,
         const struct network *network, struct error *err)
@@ -133,11 +174,12 @@ static int check_allowed(const struct model *model, const struct network *before
 			        "allow: network %s: its own namespaces reach each other, unless it "
 			        "is isolated",
 			        network->name);
-		if (allowed.network[0] && !model_network(model, allowed.network))
-			return error_set(err, ERROR_NOT_FOUND, 0,
-			        "network %s: there is no such network (netd-ctl network ls lists "
-			        "them; one port of a namespace is NS:PORT)",
-			        allowed.network);
+		if (allowed.network[0]) {
+			int r = check_allowed_network(model, network, allowed.network, err);
+
+			if (r < 0)
+				return r;
+		}
 		if (allowed.namespace[0] && !model_namespace(model, allowed.namespace))
 			return error_set(err, ERROR_NOT_FOUND, 0,
 			        "namespace %s: netd knows none of this name; connect it first",
