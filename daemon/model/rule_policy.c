@@ -283,65 +283,38 @@ int policy_allow(struct network *network, const struct request *request, struct 
  * straight to an address do: one that is still allowed is known again by its next packet, as
  * nothing translates it.
  */
-static int end_flows_to(
-        struct model *fork, const struct ip *ip, uint8_t protocol, uint16_t port, struct error *err)
-{
-	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
-	        .protocol = protocol,
-	        .ip = *ip,
-	        .port = port,
-	        .port_end = port,
-	        .through = port,
-	        .through_end = port,
-	        .match = FLOWS_ORIGINAL_LOCAL};
-
-	return tombstone_add(fork, &flows, err);
-}
-
-static int end_flows_to_endpoint(struct model *fork, const struct endpoint *endpoint,
-        uint8_t protocol, uint16_t port, struct error *err)
-{
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
-		r = end_flows_to(fork, &endpoint->addresses[i].ip, protocol, port, err);
-	return r;
-}
-
-/* Of the members' addresses. */
 static int end_flows_of_members(
         struct model *fork, const char *network, enum flows_match match, struct error *err)
 {
+	const struct tombstone flows = {.kind = TOMBSTONE_FLOWS, .match = match};
 	const struct reference *member;
 	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
 	int r = 0;
 
 	snprintf(prefix, sizeof(prefix), "%s/", network);
-	while (r == 0 && (member = model_next_in(fork, TABLE_MEMBERS, prefix, key))) {
-		const struct endpoint *endpoint =
-		        namespace_endpoint(model_namespace(fork, member->owner), network);
-
-		for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++) {
-			struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
-			        .ip = endpoint->addresses[i].ip,
-			        .match = match};
-
-			r = tombstone_add(fork, &flows, err);
-		}
-	}
+	while (r == 0 && (member = model_next_in(fork, TABLE_MEMBERS, prefix, key)))
+		r = tombstone_add_each(fork,
+		        namespace_endpoint(model_namespace(fork, member->owner), network), &flows,
+		        err);
 	return r;
 }
 
 static int end_flows_allowed(struct model *fork, const struct allowed *allowed, struct error *err)
 {
 	const struct namespace *ns = model_namespace(fork, allowed->namespace);
+	const struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
+	        .protocol = allowed->protocol,
+	        .port = allowed->port,
+	        .port_end = allowed->port,
+	        .through = allowed->port,
+	        .through_end = allowed->port,
+	        .match = FLOWS_ORIGINAL_LOCAL};
 	int r = 0;
 
 	if (allowed->network[0])
 		return end_flows_of_members(fork, allowed->network, FLOWS_ORIGINAL_LOCAL, err);
 	for (unsigned i = 0; ns && r == 0 && i < ns->endpoint_count; i++)
-		r = end_flows_to_endpoint(
-		        fork, &ns->endpoints[i], allowed->protocol, allowed->port, err);
+		r = tombstone_add_each(fork, &ns->endpoints[i], &flows, err);
 	return r;
 }
 
