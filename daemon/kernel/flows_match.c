@@ -2,10 +2,9 @@
  * Which conntrack entries a batch of RESOURCE_FLOWS means.
  *
  * By reply source: whatever a namespace's address and port answer, translated or not, and what it
- * began from there itself. By original
- * destination: what was sent to a port of the host itself and is not translated, that is, flows
- * that began before the port was published and would go on past it. A flow to someone else's port
- * of that number is neither, and stays.
+ * began from there itself. By original destination: what was sent to a port of the host itself and
+ * is not translated, that is, flows that began before the port was published and would go on past
+ * it. A flow to someone else's port of that number is neither, and stays.
  *
  * The invariant: a match is decided by the entry alone; the one question that is not in it, whether
  * an address is the host's, is left to the caller as a verdict of its own.

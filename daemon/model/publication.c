@@ -133,6 +133,24 @@ static int end_direct(struct model *fork, const struct publication *publication,
 	return tombstone_add(fork, &flows, err);
 }
 
+/* Where it leads may have changed since they began, without their end. */
+static int end_by_endpoint(struct model *fork, const struct publication *publication,
+        const struct endpoint *endpoint, const struct tombstone *flows, struct error *err)
+{
+	int r = 0;
+
+	if (publication->network[0] && strcmp(publication->network, endpoint->network) != 0)
+		return 0;
+	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++) {
+		struct tombstone one = *flows;
+
+		one.ip = endpoint->addresses[i].ip;
+		if (publication_is_of(publication, one.ip.family))
+			r = tombstone_add(fork, &one, err);
+	}
+	return r;
+}
+
 int publication_end(struct model *fork, const struct publication *publication, struct error *err)
 {
 	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
@@ -142,17 +160,15 @@ int publication_end(struct model *fork, const struct publication *publication, s
 	        .through = publication->host_port,
 	        .through_end = publication->host_port_end,
 	        .match = FLOWS_REPLY_SOURCE};
+	const struct namespace *ns = model_namespace(fork, publication->namespace);
 	int r = 0;
 
+	for (unsigned i = 0; r == 0 && ns && i < ns->endpoint_count; i++)
+		r = end_by_endpoint(fork, publication, &ns->endpoints[i], &flows, err);
 	for (size_t i = 0; r == 0 && i < 2; i++) {
-		const struct ip *ip = publication_address(fork, publication, families[i]);
-		struct tombstone one = flows;
+		const struct ip *ip = publication_opening(fork, publication, families[i]);
 
-		if (!ip)
-			continue;
-		one.ip = *ip;
-		r = tombstone_add(fork, &one, err);
-		if (r == 0 && publication_opening(fork, publication, families[i]))
+		if (ip)
 			r = end_direct(fork, publication, ip, err);
 	}
 	return r;

@@ -263,6 +263,7 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 	const struct namespace *ns = model_namespace(fork, name);
 	const struct endpoint endpoint = *namespace_endpoint(ns, network);
 	struct tombstone link = {.kind = TOMBSTONE_LINK};
+	struct tombstone flows = {.kind = TOMBSTONE_FLOWS, .match = FLOWS_REPLY_SOURCE};
 	int r;
 
 	snprintf(link.name, sizeof(link.name), "%s", endpoint.host_ifname);
@@ -274,15 +275,8 @@ int endpoint_condemn(struct model *fork, const char *name, const char *network, 
 		r = lease_keep(fork, link.namespace, &endpoint, err);
 	if (r == 0)
 		r = tombstone_add(fork, &link, err);
-	for (unsigned i = 0; r == 0 && i < endpoint.address_count; i++) {
-		struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
-		        .ip = endpoint.addresses[i].ip,
-		        .match = FLOWS_REPLY_SOURCE};
-
-		memcpy(flows.network, endpoint.network, NAME_SIZE);
-		r = tombstone_add(fork, &flows, err);
-	}
-	return r;
+	memcpy(flows.network, endpoint.network, NAME_SIZE);
+	return r < 0 ? r : tombstone_add_each(fork, &endpoint, &flows, err);
 }
 
 /* The namespace, if it is connected to the network. */

@@ -15,6 +15,20 @@ int tombstone_add(struct model *fork, struct tombstone *tombstone, struct error 
 	return 0;
 }
 
+int tombstone_add_each(struct model *fork, const struct endpoint *endpoint,
+        const struct tombstone *flows, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++) {
+		struct tombstone one = *flows;
+
+		one.ip = endpoint->addresses[i].ip;
+		r = tombstone_add(fork, &one, err);
+	}
+	return r;
+}
+
 void namespace_adopt(struct namespace *ns, const char *name, const struct facts *facts)
 {
 	*ns = (struct namespace){.origin = ORIGIN_ADOPTED,

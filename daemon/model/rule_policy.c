@@ -118,6 +118,47 @@ static int check_trusted(
 	return 0;
 }
 
+static bool have_family_in_common(const struct network *a, const struct network *b)
+{
+	for (int i = 0; i < 2; i++)
+		if (network_subnet(a, families[i]) && network_subnet(b, families[i]))
+			return true;
+	return false;
+}
+
+/* Whether the host can forward from the one to the other. */
+static int check_allowed_network(const struct model *model, const struct network *network,
+        const char *name, struct error *err)
+{
+	const struct network *to = model_network(model, name);
+
+	if (network_is_builtin(name))
+		return error_field(err, "allow",
+		        "allow: '%s' is no network of namespaces, so there is nothing to reach "
+		        "(%s)",
+		        name,
+		        network_is_none(name) ? "who is on none is connected to nothing"
+		                              : "who may reach the host is said by host_access");
+	if (!to)
+		return error_set(err, ERROR_NOT_FOUND, 0,
+		        "network %s: there is no such network (netd-ctl network ls lists "
+		        "them; one port of a namespace is NS:PORT)",
+		        name);
+	if (!network_has_host(to))
+		return error_field(err, "allow",
+		        "allow: network %s: %s, so nothing is forwarded there; connect a "
+		        "namespace to both networks",
+		        name,
+		        to->use_bridge[0] ? "its bridge is somebody else's"
+		                          : "the host has no address in it");
+	if (!have_family_in_common(network, to))
+		return error_field(err, "allow",
+		        "allow: networks %s and %s have no family in common: one has IPv4 only, "
+		        "the other IPv6 only",
+		        network->name, name);
+	return 0;
+}
+
 /* That what is named is there; of what was named before it may have gone. */
 static int check_allowed(const struct model *model, const struct network *before,
         const struct network *network, struct error *err)
@@ -133,11 +174,12 @@ static int check_allowed(const struct model *model, const struct network *before
 			        "allow: network %s: its own namespaces reach each other, unless it "
 			        "is isolated",
 			        network->name);
-		if (allowed.network[0] && !model_network(model, allowed.network))
-			return error_set(err, ERROR_NOT_FOUND, 0,
-			        "network %s: there is no such network (netd-ctl network ls lists "
-			        "them; one port of a namespace is NS:PORT)",
-			        allowed.network);
+		if (allowed.network[0]) {
+			int r = check_allowed_network(model, network, allowed.network, err);
+
+			if (r < 0)
+				return r;
+		}
 		if (allowed.namespace[0] && !model_namespace(model, allowed.namespace))
 			return error_set(err, ERROR_NOT_FOUND, 0,
 			        "namespace %s: netd knows none of this name; connect it first",
@@ -241,41 +283,18 @@ int policy_allow(struct network *network, const struct request *request, struct 
  * straight to an address do: one that is still allowed is known again by its next packet, as
  * nothing translates it.
  */
-static int end_flows_to(
-        struct model *fork, const struct ip *ip, uint8_t protocol, uint16_t port, struct error *err)
+static int end_flows_of_members(
+        struct model *fork, const char *network, enum flows_match match, struct error *err)
 {
-	struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
-	        .protocol = protocol,
-	        .ip = *ip,
-	        .port = port,
-	        .port_end = port,
-	        .through = port,
-	        .through_end = port,
-	        .match = FLOWS_ORIGINAL_LOCAL};
-
-	return tombstone_add(fork, &flows, err);
-}
-
-static int end_flows_to_endpoint(struct model *fork, const struct endpoint *endpoint,
-        uint8_t protocol, uint16_t port, struct error *err)
-{
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < endpoint->address_count; i++)
-		r = end_flows_to(fork, &endpoint->addresses[i].ip, protocol, port, err);
-	return r;
-}
-
-static int end_flows_to_members(struct model *fork, const char *network, struct error *err)
-{
+	const struct tombstone flows = {.kind = TOMBSTONE_FLOWS, .match = match};
 	const struct reference *member;
 	char prefix[NAME_SIZE + 2], key[KEY_SIZE] = "";
 	int r = 0;
 
 	snprintf(prefix, sizeof(prefix), "%s/", network);
 	while (r == 0 && (member = model_next_in(fork, TABLE_MEMBERS, prefix, key)))
-		r = end_flows_to_endpoint(fork,
-		        namespace_endpoint(model_namespace(fork, member->owner), network), 0, 0,
+		r = tombstone_add_each(fork,
+		        namespace_endpoint(model_namespace(fork, member->owner), network), &flows,
 		        err);
 	return r;
 }
@@ -283,13 +302,19 @@ static int end_flows_to_members(struct model *fork, const char *network, struct 
 static int end_flows_allowed(struct model *fork, const struct allowed *allowed, struct error *err)
 {
 	const struct namespace *ns = model_namespace(fork, allowed->namespace);
+	const struct tombstone flows = {.kind = TOMBSTONE_FLOWS,
+	        .protocol = allowed->protocol,
+	        .port = allowed->port,
+	        .port_end = allowed->port,
+	        .through = allowed->port,
+	        .through_end = allowed->port,
+	        .match = FLOWS_ORIGINAL_LOCAL};
 	int r = 0;
 
 	if (allowed->network[0])
-		return end_flows_to_members(fork, allowed->network, err);
+		return end_flows_of_members(fork, allowed->network, FLOWS_ORIGINAL_LOCAL, err);
 	for (unsigned i = 0; ns && r == 0 && i < ns->endpoint_count; i++)
-		r = end_flows_to_endpoint(
-		        fork, &ns->endpoints[i], allowed->protocol, allowed->port, err);
+		r = tombstone_add_each(fork, &ns->endpoints[i], &flows, err);
 	return r;
 }
 
@@ -315,7 +340,7 @@ static bool lets_in_less(const struct network *before, const struct network *net
 	while (setting_next_item(&trusted, item))
 		if (!lists(network->trusted_interfaces, item))
 			return true;
-	return (network->isolated && !before->isolated) || (network->internal && !before->internal);
+	return network->isolated && !before->isolated;
 }
 
 int policy_end_flows(struct model *fork, const struct network *before,
@@ -328,8 +353,10 @@ int policy_end_flows(struct model *fork, const struct network *before,
 	while (r == 0 && allowed_next(&allow, &allowed))
 		if (!has(network->allow, &allowed))
 			r = end_flows_allowed(fork, &allowed, err);
+	if (r == 0 && network->internal && !before->internal)
+		return end_flows_of_members(fork, network->name, FLOWS_REPLY_SOURCE, err);
 	if (r == 0 && lets_in_less(before, network))
-		r = end_flows_to_members(fork, network->name, err);
+		r = end_flows_of_members(fork, network->name, FLOWS_ORIGINAL_LOCAL, err);
 	return r;
 }
 

@@ -141,6 +141,9 @@ int namespace_unlink(
 int namespace_check_links(
         const struct model *model, const char *name, const struct cidr *address, struct error *err);
 int tombstone_add(struct model *fork, struct tombstone *tombstone, struct error *err);
+/* One like this for each address of the endpoint. */
+int tombstone_add_each(struct model *fork, const struct endpoint *endpoint,
+        const struct tombstone *flows, struct error *err);
 /* --- publication.c --- */
 
 /* "0.0.0.0:8080/tcp -> web (my-net 10.0.0.2):80"; returns text. */

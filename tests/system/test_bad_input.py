@@ -23,6 +23,7 @@ def net():
         host.neighbour()
         host.start_daemon()
         host.ctl("network", "create", "my-net", "--subnet", "10.77.0.0/24", "--bridge", "nd-a")
+        host.ctl("network", "create", "alone", "--subnet", "10.76.0.0/24", "--no-host-address")
         host.ctl("connect", "my-net", "web", "--ip", "10.77.0.2", "--mac", "02:00:00:00:00:02")
         host.ctl("publish", "8080:80", "web")
         host.ctl("ns", "link", "web:wan", "far", "--ip", "10.99.0.1/30", "--ip", "fd99::1/64")
@@ -78,7 +79,7 @@ NETWORK = {
     "mode6": Setting("mode6", ("", "NAT", "bridge"), TEXTS),
     "host_access": Setting("host-access", ("", "YES", "maybe"), TEXTS),
     "trusted_interfaces": Setting("trusted-iface", ("a" * 16, "a/b", "a b", ".", ".."), LISTS, ("up-out", "up-out")),
-    "allow": Setting("allow", ("../x", LONG, "a b", "web:0/tcp", "web:65536/tcp", "web:80/icmp", "web:text/tcp", ":80/tcp", "web:"), LISTS, ("web:80/tcp", "web:80/tcp")),
+    "allow": Setting("allow", ("../x", LONG, "a b", "web:0/tcp", "web:65536/tcp", "web:80/icmp", "web:text/tcp", ":80/tcp", "web:", "none", "host", "alone"), LISTS, ("web:80/tcp", "web:80/tcp")),
     "snat": Setting("snat", (*IPS, "0.0.0.0", "224.0.0.1", "::", "ff02::1"), LISTS, ("192.0.2.1", "192.0.2.9")),
     "publish_address": Setting("publish-address", (*IPS, "224.0.0.1", "ff02::1"), TEXTS),
     "no_host_address": Setting("no-host-address", ("maybe", "1"), SWITCHES),

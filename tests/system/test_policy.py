@@ -1,5 +1,6 @@
 """Who may talk to whom, by a network's settings: with packets, in both families, changed live, through a restart and back."""
 
+import contextlib
 import re
 
 import pytest
@@ -374,6 +375,61 @@ def test_what_may_no_longer_flow_ends(net):
             assert ends(ended), f"{end}: {address}"
             kept.wait(10)
     assert two.silent("tcp", ip("db"), 80)
+
+
+@contextlib.contextmanager
+def streams(protocol, flows):
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(place.stream(protocol, address, port)) for place, address, port in flows]
+        for stream in made:
+            stream.wait()
+        yield made
+
+
+def change_ends(protocol, change, ended, kept):
+    """Flows, each (place, address, port), before and after."""
+    with streams(protocol, ended) as gone, streams(protocol, kept) as there:
+        change()
+        for flow, stream in zip(ended, gone):
+            assert ends(stream), flow
+        for stream in there:
+            stream.wait(10)
+
+
+@BRIDGE_FILTER
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_an_internal_network_had_outside_ends(net, bridge_filter, family, protocol):
+    bridge_netfilter(net, bridge_filter)
+    net.ctl("publish", f"8081:80/{protocol}", "db")
+    net.ctl("network", "allow", "a", "b")
+    ended = [(net.web, OUT[family], 80), (net.out, HOST[family], 8080), (net.cli, HOST[family], 8080), (net.web, HOST[family], 8081)]
+    kept = [(net.web, ip("cli", family), 80), (net.web, ip("db", family), 80), (net.web, gateway("a", family), 6001),
+            (net, ip("web", family), 80), (net.db, OUT[family], 80), (net.out, HOST[family], 8081)]
+    change_ends(protocol, lambda: net.ctl("network", "set", "a", "internal=yes"), ended, kept)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_a_network_had_with_the_host_ends(net, family, protocol):
+    serve(net, 53)
+    ended = [(net.web, gateway("a", family), 6001), (net.cli, gateway("a", family), 6001)]
+    dns = [(net.web, gateway("a", family), 53)]
+    kept = [(net.web, OUT[family], 80), (net.web, HOST[family], 8080), (net, ip("web", family), 80), (net.db, gateway("b", family), 6001),
+            (net.out, HOST[family], 8080)]
+    change_ends(protocol, lambda: net.ctl("network", "set", "a", "host-access=dns"), ended, dns + kept)
+    change_ends(protocol, lambda: net.ctl("network", "set", "a", "host-access=no"), dns, kept)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_unpublish_ends_what_began_while_the_port_led_to_another_network(net, family):
+    net.ctl("publish", "8082:80", "db")
+    with net.out.stream("tcp", HOST[family], 8082) as ended:
+        ended.wait()
+        net.ctl("connect", "a", "db", "--gw-priority", "10")
+        ended.wait()
+        net.ctl("unpublish", "8082")
+        assert ends(ended)
 
 
 def test_what_came_straight_to_a_published_port_ends_with_it(net):

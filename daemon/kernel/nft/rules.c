@@ -18,6 +18,7 @@
 #include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
 #include <stddef.h>
@@ -354,8 +355,11 @@ const struct rule rules[] = {
 	/* The host itself, from networks that may not reach it: answers, what it serves them, and finding its address. */
 	RULE(INET, "nd_input", "ct status dnat jump nd_count", DNATED, VERDICT(NFT_JUMP, "nd_count")),
 	RULE(INET, "nd_input", "iifname @nd_shut goto nd_host", IIFNAME(1), IN(1, "nd_shut"), VERDICT(NFT_GOTO, "nd_host")),
-	RULE(INET, "nd_host", "ct state established,related accept",
-		STATE(NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)), ACCEPT),
+	/* Answers are to what the host began. What a namespace began is judged packet by packet, so that it ends at once where
+	 * the network is shut meanwhile. */
+	RULE(INET, "nd_host", "ct state established,related ct direction reply accept",
+		STATE(NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)),
+		{EXPR_CT, .reg = 1, .key = NFT_CT_DIRECTION}, IS(1, 1, IP_CT_DIR_REPLY), ACCEPT),
 	RULE(INET, "nd_host", "iifname . ip daddr . meta l4proto . th dport @nd_served4 accept",
 		V4, IIFNAME(1), NETWORK(2, 16, 4), PROTOCOL(13), PORT(14), IN(1, "nd_served4"), ACCEPT),
 	RULE(INET, "nd_host", "iifname . ip6 daddr . meta l4proto . th dport @nd_served6 accept",
