@@ -144,6 +144,9 @@ def test_refused_without_force(home):
     home.ctl("ns", "move-in", "web", "lan", "--dry-run", env={"SSH_CONNECTION": "203.0.113.5 40000 192.0.2.1 22"})
     # Without the variable itself, as behind sudo.
     shell = f"unset SSH_CONNECTION; {NETD_CTL} ns move-in web lan; echo $?"
+    # One that goes over a link-local address names the interface, too.
+    home.run("ip addr add fe80::1:2:3:4/64 dev lan nodad")
+    assert "own connection" in home.ctl("ns", "move-in", "web", "lan", check=1, env={"SSH_CONNECTION": "fe80::9%lan 40000 fe80::1:2:3:4%lan 22"}).stderr
     assert home.run("bash", "-c", f"bash -c '{shell}'; true", env=ssh).lines == ["1"]
     before = had(home, "far")
     home.ctl("ns", "move-in", "web", "far", "-f")
