@@ -322,8 +322,8 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 	return 0;
 }
 
-/* Which addresses on it the host has itself. */
-static int gather_bridge_ips(
+/* Which addresses on it the host has itself, and how many ports others have. */
+static int gather_bridge_users(
         struct engine *engine, const char *name, struct facts *facts, struct error *err)
 {
 	_cleanup_(freep) struct look_prefix *prefixes = NULL;
@@ -333,7 +333,9 @@ static int gather_bridge_ips(
 	for (unsigned i = 0; r == 0 && i < count && facts->bridge_ip_count < BRIDGE_IPS_MAX; i++)
 		if (!prefixes[i].route && strcmp(prefixes[i].ifname, name) == 0)
 			facts->bridge_ips[facts->bridge_ip_count++] = prefixes[i].cidr.ip;
-	return r;
+	return r == 0 ? look_foreign_ports(
+	                        engine->kernel, facts->bridge.index, &facts->bridge_ports, err)
+	              : r;
 }
 
 int facts_gather_bridge(
@@ -353,7 +355,7 @@ int facts_gather_bridge(
 			gather_interface(engine->kernel, model_host(engine->model), &links[i],
 			        forwarding_host, &facts->bridge);
 	}
-	return r == 0 && facts->bridge.name[0] ? gather_bridge_ips(engine, name, facts, err) : r;
+	return r == 0 && facts->bridge.name[0] ? gather_bridge_users(engine, name, facts, err) : r;
 }
 
 bool facts_bridge_netfilter(void)

@@ -67,6 +67,9 @@ bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret)
  * families; 0 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
 bool look_default_route(struct kernel *kernel, const char *ns, int family);
+/* How many ports the bridge with this index has that are not of this instance. */
+int look_foreign_ports(struct kernel *kernel, int bridge, unsigned *ret, struct error *err);
+
 
 /* Marks of other instances on this host: the first one's id, or "". */
 int look_other_instance(struct kernel *kernel, char ret[33], struct error *err);

@@ -55,6 +55,7 @@ struct facts {
 	struct ip bridge_ips[BRIDGE_IPS_MAX]; /* the host's own on it */
 	unsigned bridge_ip_count;
 
+	unsigned bridge_ports; /* those that are none of netd's */
 	/* of the namespace a request names */
 	bool ns_exists;  /* there is a namespace of that name in /run/netns */
 	bool ns_is_host; /* and it is the host's own */

@@ -28,7 +28,7 @@
 #define MODEL_NAMESPACES_MAX    16384
 #define MODEL_PUBLICATIONS_MAX  65536
 #define NAMESPACE_ENDPOINTS_MAX 64
-#define NETWORK_ENDPOINTS_MAX   1023 /* ports of a Linux bridge: BR_MAX_PORTS - 1 */
+#define BRIDGE_PORTS_MAX        1023 /* of a Linux bridge: BR_MAX_PORTS - 1 */
 #define SUBNETS_MAX             2    /* one of each family */
 #define NETWORK_LEASES_MAX      1024 /* remembered endpoints of a network */
 #define MODEL_LEASES_MAX        16384

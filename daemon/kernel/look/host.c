@@ -160,6 +160,17 @@ bool look_link_ours(struct kernel *kernel, const char *ifname)
 	       mark_matches(found.items[0].alias, NULL);
 }
 
+int look_foreign_ports(struct kernel *kernel, int bridge, unsigned *ret, struct error *err)
+{
+	_cleanup_(links_done) struct links ports = {0};
+	int r = links_read_ports(kernel->rtnl, bridge, &ports, err);
+
+	*ret = 0;
+	for (unsigned i = 0; i < ports.count; i++)
+		*ret += !mark_matches(ports.items[i].alias, kernel->instance);
+	return r;
+}
+
 bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret)
 {
 	_cleanup_(links_done) struct links found = {0};
