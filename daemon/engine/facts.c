@@ -105,7 +105,7 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
 		        sizeof(facts->ns_inside), err);
-	if ((request->kind != REQUEST_CONNECT && request->kind != REQUEST_MOVE_IN) || there.is_host)
+	if (request->kind != REQUEST_CONNECT || there.is_host)
 		return 0;
 	facts->ns_default_route = has_foreign_default(engine, request->namespace, AF_INET);
 	facts->ns_default_route6 = has_foreign_default(engine, request->namespace, AF_INET6);
@@ -144,7 +144,7 @@ static int gather_moving(struct engine *engine, const struct request *request,
 
 	if (r < 0)
 		return r;
-	moving->exists = seen.exists;
+	memcpy(moving->name, seen.name, IFNAMSIZ);
 	moving->loopback = seen.loopback;
 	moving->ours = seen.ours;
 	memcpy(moving->master, seen.master, IFNAMSIZ);
@@ -152,7 +152,8 @@ static int gather_moving(struct engine *engine, const struct request *request,
 	moving->has_caller = seen.has_address;
 	moving->belongings = seen.belongings;
 	moving->new_index = seen.new_index;
-	return 0;
+	return look_name(engine->kernel, request->namespace, request_name_inside(request),
+	        &moving->name_taken, err);
 }
 
 int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,

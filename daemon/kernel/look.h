@@ -38,7 +38,7 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
         struct error *err);
 
 struct look_interface {
-	bool exists;
+	char name[IFNAMSIZ]; /* "": there is none. It may have been asked for by another one */
 	bool loopback, ours;
 	char master[IFNAMSIZ]; /* "": none */
 	bool default_route;    /* it carries one */
@@ -50,6 +50,10 @@ struct look_interface {
 /* One interface of the host, before it is moved. (look/interface.c) */
 int look_interface(struct kernel *kernel, const char *ifname, const struct ip *sought,
         struct look_interface *ret, struct error *err);
+
+/* Whether an interface in `ns` has this name, as its own or as one of its others. */
+int look_name(
+        struct kernel *kernel, const char *ns, const char *ifname, bool *ret, struct error *err);
 
 /* Whether the host's interface of this name bears a mark of netd, of any instance. */
 bool look_link_ours(struct kernel *kernel, const char *ifname);
@@ -63,13 +67,13 @@ struct look_port {
 
 bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret);
 
+/* How many ports the bridge with this index has that are not of this instance. */
+int look_foreign_ports(struct kernel *kernel, int bridge, unsigned *ret, struct error *err);
+
 /* What the way to the Internet takes: the least of the MTUs of its interface and route, and of both
  * families; 0 where there is none. */
 int look_default_mtu(struct kernel *kernel, uint32_t *ret, struct error *err);
 bool look_default_route(struct kernel *kernel, const char *ns, int family);
-/* How many ports the bridge with this index has that are not of this instance. */
-int look_foreign_ports(struct kernel *kernel, int bridge, unsigned *ret, struct error *err);
-
 
 /* Marks of other instances on this host: the first one's id, or "". */
 int look_other_instance(struct kernel *kernel, char ret[33], struct error *err);
