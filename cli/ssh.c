@@ -17,14 +17,15 @@
 #define ENVIRONMENT_MAX (256 * 1024)
 #define ANCESTORS_MAX   16
 
-/* "CLIENT PORT SERVER PORT": the third word. */
+/* "CLIENT PORT SERVER PORT": the third word. One of a link has the link's name behind it, "%eth0".
+ */
 static bool take(const char *connection, char ret[IP_TEXT_SIZE])
 {
 	char server[IP_TEXT_SIZE];
 	struct error ignored;
 	struct ip ip;
 
-	if (sscanf(connection, "%*s %*s %45s", server) != 1 ||
+	if (sscanf(connection, "%*s %*s %45[^ %]", server) != 1 ||
 	        parse_ip(server, "", &ip, &ignored) < 0)
 		return false;
 	memcpy(ret, server, sizeof(server));

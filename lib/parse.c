@@ -77,6 +77,12 @@ int parse_source_path(const char *text, const char *field, char ret[SOURCE_SIZE]
 	return 0;
 }
 
+/* Below /proc/sys/net, they mean every interface, and those to come. */
+static bool is_everyones(const char *name)
+{
+	return strcmp(name, "all") == 0 || strcmp(name, "default") == 0;
+}
+
 int parse_ifname(const char *text, const char *field, char ret[IFNAMSIZ], struct error *err)
 {
 	size_t length = strlen(text);
@@ -91,6 +97,12 @@ int parse_ifname(const char *text, const char *field, char ret[IFNAMSIZ], struct
 		        "quotes, "
 		        "'/', ':' or '%%'",
 		        field, quote(text).text, IFNAMSIZ - 1);
+	if (is_everyones(text))
+		return error_field(err, field,
+		        "%s: %s is no interface name: the kernel has its settings for all "
+		        "interfaces "
+		        "under it; choose another",
+		        field, quote(text).text);
 	memcpy(ret, text, length + 1);
 	return 0;
 }

@@ -132,9 +132,7 @@ static int gather_namespace(struct engine *engine, const struct request *request
 	if (request->kind == REQUEST_NS_REMOVE)
 		return look_inside(there.inode, &facts->ns_processes, facts->ns_inside,
 		        sizeof(facts->ns_inside), err);
-	if ((request->kind != REQUEST_CONNECT && request->kind != REQUEST_MOVE_IN &&
-	            request->kind != REQUEST_NS_LINK) ||
-	        there.is_host)
+	if ((request->kind != REQUEST_CONNECT && request->kind != REQUEST_NS_LINK) || there.is_host)
 		return 0;
 	facts->ns_default_route = has_foreign_default(engine, request->namespace, AF_INET);
 	facts->ns_default_route6 = has_foreign_default(engine, request->namespace, AF_INET6);
@@ -192,7 +190,7 @@ static int gather_moving(struct engine *engine, const struct request *request,
 
 	if (r < 0)
 		return r;
-	moving->exists = seen.exists;
+	memcpy(moving->name, seen.name, IFNAMSIZ);
 	moving->loopback = seen.loopback;
 	moving->ours = seen.ours;
 	memcpy(moving->master, seen.master, IFNAMSIZ);
@@ -200,7 +198,8 @@ static int gather_moving(struct engine *engine, const struct request *request,
 	moving->has_caller = seen.has_address;
 	moving->belongings = seen.belongings;
 	moving->new_index = seen.new_index;
-	return 0;
+	return look_name(engine->kernel, request->namespace, request_name_inside(request),
+	        &moving->name_taken, err);
 }
 
 int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
@@ -372,8 +371,8 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 	return 0;
 }
 
-/* Which addresses on it the host has itself. */
-static int gather_bridge_ips(
+/* Which addresses on it the host has itself, and how many ports others have. */
+static int gather_bridge_users(
         struct engine *engine, const char *name, struct facts *facts, struct error *err)
 {
 	const struct prefixes *prefixes;
@@ -383,7 +382,9 @@ static int gather_bridge_ips(
 		if (!prefixes->items[i].route && strcmp(prefixes->items[i].ifname, name) == 0 &&
 		        facts->bridge_ip_count < BRIDGE_IPS_MAX)
 			facts->bridge_ips[facts->bridge_ip_count++] = prefixes->items[i].cidr.ip;
-	return r;
+	return r == 0 ? look_foreign_ports(
+	                        engine->kernel, facts->bridge.index, &facts->bridge_ports, err)
+	              : r;
 }
 
 int facts_gather_bridge(
@@ -404,7 +405,7 @@ int facts_gather_bridge(
 		return r;
 	gather_interface(
 	        engine->kernel, model_host(engine->model), &link, forwarding_host, &facts->bridge);
-	return gather_bridge_ips(engine, name, facts, err);
+	return gather_bridge_users(engine, name, facts, err);
 }
 
 bool facts_bridge_netfilter(void)

@@ -179,6 +179,19 @@ static bool is_own_link(struct watch *watch, const struct happening *link)
 	return strcmp(link->name, watch->own) == 0;
 }
 
+/* One that belongs in a namespace is on the host: it was plugged in, or somebody took it out, with
+ * the name and the index that it had there. */
+static bool is_astray(const struct model *model, const struct happening *link)
+{
+	const struct moved *moved;
+	char key[KEY_SIZE] = "";
+
+	while (!link->gone && (moved = model_next(model, TABLE_MOVED, key)))
+		if (moved->index == link->index || strcmp(moved->name, link->name) == 0)
+			return true;
+	return false;
+}
+
 /* An interface that is not netd's and that the model does not know, or does not have any more. */
 static void on_foreign_link(struct watch *watch, const struct happening *link)
 {
@@ -187,8 +200,7 @@ static void on_foreign_link(struct watch *watch, const struct happening *link)
 	        model_object(watch->engine->model, TABLE_INTERFACES, link->name);
 	bool known = interface != NULL;
 
-	/* One that belongs in a namespace was plugged in. */
-	if (!link->gone && model_object(watch->engine->model, TABLE_MOVED, link->name)) {
+	if (is_astray(watch->engine->model, link)) {
 		event_add(watch->engine->reconcile, &soon);
 		return;
 	}

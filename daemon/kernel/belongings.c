@@ -210,18 +210,31 @@ static int restore_line(int rtnetlink, unsigned index, const char *ifname, const
 	return 1;
 }
 
-void belongings_restore(int rtnetlink, const char *ifname, const char *text)
+/* False: something could not be given back. */
+static bool restore(int rtnetlink, const char *ifname, const char *text, bool last)
 {
 	unsigned index = if_nametoindex(ifname);
 	char line[LINE_SIZE];
+	bool whole = true;
 
 	while (index && next_line(&text, line)) {
 		int r = restore_line(rtnetlink, index, ifname, line);
 
-		if (r < 0 && r != -EEXIST)
+		if (r >= 0 || r == -EEXIST)
+			continue;
+		whole = false;
+		if (last)
 			log_warning("interface %s is back, but without this: %s: %s", ifname, line,
 			        strerror(-r));
 	}
+	return whole;
+}
+
+/* A route may need one that stands after it. */
+void belongings_restore(int rtnetlink, const char *ifname, const char *text)
+{
+	if (!restore(rtnetlink, ifname, text, false))
+		restore(rtnetlink, ifname, text, true);
 }
 
 /* --- telling --- */

@@ -277,12 +277,13 @@ static bool is_next_sort(const struct steps *steps, size_t at)
 	       (!makes_link(step) || step->new->link.type != last->new->link.type);
 }
 
-/* Who has the name of a link that could not be made. */
+/* Why a link could not be made. */
 static void explain(struct application *application, const struct steps *steps)
 {
-	for (size_t i = 0; application->result == -EEXIST && i < steps->count; i++)
+	for (size_t i = 0; application->result < 0 && i < steps->count; i++)
 		if (steps->items[i].failed && makes_link(&steps->items[i])) {
-			link_explain(application->kernel, steps->items[i].new, application->err);
+			link_explain(application->kernel, steps->items[i].new, application->result,
+			        application->err);
 			return;
 		}
 }

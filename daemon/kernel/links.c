@@ -149,23 +149,26 @@ static int compare_index(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* The request for all interfaces (NULL) or for one. NULL: out of memory. */
-static struct nl_msg *ask_links(const char *ifname)
+/* The request for all interfaces, for one (`ifname`), or for the ports of one (`master`). NULL: out
+ * of memory. */
+static struct nl_msg *ask_links(const char *ifname, int master)
 {
 	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
 	_cleanup_(rtnl_messagep) struct nl_msg *msg =
 	        rtnl_message(RTM_GETLINK, 0, &header, sizeof(header));
 
 	if (!msg || nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0 ||
-	        (ifname && nla_put_string(msg, IFLA_IFNAME, ifname) < 0))
+	        (ifname && nla_put_string(msg, IFLA_IFNAME, ifname) < 0) ||
+	        (master && nla_put_u32(msg, IFLA_MASTER, (uint32_t)master) < 0))
 		return NULL;
 	return TAKE_PTR(msg);
 }
 
-int links_read(struct rtnl *rtnl, const char *ns, struct links *ret, struct error *err)
+static int list_links(
+        struct rtnl *rtnl, const char *ns, int master, struct links *ret, struct error *err)
 {
 	_cleanup_(links_done) struct links links = {0};
-	struct nl_msg *msg = ask_links(NULL);
+	struct nl_msg *msg = ask_links(NULL, master);
 
 	if (!msg)
 		return error_memory(err);
@@ -178,11 +181,21 @@ int links_read(struct rtnl *rtnl, const char *ns, struct links *ret, struct erro
 	return 0;
 }
 
+int links_read(struct rtnl *rtnl, const char *ns, struct links *ret, struct error *err)
+{
+	return list_links(rtnl, ns, 0, ret, err);
+}
+
+int links_read_ports(struct rtnl *rtnl, int master, struct links *ret, struct error *err)
+{
+	return list_links(rtnl, "", master, ret, err);
+}
+
 int links_read_one(
         struct rtnl *rtnl, const char *ns, const char *ifname, struct links *ret, struct error *err)
 {
 	_cleanup_(links_done) struct links links = {0};
-	struct nl_msg *msg = ask_links(ifname);
+	struct nl_msg *msg = ask_links(ifname, 0);
 	int r;
 
 	if (!msg)
@@ -242,20 +255,32 @@ int link_index(struct kernel *kernel, const char *name)
 	return mark_matches(found.items[0].alias, NULL) ? found.items[0].index : -EEXIST;
 }
 
-void link_explain(struct kernel *kernel, const struct resource *link, struct error *err)
+static void explain_name(struct kernel *kernel, const struct resource *link, char *out, size_t size)
 {
 	const char *ifname = link->ns[0] ? link->link.ifname : link->name;
 	bool here = rtnl_ifindex(kernel->rtnl, link->ns, ifname) > 0;
 	bool host = here && !link->ns[0];
-	size_t length = strlen(err->text);
 
-	snprintf(err->text + length, sizeof(err->text) - length,
+	snprintf(out, size,
 	        " (%s%s has an interface %s that netd did not make: remove or rename it)",
 	        host ? "the host" : "namespace ",
 	        host   ? ""
 	        : here ? link->ns
 	               : link->link.peer_ns,
 	        here ? ifname : link->link.peer_name);
+}
+
+void link_explain(struct kernel *kernel, const struct resource *link, int r, struct error *err)
+{
+	size_t length = strlen(err->text), room = sizeof(err->text) - length;
+
+	if (r == -EEXIST)
+		explain_name(kernel, link, err->text + length, room);
+	if (r == -EXFULL)
+		snprintf(err->text + length, room,
+		        " (bridge %s has as many ports as a Linux bridge takes: connect to "
+		        "another network)",
+		        link->link.master);
 }
 
 int link_missing(const char *what, const char *name, int index, struct error *err)

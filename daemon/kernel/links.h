@@ -43,6 +43,8 @@ int links_read(struct rtnl *rtnl, const char *ns, struct links *ret, struct erro
 /* Only the one of this name; none where there is none. */
 int links_read_one(struct rtnl *rtnl, const char *ns, const char *ifname, struct links *ret,
         struct error *err);
+/* Those of the host that this one is the master of. */
+int links_read_ports(struct rtnl *rtnl, int master, struct links *ret, struct error *err);
 void links_done(struct links *links);
 /* NULL where there is none. */
 const struct link_seen *links_find(const struct links *links, int index);
@@ -57,8 +59,8 @@ bool mark_matches(const char *alias, const char *instance);
 int link_index(struct kernel *kernel, const char *name);
 /* The sentence for an index that is none; `what` begins it. */
 int link_missing(const char *what, const char *name, int index, struct error *err);
-/* Adds to the sentence of a creation that failed with EEXIST who has the name. */
-void link_explain(struct kernel *kernel, const struct resource *link, struct error *err);
+/* Adds to the sentence of a creation that failed with `r` who has the name, or the room. */
+void link_explain(struct kernel *kernel, const struct resource *link, int r, struct error *err);
 
 /* A veth pair of netd: its outer end in the host, and where the inner one is. */
 struct pair {

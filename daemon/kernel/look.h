@@ -41,7 +41,7 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
         struct error *err);
 
 struct look_interface {
-	bool exists;
+	char name[IFNAMSIZ]; /* "": there is none. It may have been asked for by another one */
 	bool loopback, ours;
 	char master[IFNAMSIZ]; /* "": none */
 	bool default_route;    /* it carries one */
@@ -58,6 +58,10 @@ int look_interface(struct kernel *kernel, const char *ifname, const struct ip *s
  * none. */
 int look_link(struct kernel *kernel, const char *ifname, struct look_link *ret, struct error *err);
 
+/* Whether an interface in `ns` has this name, as its own or as one of its others. */
+int look_name(
+        struct kernel *kernel, const char *ns, const char *ifname, bool *ret, struct error *err);
+
 /* Whether the host's interface of this name bears a mark of netd, of this scope. */
 bool look_link_ours(struct kernel *kernel, const char *ifname, enum kernel_scope scope);
 
@@ -69,6 +73,9 @@ struct look_port {
 };
 
 bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret);
+
+/* How many ports the bridge with this index has that are not of this instance. */
+int look_foreign_ports(struct kernel *kernel, int bridge, unsigned *ret, struct error *err);
 
 /* What the way to the Internet takes: the least of the MTUs of its interface and route, and of both
  * families; 0 where there is none. */

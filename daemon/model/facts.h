@@ -25,13 +25,14 @@ struct used_prefix {
 
 /* An interface of the host that is to be moved. */
 struct moving {
-	bool exists;
+	char name[IFNAMSIZ]; /* "": there is none */
 	bool loopback, ours;
 	char master[IFNAMSIZ];
 	bool default_route;
 	bool has_caller;  /* the address that the caller came to */
 	char *belongings; /* what it has, as kernel/belongings.h writes it; owned */
 	int new_index;    /* for its life in the namespace */
+	bool name_taken;  /* what it is to be called is another one's there */
 };
 
 #define BRIDGE_IPS_MAX 16
@@ -55,6 +56,7 @@ struct facts {
 	bool bridge_ours;                     /* and it is netd's */
 	struct ip bridge_ips[BRIDGE_IPS_MAX]; /* the host's own on it */
 	unsigned bridge_ip_count;
+	unsigned bridge_ports; /* those that are none of netd's */
 
 	/* of the namespace a request names */
 	bool ns_exists;  /* there is a namespace of that name in /run/netns */

@@ -31,7 +31,7 @@
 #define NAMESPACE_ENDPOINTS_MAX 64
 #define NAMESPACE_LINKS_MAX     256
 #define LINK_ADDRESSES_MAX      8    /* of one end */
-#define NETWORK_ENDPOINTS_MAX   1023 /* ports of a Linux bridge: BR_MAX_PORTS - 1 */
+#define BRIDGE_PORTS_MAX        1023 /* of a Linux bridge: BR_MAX_PORTS - 1 */
 #define SUBNETS_MAX             2    /* one of each family */
 #define NETWORK_LEASES_MAX      1024 /* remembered endpoints of a network */
 #define MODEL_LEASES_MAX        16384

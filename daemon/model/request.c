@@ -265,3 +265,8 @@ int rules_apply(struct model *fork, const struct request *request, const struct 
 	}
 	return error_set(err, ERROR_INVALID, 0, "unknown request");
 }
+
+const char *request_name_inside(const struct request *request)
+{
+	return request->ifname[0] ? request->ifname : request->interface;
+}

@@ -146,6 +146,8 @@ int answer_removed(struct answer *answer, const char *format, ...)
 void request_done(struct request *request);
 /* Copies a request, which then owns what `from` owned. */
 void request_move(struct request *from, struct request *to);
+/* Of one to move an interface in: what it is to be called there. */
+const char *request_name_inside(const struct request *request);
 /* A changing request in the words of the command line. */
 void request_describe(const struct request *request, char *text, size_t size);
 void answer_done(struct answer *answer);

@@ -141,12 +141,19 @@ static int fill_endpoint(struct model *fork, const struct request *request,
 	return r;
 }
 
-static int check_room(const struct model *model, const struct network *network,
-        const struct namespace *ns, struct error *err)
+/* Of its bridge, those of others included where it is somebody else's. */
+static unsigned count_ports(
+        const struct model *model, const struct network *network, const struct facts *facts)
 {
-	unsigned count = model_usage(model, network->name).endpoints;
+	return model_usage(model, network->name).endpoints + facts->bridge_ports;
+}
 
-	if (count >= NETWORK_ENDPOINTS_MAX)
+static int check_room(const struct model *model, const struct network *network,
+        const struct namespace *ns, const struct facts *facts, struct error *err)
+{
+	unsigned count = count_ports(model, network, facts);
+
+	if (count >= BRIDGE_PORTS_MAX)
 		return error_set(err, ERROR_REFUSED, 0,
 		        "network %s: its bridge %s has %u ports, the most a Linux bridge takes; "
 		        "connect to "
@@ -160,17 +167,17 @@ static int check_room(const struct model *model, const struct network *network,
 }
 
 /* In time for another network to be made: from nine of ten on. */
-static void warn_of_room(
-        const struct model *model, const struct network *network, struct answer *answer)
+static void warn_of_room(const struct model *model, const struct network *network,
+        const struct facts *facts, struct answer *answer)
 {
-	unsigned count = model_usage(model, network->name).endpoints;
+	unsigned count = count_ports(model, network, facts);
 
-	if (10 * count >= 9 * NETWORK_ENDPOINTS_MAX)
+	if (10 * count >= 9 * BRIDGE_PORTS_MAX)
 		answer_warn(answer,
-		        "network %s has %u of the %u endpoints that its bridge %s takes; make "
+		        "network %s: its bridge %s has %u of the %u ports that it takes; make "
 		        "another "
 		        "network for more",
-		        network->name, count, NETWORK_ENDPOINTS_MAX, network->bridge);
+		        network->name, network->bridge, count, BRIDGE_PORTS_MAX);
 }
 
 /* Somebody else's bridge may have gone. */
@@ -232,7 +239,7 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	existing = namespace_endpoint(&ns, network->name);
 	if (existing)
 		return compare_existing(existing, request, answer, err);
-	r = check_room(fork, network, &ns, err);
+	r = check_room(fork, network, &ns, facts, err);
 	if (r == 0 && network->use_bridge[0])
 		r = check_bridge(fork, network, facts, err);
 	network = model_network(fork, request->network);
@@ -253,7 +260,7 @@ int rule_connect(struct model *fork, const struct request *request, const struct
 	                      model_put_endpoint(fork, &ns, &endpoint) < 0))
 		r = error_memory(err);
 	if (r == 0)
-		warn_of_room(fork, network, answer);
+		warn_of_room(fork, network, facts, answer);
 	settings_free(&endpoint_settings, &endpoint);
 	return r;
 }

@@ -25,10 +25,14 @@ static int check_kind(const struct request *request, const struct facts *facts, 
 {
 	const struct moving *moving = &facts->moving;
 
-	if (!moving->exists)
+	if (!moving->name[0])
 		return error_set(err, ERROR_NOT_FOUND, 0,
 		        "interface %s: this host has no such interface (ip link lists them)",
 		        request->interface);
+	if (strcmp(moving->name, request->interface) != 0)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "%s is another name of interface %s: say that one", request->interface,
+		        moving->name);
 	if (moving->loopback)
 		return refuse(request->interface, "is the host's loopback: it stays", err);
 	if (moving->ours)
@@ -58,16 +62,13 @@ static int check_harm(const struct request *request, const struct facts *facts, 
 	return refuse(request->interface, why, err);
 }
 
-static int check_inside(
-        const struct facts *facts, const char *ns, const char *name, struct error *err)
+static int check_inside(const struct request *request, const struct facts *facts, struct error *err)
 {
-	for (unsigned i = 0; i < facts->ns_link_count; i++)
-		if (strcmp(facts->ns_links[i], name) == 0)
-			return error_set(err, ERROR_EXISTS, 0,
-			        "namespace %s has an interface %s already; give another name with "
-			        "--name",
-			        ns, name);
-	return 0;
+	if (!facts->moving.name_taken)
+		return 0;
+	return error_set(err, ERROR_EXISTS, 0,
+	        "namespace %s has an interface %s already; give another name with --name",
+	        request->namespace, request_name_inside(request));
 }
 
 /* The namespace that it goes to: known, or adopted now. */
@@ -103,7 +104,6 @@ int rule_move_in(struct model *fork, const struct request *request, const struct
         struct answer *answer, struct error *err)
 {
 	const struct moved *away = model_object(fork, TABLE_MOVED, request->interface);
-	const char *inside = request->ifname[0] ? request->ifname : request->interface;
 	struct moved moved = {
 	        .index = facts->moving.new_index, .belongings = facts->moving.belongings};
 	int r;
@@ -121,12 +121,12 @@ int rule_move_in(struct model *fork, const struct request *request, const struct
 	if (r == 0)
 		r = find_namespace(fork, request, facts, err);
 	if (r == 0)
-		r = check_inside(facts, request->namespace, inside, err);
+		r = check_inside(request, facts, err);
 	if (r < 0)
 		return r;
 	memcpy(moved.name, request->interface, IFNAMSIZ);
 	memcpy(moved.namespace, request->namespace, NAME_SIZE);
-	memcpy(moved.inside, inside, IFNAMSIZ);
+	snprintf(moved.inside, IFNAMSIZ, "%s", request_name_inside(request));
 	/* Its switches are set back before it goes. */
 	return model_remove(fork, TABLE_INTERFACES, moved.name) < 0 ||
 	                       model_put_moved(fork, &moved) < 0

@@ -208,7 +208,7 @@ CLI = [
     (["network", "create", "x", "--subnet", "fd00:78::/64", "--gateway", "10.78.0.1"], 2, "--gateway needs --subnet"),
     (["network", "create", "x", "--no-ipv4"], 2, "needs IPv6"),
     (["network", "create", "x", "--no-ipv4", "--subnet", "10.78.0.0/24"], 2, "is not to have"),
-    *[(["network", "create", "x", "--bridge", name], 2, "bridge") for name in ("a" * 16, "a/b", "a b", "..", "a:b")],
+    *[(["network", "create", "x", "--bridge", name], 2, "bridge") for name in ("a" * 16, "a/b", "a b", "..", "a:b", "all", "default")],
     (["network", "create", "x", "--bridge", "nd-a"], 5, "nd-a"),
     (["network", "create", "x", "--bridge", "up-out"], 5, "up-out"),
     *[(["network", "create", "x", "--mtu", mtu], 2, "mtu") for mtu in ("0", "67", "65536", "text", "-1", "1e3", "99999999999999999999")],
@@ -218,7 +218,7 @@ CLI = [
     *[(["connect", "my-net", "x", "--mac", mac], 2, "mac")
       for mac in ("text", "01:00:00:00:00:01", "00:00:00:00:00:00", "02:00:00:00:00", "02:00:00:00:00:01:02", "02-00-00-00-00-01")],
     (["connect", "my-net", "x", "--mac", "02:00:00:00:00:02"], 5, "web"),
-    *[(["connect", "my-net", "x", "--ifname", name], 2, "interface") for name in ("a" * 16, "a/b", "a b", ".")],
+    *[(["connect", "my-net", "x", "--ifname", name], 2, "interface") for name in ("a" * 16, "a/b", "a b", ".", "all", "default")],
     (["connect", "default", "web", "--ifname", "eth0"], 5, "eth0"),
     (["connect", "default", "web", "--ifname", "wan"], 5, "wan"),
     (["connect", "my-net", "x", "--ip", "10.77.0.8", "--ip", "10.77.0.9"], 2, "--ip is given twice"),

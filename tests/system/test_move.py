@@ -40,7 +40,7 @@ def listed(done):
 def had(host, ifname="lan"):
     """All that the host knows of an interface, without counters and what comes by itself with time."""
     link, = host.json("ip", "-j", "link", "show", "dev", ifname)
-    addresses = host.json("ip", "-j", "addr", "show", "dev", ifname)[0]["addr_info"]
+    addresses = [{key: value for key, value in one.items() if key != "tentative"} for one in host.json("ip", "-j", "addr", "show", "dev", ifname)[0]["addr_info"]]
     routes = [route for family, table in (("-4", "main"), ("-4", "77"), ("-6", "main"))
               for route in listed(host.run("ip", family, "-j", "route", "show", "table", table, "dev", ifname, check=False))]
     return ({key: link[key] for key in ("ifname", "ifindex", "address", "mtu", "ifalias", "flags") if key in link} | {"master": link.get("master")},
@@ -122,12 +122,14 @@ def test_refused(home):
     home.ctl("ns", "create", "db")
     home.ctl("ns", "move-in", "db", "lan")
     outer = home.ctl_json("ns", "inspect", "web")[0]["endpoints"][0]["host_interface"]
-    home.shell("ip link add br7 type bridge; ip link add eth0 type veth peer name p")
+    home.shell("ip link add br7 type bridge; ip link add eth0 type veth peer name p; ip link property add dev far altname plug")
+    home.ns("web").run("ip link property add dev eth0 altname foo")
     for words, status, text in (
             (("web", "nothing"), 3, "no such interface"), (("none", "far"), 3, "no such namespace"), (("web", "lo"), 1, "loopback"),
             (("web", "netd0"), 1, "netd's own"), (("web", outer), 1, "netd's own"), (("web", "lan"), 5, "is in namespace db already"),
             (("web", "eth0"), 5, "has an interface eth0"), (("web", "p", "--name", "lo"), 5, "has an interface lo"),
-            (("web", "far", "--name", "a b"), 2, "name"), (("web", "far/x"), 2, "interface"), (("web", "br7"), 1, "cannot leave")):
+            (("web", "far", "--name", "a b"), 2, "name"), (("web", "far", "--name", "all"), 2, "name"), (("web", "far", "--name", "default"), 2, "name"),
+            (("web", "plug"), 1, "another name of interface far"), (("web", "far", "--name", "foo"), 5, "has an interface foo"), (("web", "far/x"), 2, "interface"), (("web", "br7"), 1, "cannot leave")):
         for force in ([], ["-f"]):
             assert text in home.ctl("ns", "move-in", *words, *force, check=status).stderr, words
     assert "not moved" in home.ctl("ns", "move-out", "web", "lan", check=3).stderr
@@ -142,6 +144,9 @@ def test_refused_without_force(home):
     assert "belongs to br7" in home.ctl("ns", "move-in", "web", "far", check=1).stderr
     assert "own connection" in home.ctl("ns", "move-in", "web", "lan", check=1, env=ssh).stderr
     home.ctl("ns", "move-in", "web", "lan", "--dry-run", env={"SSH_CONNECTION": "203.0.113.5 40000 192.0.2.1 22"})
+    # One that goes over a link-local address names the interface, too.
+    home.run("ip addr add fe80::1:2:3:4/64 dev lan nodad")
+    assert "own connection" in home.ctl("ns", "move-in", "web", "lan", check=1, env={"SSH_CONNECTION": "fe80::9%lan 40000 fe80::1:2:3:4%lan 22"}).stderr
     # Without the variable itself, as behind sudo.
     shell = f"unset SSH_CONNECTION; {NETD_CTL} ns move-in web lan; echo $?"
     assert home.run("bash", "-c", f"bash -c '{shell}'; true", env=ssh).lines == ["1"]
@@ -168,6 +173,28 @@ def test_forwarding_follows(home):
     assert home.ns("web").run("cat", switch).stdout == "0\n"
     home.ctl("ns", "move-out", "web", "lan")
     wait_for(lambda: home.run("cat", switch).stdout == "1\n", "netd has switched it on again")
+
+
+def bridged(host):
+    """A card that is the port of a bridge, and has addresses and routes all the same."""
+    host.shell("ip link add br7 type bridge; ip link set br7 up; ip link set lan master br7")
+    return had(host)
+
+
+def test_a_name_that_is_taken_inside(home):
+    """By another interface's other name, which a tenant may give it: nothing was touched on the host."""
+    home.ctl("connect", "default", "web")
+    home.ns("web").shell("ip link property add dev eth0 altname foo; ip link property add dev eth0 altname lan")
+    before = bridged(home)
+    for name in ([], ["--name", "foo"]):
+        assert "has an interface" in home.ctl("ns", "move-in", "web", "lan", "-f", *name, check=5).stderr
+        assert had(home) == before and held(home) == []
+    # That the kernel has one more reason is found out by it alone.
+    home.run("ip link property add dev lan altname bar")
+    home.ns("web").run("ip link property add dev eth0 altname bar")
+    assert "has its name, or another one of its names" in home.ctl("ns", "move-in", "web", "lan", "-f", "--name", "uplink", check=1).stderr
+    assert had(home) == before and held(home) == [] and inside(home) == ["eth0", "lo"]
+    assert not home.file(HELD).exists()
 
 
 # --- whatever happens meanwhile ---
@@ -227,6 +254,15 @@ def test_taken_back_by_someone(home):
     assert inside(home) == ["lan", "lo"]
 
 
+def test_taken_out_under_its_inner_name(home):
+    before = had(home)
+    home.ctl("ns", "move-in", "web", "lan", "--name", "uplink")
+    home.run("nsenter --net=/run/netns/web ip link set uplink netns 1")
+    wait_for(lambda: inside(home) == ["lo", "uplink"], "it is in the namespace again", 20)
+    home.ctl("ns", "move-out", "web", "lan")
+    wait_for(lambda: had(home) == before, "it has what it had")
+
+
 def test_gone_for_good(home):
     """A pair whose other end is deleted is no more; the namespace can be removed all the same."""
     home.ctl("ns", "move-in", "web", "lan")
@@ -279,6 +315,15 @@ def test_cleanup_brings_it_back(home):
     home.stop_daemon()
     home.run(home.netd, "--cleanup")
     wait_for(lambda: on_host(home) and had(home) == before, "it is back, with what it had")
+    assert not home.file("/run/netd").exists()
+
+
+def test_cleanup_after_one_was_there_and_back(home):
+    home.ctl("ns", "move-in", "web", "lan")
+    home.ctl("ns", "move-out", "web", "lan")
+    home.stop_daemon()
+    home.run(home.netd, "--cleanup")
+    assert not home.file("/run/netd").exists()
 
 
 @pytest.mark.parametrize("call", ["mount:signal=SIGKILL:when=1", "umount2:signal=SIGKILL:when=1", "fdatasync:signal=SIGKILL:when=1", "unlink:signal=SIGKILL:when=1"])

@@ -202,8 +202,8 @@ END_TEST
 
 START_TEST(interface_names_are_the_kernels)
 {
-	static const char *const bad[] = {
-	        "", ".", "..", "a/b", "a b", "a:b", "a%d", "1234567890123456", "a\"b"};
+	static const char *const bad[] = {"", ".", "..", "a/b", "a b", "a:b", "a%d",
+	        "1234567890123456", "a\"b", "all", "default"};
 	char name[IFNAMSIZ];
 
 	ck_assert_int_eq(parse_ifname("eth0", "interface", name, &err), 0);

@@ -478,7 +478,7 @@ START_TEST(a_bridge_that_is_nearly_full_is_told_and_a_full_one_refused)
 
 	set_subnet(&create, "10.0.0.0/16");
 	must(model, &create, &quiet_host);
-	for (unsigned i = 1; i <= NETWORK_ENDPOINTS_MAX; i++) {
+	for (unsigned i = 1; i <= BRIDGE_PORTS_MAX; i++) {
 		struct answer answer = {0};
 
 		snprintf(connect.namespace, sizeof(connect.namespace), "n%u", i);

@@ -171,6 +171,17 @@ bool look_link_ours(struct kernel *kernel, const char *ifname, enum kernel_scope
 	               found.items[0].alias, scope == SCOPE_INSTANCE ? kernel->instance : NULL);
 }
 
+int look_foreign_ports(struct kernel *kernel, int bridge, unsigned *ret, struct error *err)
+{
+	_cleanup_(links_done) struct links ports = {0};
+	int r = links_read_ports(kernel->rtnl, bridge, &ports, err);
+
+	*ret = 0;
+	for (unsigned i = 0; i < ports.count; i++)
+		*ret += !mark_matches(ports.items[i].alias, kernel->instance);
+	return r;
+}
+
 bool look_port(struct kernel *kernel, const char *ifname, struct look_port *ret)
 {
 	_cleanup_(links_done) struct links found = {0};

@@ -33,7 +33,7 @@ int look_interface(struct kernel *kernel, const char *ifname, const struct ip *s
 	*ret = seen;
 	if (found.count == 0)
 		return 0;
-	seen.exists = true;
+	memcpy(seen.name, found.items[0].name, IFNAMSIZ);
 	seen.loopback = found.items[0].loopback;
 	seen.ours = mark_matches(found.items[0].alias, NULL);
 	r = draw_index(&seen.new_index, err);
@@ -47,4 +47,17 @@ int look_interface(struct kernel *kernel, const char *ifname, const struct ip *s
 	seen.belongings = belongings.text;
 	*ret = seen;
 	return 0;
+}
+
+int look_name(
+        struct kernel *kernel, const char *ns, const char *ifname, bool *ret, struct error *err)
+{
+	int index = rtnl_ifindex(kernel->rtnl, ns, ifname);
+
+	/* The socket inside would keep the namespace alive. */
+	rtnl_forget(kernel->rtnl, NULL);
+	*ret = index > 0;
+	return index < 0 ? error_set(err, ERROR_KERNEL, -index,
+	                           "look for an interface %s in namespace %s", ifname, ns)
+	                 : 0;
 }
