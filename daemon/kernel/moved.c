@@ -11,17 +11,15 @@
  * to another one.
  */
 #include "daemon/kernel/belongings.h"
+#include "daemon/kernel/moving.h"
 #include "daemon/kernel/inside.h"
 #include "daemon/kernel/links.h"
 #include "daemon/kernel/observation.h"
-#include "daemon/kernel/talk.h"
 #include "daemon/kernel/tell.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
 #include <fcntl.h>
-#include <linux/if_link.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -198,41 +196,6 @@ static int look_inside(void *arg, struct error *err)
 
 /* --- moving --- */
 
-struct move {
-	int index;        /* where it is now */
-	int netns;        /* where it goes */
-	const char *name; /* what it is called there */
-	int new_index;    /* 0: as it comes */
-};
-
-static int send_move(int rtnetlink, const struct move *move)
-{
-	_Alignas(struct nlmsghdr) char buffer[TALK_SIZE];
-	struct nlmsghdr *request = talk_start(buffer, RTM_SETLINK, 0);
-	struct ifinfomsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
-
-	header->ifi_index = move->index;
-	mnl_attr_put_u32(request, IFLA_NET_NS_FD, (uint32_t)move->netns);
-	mnl_attr_put_strz(request, IFLA_IFNAME, move->name);
-	if (move->new_index)
-		mnl_attr_put_u32(request, IFLA_NEW_IFINDEX, (uint32_t)move->new_index);
-	return talk(rtnetlink, request, NULL, NULL);
-}
-
-static int send_flags(int rtnetlink, int index, bool up, bool release)
-{
-	_Alignas(struct nlmsghdr) char buffer[TALK_SIZE];
-	struct nlmsghdr *request = talk_start(buffer, RTM_SETLINK, 0);
-	struct ifinfomsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
-
-	header->ifi_index = index;
-	header->ifi_flags = up ? IFF_UP : 0;
-	header->ifi_change = up ? IFF_UP : 0;
-	if (release)
-		mnl_attr_put_u32(request, IFLA_MASTER, 0);
-	return talk(rtnetlink, request, NULL, NULL);
-}
-
 static int open_host(int *ret, struct error *err)
 {
 	return netns_socket("", AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, ret, err);
@@ -261,9 +224,9 @@ static int send_away(int index, const struct resource *moved, struct error *err)
 	if (r < 0)
 		return r;
 	move.netns = netns;
-	r = send_flags(rtnetlink, index, false, true);
+	r = moving_flags(rtnetlink, index, false, true);
 	if (r == 0 || r == -EOPNOTSUPP)
-		r = send_move(rtnetlink, &move);
+		r = moving_send(rtnetlink, &move);
 	if (r < 0)
 		return refused(-r, moved, err);
 	if (!belongings_up(moved->text ? moved->text : ""))
@@ -271,7 +234,7 @@ static int send_away(int index, const struct resource *moved, struct error *err)
 	r = netns_inside_fd(netns, moved->moved.ns, look_inside, &view, err);
 	if (r < 0)
 		return r;
-	r = send_flags(view.rtnetlink, moved->moved.index, true, false);
+	r = moving_flags(view.rtnetlink, moved->moved.index, true, false);
 	closep(&view.rtnetlink);
 	return r < 0 ? error_set(err, ERROR_KERNEL, -r, "set interface %s in namespace %s up",
 	                       moved->moved.inside, moved->moved.ns)
@@ -288,16 +251,16 @@ static int send_back(
 	        .netns = host,
 	        .name = moved->name,
 	        .new_index = belongings_index(moved->text ? moved->text : "")};
-	int r = send_move(inside, &move);
+	int r = moving_send(inside, &move);
 
 	if (r < 0 && move.new_index) {
 		move.new_index = 0;
-		r = send_move(inside, &move);
+		r = moving_send(inside, &move);
 	}
 	if (r == -EEXIST) {
 		snprintf(pattern, sizeof(pattern), "%.11s_%%d", moved->name);
 		move.name = pattern;
-		r = send_move(inside, &move);
+		r = moving_send(inside, &move);
 	}
 	if (r < 0)
 		return error_set(err, ERROR_KERNEL, -r, "move interface %s back from namespace %s",
@@ -319,56 +282,77 @@ static void settle_in(int rtnetlink, const struct resource *moved, int index)
 	belongings_restore(rtnetlink, name, moved->text ? moved->text : "");
 }
 
-/* 1: it is in the host again, and has what it had. 0: it is not in the namespace. */
-static int fetch(struct kernel *kernel, const struct resource *moved, struct error *err)
+/* Its index in the host, if it never went; else 0. */
+static int index_at_home(const struct resource *moved)
 {
-	_cleanup_(closep) int held = -1, host = -1, rtnetlink = -1;
+	int index = belongings_index(moved->text ? moved->text : "");
+	char name[IFNAMSIZ];
+
+	return index && if_indextoname((unsigned)index, name) && strcmp(name, moved->name) == 0
+	               ? index
+	               : 0;
+}
+
+/* What is in the namespace goes back to the host. *ret: its index there, 0 where it is at neither
+ * place. */
+static int fetch(struct kernel *kernel, const struct resource *moved, int *ret, struct error *err)
+{
+	_cleanup_(closep) int held = -1, host = -1, inside = -1;
 	struct inside_view view = {.index = moved->moved.index, .rtnetlink = -1};
-	int index = 0;
+	struct error ignored;
 	int r = open_held(kernel, moved->name, &held, err);
 
+	*ret = index_at_home(moved);
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
 	if (r == 0)
 		r = netns_inside_fd(held, moved->moved.ns, look_inside, &view, err);
-	if (r == 0)
-		r = netns_open("", &host, err);
-	if (r == 0)
-		r = open_host(&rtnetlink, err);
+	inside = view.rtnetlink;
 	if (r == 0 && view.there)
-		r = send_back(view.rtnetlink, host, moved, &index, err);
-	closep(&view.rtnetlink);
+		r = netns_open("", &host, err);
 	if (r < 0 || !view.there)
 		return r;
 	kernel->changes++;
-	settle_in(rtnetlink, moved, index);
-	return 1;
+	r = send_back(inside, host, moved, ret, err);
+	if (r == 0)
+		return 0;
+	/* The answer may have been lost. */
+	view.rtnetlink = -1;
+	if (netns_inside_fd(held, moved->moved.ns, look_inside, &view, &ignored) < 0)
+		return r;
+	closep(&view.rtnetlink);
+	*ret = index_at_home(moved);
+	return view.there || *ret == 0 ? r : 0;
+}
+
+/* It is in the host, and has what it had. *ret: whether it is. */
+static int bring_home(
+        struct kernel *kernel, const struct resource *moved, bool *ret, struct error *err)
+{
+	_cleanup_(closep) int rtnetlink = -1;
+	int index, r = open_host(&rtnetlink, err);
+
+	if (r == 0)
+		r = fetch(kernel, moved, &index, err);
+	if (r < 0)
+		return r;
+	*ret = index != 0;
+	if (index)
+		settle_in(rtnetlink, moved, index);
+	return 0;
 }
 
 static int bring_back(struct kernel *kernel, const struct resource *moved, struct error *err)
 {
-	int r = fetch(kernel, moved, err);
+	bool home;
+	int r = bring_home(kernel, moved, &home, err);
 
 	if (r < 0)
 		return r;
-	if (r == 0)
+	if (!home && moved->moved.ns[0])
 		log_warning("interface %s is not in namespace %s any more: someone took it",
 		        moved->name, moved->moved.ns);
 	return forget(kernel, moved->name, err);
-}
-
-/* One that was to go, and whose way failed somewhere, has what it had. */
-static int keep(struct kernel *kernel, const struct resource *moved, int index, struct error *err)
-{
-	_cleanup_(closep) int rtnetlink = -1;
-	int r = fetch(kernel, moved, err);
-
-	if (r != 0)
-		return r < 0 ? r : 0;
-	r = open_host(&rtnetlink, err);
-	if (r == 0)
-		settle_in(rtnetlink, moved, index);
-	return r;
 }
 
 /* One that is not on the host, as it was not plugged in after a reboot, is awaited. */
@@ -377,6 +361,7 @@ static int move_in(
 {
 	int index = rtnl_ifindex(kernel->rtnl, "", moved->name), r;
 	struct error ignored;
+	bool home;
 
 	if (index < 0)
 		return error_set(err, ERROR_KERNEL, -index, "look at interface %s", moved->name);
@@ -392,7 +377,7 @@ static int move_in(
 		r = hold(kernel, moved, err);
 	if (r == 0) {
 		r = send_away(index, moved, err);
-		*unsure = r < 0 && keep(kernel, moved, index, &ignored) < 0;
+		*unsure = r < 0 && bring_home(kernel, moved, &home, &ignored) < 0;
 	}
 	if (r == 0)
 		kernel->changes++;

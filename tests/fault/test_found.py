@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from fault.control import FAIL, KERNEL, Point, failures
+from fault.control import FAIL, KERNEL, KILL_BEFORE, Point, failures
 from fault.operations import BY_NAME
 from fault.trial import PLACES, UNDO_FAILED, Trial, try_points, ways
 from lib.wait import wait_for
@@ -46,8 +46,8 @@ def test_an_interface_that_could_not_be_moved_has_what_it_had():
     """It stayed in the namespace, or on the host, down and without its routes; and one that is not up there was a success."""
     def on_the_way(trial):
         names = [call.name for call in trial.calls]
-        way = trial.calls[names.index("mount"):names.index("vfs_write")]
-        return [("fail", point) for call in way for point in failures(call, every=False)]
+        way = [call for call in trial.calls[names.index("mount"):names.index("vfs_write")] if call.name in ("sendto", "recvmsg", "setns")]
+        return [which for call in way for which in [*(("fail", point) for point in failures(call, every=False)), ("kill", Point(call, KILL_BEFORE))]]
 
     try_points(Trial(BY_NAME["ns move-in"]), on_the_way)
 
