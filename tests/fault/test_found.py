@@ -2,10 +2,11 @@
 
 import errno
 import re
+import time
 
 import pytest
 
-from fault.control import FAIL, KERNEL, KILL_BEFORE, Point, failures
+from fault.control import FAIL, KERNEL, KILL_BEFORE, MEMORY, Point, failures
 from fault.operations import BY_NAME
 from fault.trial import PLACES, UNDO_FAILED, Trial, try_points, ways
 from lib.wait import wait_for
@@ -59,3 +60,19 @@ def test_a_journal_that_cannot_be_written_leaves_no_half_of_it():
         return [which for call in writing for which in ways(call, every=False)]
 
     try_points(Trial(BY_NAME["ns set"]), of_the_journal)
+
+
+def test_an_answer_that_there_is_no_memory_for_is_not_the_reason_to_wait_for_another():
+    """netd stood still for ten seconds: the one answer that came was not taken for the last one."""
+    trial = Trial(BY_NAME["connect"])
+    try:
+        for call in [call for call in trial.memory if call.name == "realloc"][:4]:
+            start = time.monotonic()
+            trial.prepare()
+            trial.rig.control.arm(Point(call, FAIL, errno.ENOMEM), MEMORY)
+            answer = trial.perform()
+            assert trial.rig.control.hits and time.monotonic() - start < 9, (call, answer)
+            trial.rig.control.disarm()
+            (trial.go_back if answer.status < 300 else trial.rig.settle)()
+    finally:
+        trial.close()
