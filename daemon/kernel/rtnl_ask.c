@@ -194,10 +194,12 @@ static int collect(struct rtnl *rtnl, int fd, struct nlmsghdr *request, struct a
 			flags = MSG_DONTWAIT;
 			continue;
 		}
-		if (size == -ETIMEDOUT && answers->interrupted)
+		if (size == -ETIMEDOUT && flags)
 			return failure;
+		/* Whether it was the end is not known. */
 		if (size == -EMSGSIZE) {
 			failure = -EMSGSIZE;
+			flags = MSG_DONTWAIT;
 			continue;
 		}
 		if (size < 0)
@@ -207,8 +209,10 @@ static int collect(struct rtnl *rtnl, int fd, struct nlmsghdr *request, struct a
 			if (header->nlmsg_seq != rtnl->sequence)
 				continue;
 			r = take_answer(answers, header);
-			if (r < 0)
+			if (r < 0) {
 				failure = r;
+				flags = MSG_DONTWAIT;
+			}
 		}
 	}
 	return failure;

@@ -192,6 +192,8 @@ def names(lists, rows):
         found[endpoint["host_interface"]] = f"outer {whose}"
         found[endpoint["mac"]] = f"mac of {whose}"
         found |= dict.fromkeys(link_local(endpoint["mac"]), f"link-local address of {whose}")
+        port = endpoint["host_interface"][2:10]
+        found["fe:ff:" + ":".join(port[i:i + 2] for i in range(0, 8, 2))] = f"mac of the port of {whose}"  # on somebody else's bridge
         table = 0x40000000 | int(endpoint["host_interface"][2:], 16) & 0x3fffffff  # of its id; its routing table
         found[str(table)] = f"table of {whose}"
         found[table.to_bytes(4, sys.byteorder).hex()] = f"bytes of the table of {whose}"

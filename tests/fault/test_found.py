@@ -2,12 +2,13 @@
 
 import errno
 import re
+import time
 
 import pytest
 
-from fault.control import FAIL, KERNEL, Point
+from fault.control import FAIL, KERNEL, KILL_BEFORE, MEMORY, Point, failures
 from fault.operations import BY_NAME
-from fault.trial import PLACES, UNDO_FAILED, Trial, try_points
+from fault.trial import PLACES, UNDO_FAILED, Trial, try_points, ways
 from lib.wait import wait_for
 
 RELEASE = BY_NAME["release of a removed namespace"]
@@ -40,3 +41,38 @@ def test_what_a_repair_releases_is_worked_off(release):
     wait_for(lambda: re.search(f"{UNDO_FAILED}|tried again", release.rig.log()[log:]), "the release has failed", 20, step=0.001)
     release.rig.control.disarm()
     release.reach_end("released by the repair")
+
+
+def test_an_interface_that_could_not_be_moved_has_what_it_had():
+    """It stayed in the namespace, or on the host, down and without its routes; and one that is not up there was a success."""
+    def on_the_way(trial):
+        names = [call.name for call in trial.calls]
+        way = [call for call in trial.calls[names.index("mount"):names.index("vfs_write")] if call.name in ("sendto", "recvmsg", "setns")]
+        return [which for call in way for which in [*(("fail", point) for point in failures(call, every=False)), ("kill", Point(call, KILL_BEFORE))]]
+
+    try_points(Trial(BY_NAME["ns move-in"]), on_the_way)
+
+
+def test_a_journal_that_cannot_be_written_leaves_no_half_of_it():
+    def of_the_journal(trial):
+        commit = [call.name for call in trial.calls].index("vfs_write")
+        writing = [call for call in trial.calls[:commit] if call.name in ("fdopen", "rename")]
+        return [which for call in writing for which in ways(call, every=False)]
+
+    try_points(Trial(BY_NAME["ns set"]), of_the_journal)
+
+
+def test_an_answer_that_there_is_no_memory_for_is_not_the_reason_to_wait_for_another():
+    """netd stood still for ten seconds: the one answer that came was not taken for the last one."""
+    trial = Trial(BY_NAME["connect"])
+    try:
+        for call in [call for call in trial.memory if call.name == "realloc"][:4]:
+            start = time.monotonic()
+            trial.prepare()
+            trial.rig.control.arm(Point(call, FAIL, errno.ENOMEM), MEMORY)
+            answer = trial.perform()
+            assert trial.rig.control.hits and time.monotonic() - start < 9, (call, answer)
+            trial.rig.control.disarm()
+            (trial.go_back if answer.status < 300 else trial.rig.settle)()
+    finally:
+        trial.close()

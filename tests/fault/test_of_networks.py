@@ -1,0 +1,6 @@
+"""Faults in operations of networks."""
+
+from fault.bounded import sample_of
+from fault.operations import NETWORKS
+
+test_a_fault_leaves_what_was_before_or_what_comes_after = sample_of(NETWORKS)
