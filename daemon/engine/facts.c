@@ -4,6 +4,7 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/model/setting.h"
 #include "daemon/kernel/look.h"
 #include "daemon/kernel/netns_source.h"
 #include "daemon/kernel/sysctl.h"
@@ -444,14 +445,29 @@ static void warn_of_absent_sources(
 			        ip_format(&ip, text), network->name);
 }
 
+static void warn_of_absent_interfaces(const struct network *network, struct answer *answer)
+{
+	const char *rest = network->trusted_interfaces;
+	char item[SETTING_ITEM_MAX];
+
+	while (setting_next_item(&rest, item))
+		if (!look_has_link(item))
+			answer_warn(answer,
+			        "this host does not have the interface %s yet; network %s trusts "
+			        "what comes in by it once it does",
+			        item, network->name);
+}
+
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer)
 {
 	const struct network *network = model_network(model, answer->network);
 
 	if (network &&
-	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET))
+	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET)) {
 		warn_of_absent_sources(engine, network, answer);
+		warn_of_absent_interfaces(network, answer);
+	}
 	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
 	        request->kind != REQUEST_PUBLISH)
 		return;

@@ -89,6 +89,70 @@ static int check_reserve(const char *text, const char *field, struct error *err)
 	return parse_reserve(text, field, name, &ip, err);
 }
 
+/* --- the one form of an item --- */
+
+static void write_allowed(char item[SETTING_ITEM_MAX])
+{
+	struct allowed allowed;
+	struct error ignored;
+
+	if (allowed_parse(item, "", &allowed, &ignored) == 0)
+		allowed_format(&allowed, item, SETTING_ITEM_MAX);
+}
+
+static void write_ip(char item[SETTING_ITEM_MAX])
+{
+	struct error ignored;
+	struct ip ip;
+
+	if (parse_ip(item, "", &ip, &ignored) == 0)
+		ip_format(&ip, item);
+}
+
+static void write_range(char item[SETTING_ITEM_MAX])
+{
+	struct error ignored;
+	struct cidr range;
+
+	if (parse_subnet(item, "", &range, &ignored) == 0)
+		cidr_format(&range, item);
+}
+
+static void write_route(char item[SETTING_ITEM_MAX])
+{
+	char to[CIDR_TEXT_SIZE], by[IP_TEXT_SIZE];
+	struct error ignored;
+	struct cidr cidr;
+	struct ip via;
+
+	if (parse_route(item, "", &cidr, &via, &ignored) == 0)
+		snprintf(item, SETTING_ITEM_MAX, "%s,%s", cidr_format(&cidr, to),
+		        ip_format(&via, by));
+}
+
+static void write_reserve(char item[SETTING_ITEM_MAX])
+{
+	char name[NAME_SIZE], text[IP_TEXT_SIZE];
+	struct error ignored;
+	struct ip ip;
+
+	if (parse_reserve(item, "", name, &ip, &ignored) == 0)
+		snprintf(item, SETTING_ITEM_MAX, "%s=%s", name, ip_format(&ip, text));
+}
+
+/* A single address is one, whatever it was written as; what is no address is a network's name. */
+static void write_source(char item[SETTING_ITEM_MAX])
+{
+	struct cidr cidr;
+
+	if (!publication_source(item, &cidr))
+		return;
+	if (cidr.prefix == ip_size(cidr.ip.family) * 8)
+		ip_format(&cidr.ip, item);
+	else
+		cidr_format(&cidr, item);
+}
+
 /* clang-format off */
 #define PLACE(object, field) .offset = offsetof(struct object, field)
 #define FIXED(why) .fixed = why
@@ -97,17 +161,17 @@ static const struct setting network_rows[] = {
 	{"mtu", SETTING_NUMBER, PLACE(network, mtu), .min = MTU_MIN, .max = MTU_MAX},
 	{"internal", SETTING_SWITCH, PLACE(network, internal)},
 	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label, .keyed = true},
-	{"routes", SETTING_LIST, PLACE(network, routes), .check = check_route},
-	{"ip_range", SETTING_LIST, PLACE(network, ip_range), .check = check_range},
-	{"reserve", SETTING_LIST, PLACE(network, reserve), .check = check_reserve},
+	{"routes", SETTING_LIST, PLACE(network, routes), .check = check_route, .write = write_route},
+	{"ip_range", SETTING_LIST, PLACE(network, ip_range), .check = check_range, .write = write_range},
+	{"reserve", SETTING_LIST, PLACE(network, reserve), .check = check_reserve, .write = write_reserve},
 	{"isolated", SETTING_SWITCH, PLACE(network, isolated)},
 	{"mode", SETTING_WORD, PLACE(network, mode), .words = modes},
 	{"mode4", SETTING_WORD, PLACE(network, mode4), .words = family_modes},
 	{"mode6", SETTING_WORD, PLACE(network, mode6), .words = family_modes},
 	{"host_access", SETTING_WORD, PLACE(network, host_access), .words = accesses},
 	{"trusted_interfaces", SETTING_LIST, PLACE(network, trusted_interfaces), .check = check_interface},
-	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed},
-	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat},
+	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed, .write = write_allowed},
+	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat, .write = write_ip},
 	{"publish_address", SETTING_IP, PLACE(network, publish_address), .check = publication_check_address},
 	{"no_host_address", SETTING_SWITCH, PLACE(network, no_host_address), FIXED("its bridge has an address of the host, or never had; make another network")},
 	{"use_bridge", SETTING_IFNAME, PLACE(network, use_bridge), FIXED("a network stays on its bridge; make another network")},
@@ -126,7 +190,7 @@ static const struct setting endpoint_rows[] = {
 };
 static const struct setting publication_rows[] = {
 	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
-	{"from", SETTING_LIST, PLACE(publication, from), .check = publication_check_source},
+	{"from", SETTING_LIST, PLACE(publication, from), .check = publication_check_source, .write = write_source},
 	{"labels", SETTING_LIST, PLACE(publication, labels), .check = check_label, .keyed = true},
 };
 /* clang-format on */
@@ -270,7 +334,7 @@ static unsigned count_items(const char *list)
 static int read_item(
         const struct setting *setting, const char *text, void *object, struct error *err)
 {
-	char *list = list_of(setting, object), *longer;
+	char *list = list_of(setting, object), *longer, item[SETTING_ITEM_MAX];
 
 	if (strlen(text) >= SETTING_ITEM_MAX || strpbrk(text, "\n\t"))
 		return error_field(err, setting->name,
@@ -278,13 +342,16 @@ static int read_item(
 		        SETTING_ITEM_MAX - 1);
 	if (setting->check(text, setting->name, err) < 0)
 		return -EINVAL;
-	if (has_item(setting, list, text))
+	snprintf(item, sizeof(item), "%s", text);
+	if (setting->write)
+		setting->write(item);
+	if (has_item(setting, list, item))
 		return error_field(err, setting->name, "%s: '%.*s' is given twice", setting->name,
 		        setting->keyed ? (int)strcspn(text, "=") : (int)strlen(text), text);
 	if (count_items(list) == SETTING_ITEMS)
 		return error_field(
 		        err, setting->name, "%s: at most %d items", setting->name, SETTING_ITEMS);
-	if (asprintf(&longer, "%s%s\n", list ? list : "", text) < 0)
+	if (asprintf(&longer, "%s%s\n", list ? list : "", item) < 0)
 		return error_memory(err);
 	free(list);
 	memcpy(value(setting, object), &longer, sizeof(longer));

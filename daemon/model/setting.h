@@ -42,6 +42,9 @@ struct setting {
 	/* Whether a list's item, or an address, is one that is wanted; NULL, of an address: all
 	 * are. */
 	int (*check)(const char *text, const char *field, struct error *err);
+	/* Writes a list's item, which was checked, as netd does, so that equal ones are the same
+	 * text. NULL: they are already. */
+	void (*write)(char item[SETTING_ITEM_MAX]);
 	bool keyed;        /* a list's items are KEY=VALUE, each key once */
 	const char *fixed; /* why it cannot be changed later, as the end of a sentence; NULL: it
 	                      can */
