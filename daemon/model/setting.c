@@ -155,7 +155,6 @@ static void write_source(char item[SETTING_ITEM_MAX])
 
 /* clang-format off */
 #define PLACE(object, field) .offset = offsetof(struct object, field)
-#define FIXED(why) .fixed = why
 
 static const struct setting network_rows[] = {
 	{"mtu", SETTING_NUMBER, PLACE(network, mtu), .min = MTU_MIN, .max = MTU_MAX},
@@ -173,8 +172,8 @@ static const struct setting network_rows[] = {
 	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed, .write = write_allowed},
 	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat, .write = write_ip},
 	{"publish_address", SETTING_IP, PLACE(network, publish_address), .check = publication_check_address},
-	{"no_host_address", SETTING_SWITCH, PLACE(network, no_host_address), FIXED("its bridge has an address of the host, or never had; make another network")},
-	{"use_bridge", SETTING_IFNAME, PLACE(network, use_bridge), FIXED("a network stays on its bridge; make another network")},
+	{"no_host_address", SETTING_SWITCH, PLACE(network, no_host_address)},
+	{"use_bridge", SETTING_IFNAME, PLACE(network, use_bridge)},
 };
 static const struct setting namespace_rows[] = {
 	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
@@ -193,13 +192,38 @@ static const struct setting publication_rows[] = {
 	{"from", SETTING_LIST, PLACE(publication, from), .check = publication_check_source, .write = write_source},
 	{"labels", SETTING_LIST, PLACE(publication, labels), .check = check_label, .keyed = true},
 };
+
+#define ANOTHER "make another network and connect the namespaces there"
+#define AGAIN "disconnect the namespace and connect it again with "
+
+static const struct fixed network_fixed[] = {
+	{"subnets", "its members have addresses of its subnets; " ANOTHER},
+	{"ipv4", "its members have addresses of its families; " ANOTHER},
+	{"ipv6", "its members have addresses of its families; " ANOTHER},
+	{"bridge", "its members are on it, and others may know it by that name; " ANOTHER},
+	{"driver", "its members are made for it; " ANOTHER},
+	{"no_host_address", "its members have, or have not, a way through the host; " ANOTHER},
+	{"use_bridge", "its members are on the bridge that it has; " ANOTHER},
+	{NULL},
+};
+static const struct fixed namespace_fixed[] = {
+	{"pid", "the name is that of one namespace; 'netd-ctl ns detach' it and attach the other one"},
+	{"path", "the name is that of one namespace; 'netd-ctl ns detach' it and attach the other one"},
+	{NULL},
+};
+static const struct fixed endpoint_fixed[] = {
+	{"addresses", "whoever speaks to it knows it by its addresses; " AGAIN "--ip or --ip6"},
+	{"mac", "its neighbours know it by that; " AGAIN "--mac"},
+	{"interface", "the programs inside know it by that name; " AGAIN "--ifname"},
+	{NULL},
+};
 /* clang-format on */
 
 #define ROWS(table) table, sizeof(table) / sizeof(struct setting)
 
-const struct settings network_settings = {ROWS(network_rows)};
-const struct settings namespace_settings = {ROWS(namespace_rows)};
-const struct settings endpoint_settings = {ROWS(endpoint_rows)};
+const struct settings network_settings = {ROWS(network_rows), network_fixed};
+const struct settings namespace_settings = {ROWS(namespace_rows), namespace_fixed};
+const struct settings endpoint_settings = {ROWS(endpoint_rows), endpoint_fixed};
 const struct settings publication_settings = {ROWS(publication_rows)};
 
 const struct setting *setting_find(const struct settings *settings, const char *name)
@@ -208,6 +232,22 @@ const struct setting *setting_find(const struct settings *settings, const char *
 		if (strcmp(settings->rows[i].name, name) == 0)
 			return &settings->rows[i];
 	return NULL;
+}
+
+const struct fixed *setting_fixed(const struct settings *settings, const char *field)
+{
+	for (const struct fixed *fixed = settings->fixed; fixed && fixed->field; fixed++)
+		if (strcmp(fixed->field, field) == 0)
+			return fixed;
+	return NULL;
+}
+
+int setting_refuse(const struct fixed *fixed, const char *what, struct error *err)
+{
+	error_field(
+	        err, fixed->field, "%s: %s cannot be changed: %s", what, fixed->field, fixed->why);
+	err->code = ERROR_REFUSED;
+	return -EINVAL;
 }
 
 uint64_t setting_bit(const struct settings *settings, const struct setting *setting)
