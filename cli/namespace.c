@@ -154,9 +154,9 @@ static char *real_path(const char *path, struct error *err)
 
 	/* It leads to no path, and still to a namespace. */
 	if (missing && access(path, F_OK) == 0)
-		error_field(err, "",
-		        "--path: %s is no file that a namespace is mounted on, but a "
-		        "process's own link to its namespace; give the process with --pid",
+		error_set(err, ERROR_NOT_FOUND, 0,
+		        "attach: %s is a link of a process, and no file that a namespace is "
+		        "mounted on; the network namespace of a process is given with --pid",
 		        path);
 	else if (missing)
 		error_set(err, ERROR_NOT_FOUND, 0, "attach: %s: there is no such file", path);

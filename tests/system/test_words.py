@@ -152,7 +152,7 @@ SENTENCES = [  # what is typed, the exit status, how the sentence begins
     (["ns", "set", "web", "sysctl=net.ipv4.conf.eth0.rp_filter=1"], 2, "ns set: sysctl: 'net.ipv4.conf.eth0.rp_filter' is one interface's own"),
     (["ns", "set", "web", "sysctl=net.nope=1"], 1, "namespace web: read sysctl net.nope (the kernel has none of this name"),
     (["ns", "set", "web", "sysctl=net.ipv4.ip_forward=x"], 1, "namespace web: write sysctl net.ipv4.ip_forward (the kernel does not take this value)"),
-    (["ns", "attach", "k", "--path", "/proc/self/ns/net"], 2, "ns attach: --path: /proc/self/ns/net is no file that a namespace is mounted on"),
+    (["ns", "attach", "k", "--path", "/proc/self/ns/net"], 3, "attach: /proc/self/ns/net is a link of a process"),
     (["ns", "attach", "k", "--path", "/proc/nope"], 3, "attach: /proc/nope: there is no such file"),
     (["disconnect", "host", "web"], 1, "namespace web is not connected to 'host'"),
     (["--version"], 2, "there is no option '--version'; that is a command: netd-ctl version"),
