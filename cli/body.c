@@ -12,17 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELD_MAX 64
-
-/* "--ip-range" is the field "ip_range". */
-static void field_of(const struct option_spec *spec, char ret[FIELD_MAX])
+const char *option_field(const struct option_spec *spec, char ret[OPTION_FIELD_SIZE])
 {
 	const char *from = spec->field ? spec->field : spec->name + 2;
 	size_t n = 0;
 
-	for (; from[n] && n < FIELD_MAX - 1; n++)
+	for (; from[n] && n < OPTION_FIELD_SIZE - 1; n++)
 		ret[n] = from[n] == '-' ? '_' : from[n];
 	ret[n] = '\0';
+	return ret;
 }
 
 static json_t *number(const struct option_spec *spec, const char *value, struct error *err)
@@ -51,10 +49,10 @@ static int append(json_t *body, const char *field, const char *value)
 
 static int put(const struct option_spec *spec, const char *value, json_t *body, struct error *err)
 {
-	char field[FIELD_MAX];
+	char field[OPTION_FIELD_SIZE];
 	json_t *item = NULL;
 
-	field_of(spec, field);
+	option_field(spec, field);
 	*err = (struct error){0};
 	switch (spec->body) {
 	case BODY_NOT:
@@ -91,20 +89,29 @@ json_t *call_body(const struct call *call, json_t *body, struct error *err)
 	return NULL;
 }
 
-/* A command's option of this name that stands in bodies. */
-static const struct option_spec *find(
-        const struct command *command, const char *name, size_t length)
+/* The one of this name. */
+static const struct option_spec *find(const enum option_id *keys, const char *name, size_t length)
 {
-	for (int id = 0; id < OPTION_COUNT; id++) {
-		const struct option_spec *spec = &option_specs[id];
+	for (; keys && *keys; keys++) {
+		const char *key = option_specs[*keys].name + 2;
 
-		if (spec->body != BODY_NOT && id != OPTION_EXIST_OK &&
-		        command_takes(command, (enum option_id)id) &&
-		        strlen(spec->name + 2) == length &&
-		        memcmp(spec->name + 2, name, length) == 0)
-			return spec;
+		if (strlen(key) == length && memcmp(key, name, length) == 0)
+			return &option_specs[*keys];
 	}
 	return NULL;
+}
+
+/* What cannot be changed is sent all the same: the daemon knows why. */
+static int put_fixed(
+        const struct option_spec *spec, const char *value, json_t *body, struct error *err)
+{
+	char field[OPTION_FIELD_SIZE];
+
+	if (spec->body != BODY_NOT)
+		return put(spec, value, body, err);
+	option_field(spec, field);
+	field[strcspn(field, ".")] = '\0';
+	return json_object_set_new(body, field, json_string(value)) < 0 ? error_memory(err) : 0;
 }
 
 /* Several values of a list are separated by commas, unless one has a comma in it. */
@@ -121,22 +128,25 @@ static int put_list(const struct option_spec *spec, char *values, json_t *body, 
 }
 
 int call_assignment(
-        const struct command *options, const char *word, json_t *body, struct error *err)
+        const struct command *command, const char *word, json_t *body, struct error *err)
 {
 	size_t length = strcspn(word, "=");
 	const char *value = word[length] ? word + length + 1 : NULL;
-	const struct option_spec *spec = find(options, word, length);
-	char field[FIELD_MAX];
+	const struct option_spec *spec = find(command->keys, word, length);
+	const struct option_spec *fixed = find(command->fixed, word, length);
+	char field[OPTION_FIELD_SIZE];
 	_cleanup_(freep) char *values = NULL;
 
 	if (!value)
 		return error_field(err, "", "'%.60s': write KEY=VALUE", word);
+	if (fixed)
+		return put_fixed(fixed, value, body, err);
 	if (!spec)
 		return error_field(err, "",
-		        "there is no setting '%.*s' (netd-ctl %s%s%s -h lists them)",
-		        (int)(length < 60 ? length : 60), word, options->words[0],
-		        options->words[1] ? " " : "", options->words[1] ? options->words[1] : "");
-	field_of(spec, field);
+		        "there is no setting '%.*s' (netd-ctl %s %s -h lists them)",
+		        (int)(length < 60 ? length : 60), word, command->words[0],
+		        command->words[1]);
+	option_field(spec, field);
 	/* More items of a list may be words of their own. */
 	if (json_object_get(body, field) &&
 	        !(*value && json_is_array(json_object_get(body, field))))

@@ -13,21 +13,35 @@
 #define CREATE CHANGE, OPTION_EXIST_OK
 #define REMOVE CHANGE, OPTION_FORCE
 
-/* What `network set` can change, too. */
+/* What a network is made with and stays with, and what `network set` can change. */
+#define NETWORK_FIXED                                                                              \
+	OPTION_SUBNET, OPTION_GATEWAY, OPTION_IPV6, OPTION_NO_IPV4, OPTION_BRIDGE,                 \
+	        OPTION_USE_BRIDGE, OPTION_NO_HOST_ADDRESS
 #define NETWORK_SETTINGS                                                                           \
 	OPTION_MTU, OPTION_INTERNAL, OPTION_LABEL, OPTION_ISOLATED, OPTION_MODE, OPTION_MODE4,     \
 	        OPTION_MODE6, OPTION_HOST_ACCESS, OPTION_TRUSTED_IFACE, OPTION_ALLOW, OPTION_SNAT, \
 	        OPTION_ROUTE, OPTION_IP_RANGE, OPTION_RESERVE, OPTION_PUBLISH_ADDRESS
 
-/* What `ns set` can change, too. */
+/* Likewise of a namespace, and of an endpoint. */
+#define NAMESPACE_FIXED    OPTION_PID, OPTION_PATH
 #define NAMESPACE_SETTINGS OPTION_LABEL, OPTION_SYSCTL
-/* Likewise `endpoint set`. */
+#define ENDPOINT_FIXED     OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME
 #define ENDPOINT_SETTINGS                                                                          \
 	OPTION_GW_PRIORITY, OPTION_NO_DEFAULT_ROUTE, OPTION_ROUTER, OPTION_RATE_IN,                \
 	        OPTION_RATE_OUT, OPTION_LABEL
+#define PUBLICATION_SETTINGS OPTION_IFACE, OPTION_FROM, OPTION_LABEL
+#define LINK_FIXED           OPTION_IP, OPTION_PEER_IP, OPTION_MAC, OPTION_PEER_MAC
+#define LINK_SETTINGS        OPTION_MTU, OPTION_LABEL
 
-/* And `ns set-link`. */
-#define LINK_SETTINGS OPTION_MTU, OPTION_LABEL
+const enum option_id network_options[] = {NETWORK_SETTINGS, 0};
+const enum option_id namespace_options[] = {NAMESPACE_SETTINGS, 0};
+const enum option_id endpoint_options[] = {ENDPOINT_SETTINGS, 0};
+const enum option_id publication_options[] = {PUBLICATION_SETTINGS, 0};
+static const enum option_id link_options[] = {LINK_SETTINGS, 0};
+static const enum option_id fixed_network[] = {NETWORK_FIXED, 0};
+static const enum option_id fixed_namespace[] = {NAMESPACE_FIXED, 0};
+static const enum option_id fixed_endpoint[] = {ENDPOINT_FIXED, 0};
+static const enum option_id fixed_link[] = {LINK_FIXED, 0};
 
 #define NETWORK                                                                                    \
 	{                                                                                          \
@@ -56,18 +70,18 @@
 	}
 
 static const struct command table[] = {
-        {{"network", "create"}, {NAME}, NULL,
-                {OPTION_SUBNET, OPTION_GATEWAY, OPTION_IPV6, OPTION_NO_IPV4, OPTION_BRIDGE,
-                        OPTION_USE_BRIDGE, OPTION_NO_HOST_ADDRESS, NETWORK_SETTINGS, CREATE},
+        {{"network", "create"}, {NAME}, NULL, {NETWORK_FIXED, NETWORK_SETTINGS, CREATE},
                 "make a network", network_create},
         {{"network", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
                 "change settings of a network (those of create; an empty value: the default)",
-                network_set},
-        {{"network", "allow"}, {NETWORK, {"NETWORK|NS:PORT[/tcp|udp]", "to", .repeated = true}},
-                NULL, {CREATE}, "let a network's namespaces reach another network, or one port",
+                network_set, .keys = network_options, .fixed = fixed_network},
+        {{"network", "allow"},
+                {NETWORK, {"NETWORK|NS:PORT[/tcp|udp|sctp]", "to", .repeated = true}}, NULL,
+                {CREATE}, "let a network's namespaces reach another network, or one port",
                 network_allow},
-        {{"network", "disallow"}, {NETWORK, {"NETWORK|NS:PORT[/tcp|udp]", "to", .repeated = true}},
-                NULL, {CREATE}, "take that back", network_disallow},
+        {{"network", "disallow"},
+                {NETWORK, {"NETWORK|NS:PORT[/tcp|udp|sctp]", "to", .repeated = true}}, NULL,
+                {CREATE}, "take that back", network_disallow},
         {{"network", "ls"}, {{0}}, NULL, {OPTION_FILTER}, "list the networks", noun_ls,
                 &network_noun},
         {{"network", "inspect"}, {NAMES}, NULL, {0}, "show all about networks", noun_inspect,
@@ -83,8 +97,8 @@ static const struct command table[] = {
                 namespace_create},
         {{"ns", "set"}, {NAME, {"KEY=VALUE", "setting", .repeated = true}}, NULL, {CHANGE},
                 "change settings of a namespace (those of create; an empty value: the default)",
-                namespace_set},
-        {{"ns", "attach"}, {NAME}, NULL, {OPTION_PID, OPTION_PATH, NAMESPACE_SETTINGS, CREATE},
+                namespace_set, .keys = namespace_options, .fixed = fixed_namespace},
+        {{"ns", "attach"}, {NAME}, NULL, {NAMESPACE_FIXED, NAMESPACE_SETTINGS, CREATE},
                 "give the namespace of a container or process a name", namespace_attach},
         {{"ns", "detach"}, {NAMES}, NULL, {CHANGE},
                 "let go of such a one; the namespace itself stays", namespace_detach},
@@ -104,14 +118,14 @@ static const struct command table[] = {
         {{"ns", "move-out"}, {NAMESPACE, IFNAME}, NULL, {CHANGE},
                 "bring it back, with its addresses and routes", namespace_move_out},
         {{"ns", "link"}, {{"NS[:IFNAME]", "namespace"}, {"NS[:IFNAME]", "namespace"}}, NULL,
-                {OPTION_IP, OPTION_PEER_IP, OPTION_MAC, OPTION_PEER_MAC, LINK_SETTINGS,
-                        OPTION_EXISTING, CREATE},
+                {LINK_FIXED, LINK_SETTINGS, OPTION_EXISTING, CREATE},
                 "join two namespaces by a link of their own; missing ones are made", link_create},
         {{"ns", "set-link"},
                 {{"NS[:IFNAME]", "namespace"}, {"NS[:IFNAME]", "namespace"},
                         {"KEY=VALUE", "setting", .repeated = true}},
                 NULL, {CHANGE},
-                "change settings of a link (those of link; an empty value: the default)", link_set},
+                "change settings of a link (those of link; an empty value: the default)", link_set,
+                .keys = link_options, .fixed = fixed_link},
         {{"ns", "unlink"}, {{"NS[:IFNAME]", "namespace"}, {"NS[:IFNAME]", "namespace"}}, NULL,
                 {CHANGE}, "take a link away", link_remove},
         {{"ns", "links"}, {{0}}, NULL, {OPTION_FILTER}, "list the links", noun_ls, &link_noun},
@@ -120,19 +134,18 @@ static const struct command table[] = {
                 "say which namespace a process is in (this one)", namespace_identify},
         {{"ns", "exec"}, {NETNS}, "CMD...", {0}, "the same as exec", exec_run},
         {{"connect"}, {NETWORK, NAMESPACE}, NULL,
-                {OPTION_IP, OPTION_IP6, OPTION_MAC, OPTION_IFNAME, ENDPOINT_SETTINGS,
-                        OPTION_EXISTING, CREATE},
+                {ENDPOINT_FIXED, ENDPOINT_SETTINGS, OPTION_EXISTING, CREATE},
                 "attach a namespace to a network; a missing one is made", endpoint_connect},
         {{"endpoint", "set"}, {NETWORK, NAMESPACE, {"KEY=VALUE", "setting", .repeated = true}},
                 NULL, {CHANGE},
                 "change settings of an endpoint (those of connect; an empty value: the default)",
-                endpoint_set},
+                endpoint_set, .keys = endpoint_options, .fixed = fixed_endpoint},
         {{"disconnect"}, {NETWORK, NAMESPACE}, NULL, {OPTION_FORGET, CHANGE},
                 "detach a namespace from a network", endpoint_disconnect},
         {{"publish"},
                 {{"[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", "port", .repeated = true},
                         {"NS", "namespace", .optional = true}},
-                NULL, {OPTION_NETWORK, OPTION_IFACE, OPTION_FROM, OPTION_NS, OPTION_LABEL, CREATE},
+                NULL, {OPTION_NETWORK, OPTION_NS, PUBLICATION_SETTINGS, CREATE},
                 "lead ports of the host to a namespace (PORT alone: any free one)",
                 publication_publish},
         {{"unpublish"},

@@ -3,6 +3,7 @@
  * lists it. A namespace that connect made on the way is said first, with its undo, since the user
  * did not ask for it by name.
  */
+#include "cli/commands.h"
 #include "cli/nouns.h"
 
 #include "cli/output.h"
@@ -25,10 +26,12 @@ char *endpoint_lines(const json_t *object, const char *first)
 		return NULL;
 	json_array_foreach (json_object_get(object, "endpoints"), i, endpoint) {
 		_cleanup_(freep) char *addresses = endpoint_addresses(endpoint);
+		_cleanup_(freep) char *settings = cell_settings(endpoint, endpoint_options);
 
-		fprintf(out, "%s: %s %s, mac %s, host side %s\n", field_text(endpoint, first),
+		fprintf(out, "%s: %s %s, mac %s, host side %s%s%s\n", field_text(endpoint, first),
 		        field_text(endpoint, "interface"), addresses ? addresses : "?",
-		        field_text(endpoint, "mac"), field_text(endpoint, "host_interface"));
+		        field_text(endpoint, "mac"), field_text(endpoint, "host_interface"),
+		        settings && *settings ? ", " : "", settings ? settings : "?");
 	}
 	if (fclose(out) == EOF) {
 		free(text);
@@ -93,7 +96,7 @@ int endpoint_set(const struct call *call)
 	_cleanup_(freep) char *path =
 	        network ? request_path(network, call->arguments[1], "") : NULL;
 
-	return change_assignments(call, (const char *const[2]){"connect"}, path, say_set);
+	return change_assignments(call, path, say_set);
 }
 
 int endpoint_disconnect(const struct call *call)

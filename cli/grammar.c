@@ -26,11 +26,12 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_FORCE] = {"--force", 'f', NULL, "remove also what uses it"},
         [OPTION_SUBNET] = {"--subnet", 0, "CIDR",
                 "the subnet (a free one of the pool); one of IPv4, one of IPv6, or both",
-                .several = true},
+                .field = "subnets.subnet", .several = true},
         [OPTION_GATEWAY] = {"--gateway", 0, "IP",
-                "the host's address in the subnet of its family (the first one)", .several = true},
+                "the host's address in the subnet of its family (the first one)",
+                .field = "subnets.gateway", .several = true},
         [OPTION_IPV6] = {"--ipv6", 0, NULL, "IPv6, too", BODY_SWITCH},
-        [OPTION_NO_IPV4] = {"--no-ipv4", 0, NULL, "IPv6 only"},
+        [OPTION_NO_IPV4] = {"--no-ipv4", 0, NULL, "IPv6 only", .field = "ipv4"},
         [OPTION_BRIDGE] = {"--bridge", 0, "IFNAME", "the bridge's name (netd-...)", BODY_TEXT},
         [OPTION_MTU] = {"--mtu", 0, "N",
                 "the MTU (that of the default route's interface; of a link 1500)", BODY_NUMBER},
@@ -83,11 +84,12 @@ const struct option_spec option_specs[OPTION_COUNT] = {
         [OPTION_IP] = {"--ip", 0, "IP",
                 "the IPv4 address (the next free one); of a link's first end IP/PREFIX of either "
                 "family, which may be given several times",
-                .several = true},
+                .field = "addresses", .several = true},
         [OPTION_PEER_IP] = {"--peer-ip", 0, "IP/PREFIX", "the same of the second end",
                 .several = true},
         [OPTION_PEER_MAC] = {"--peer-mac", 0, "MAC", "the MAC address of the second end"},
-        [OPTION_IP6] = {"--ip6", 0, "IP", "the IPv6 address (the next free one)"},
+        [OPTION_IP6] = {"--ip6", 0, "IP", "the IPv6 address (the next free one)",
+                .field = "addresses"},
         [OPTION_MAC] = {"--mac", 0, "MAC", "the MAC address (derived)", BODY_TEXT},
         [OPTION_IFNAME] = {"--ifname", 0, "IFNAME", "the interface inside (the next free ethN)",
                 BODY_TEXT, "interface"},
@@ -182,6 +184,16 @@ static bool is_value(const struct option_spec *spec, const char *word)
 	return word[0] != '-' || (spec->body == BODY_NUMBER && isdigit((unsigned char)word[1]));
 }
 
+/* "version", a command of one word. */
+static bool is_command(const struct grammar *grammar, const char *word)
+{
+	for (size_t i = 0; i < grammar->n_commands; i++)
+		if (!grammar->commands[i].words[1] &&
+		        strcmp(grammar->commands[i].words[0], word) == 0)
+			return true;
+	return false;
+}
+
 /* Takes argv[*at], and the next one where it is the value. */
 static int take_option(char **argv, int *at, struct call *call, struct error *err)
 {
@@ -193,7 +205,11 @@ static int take_option(char **argv, int *at, struct call *call, struct error *er
 		return take_letters(word, call, err);
 	id = option_by_name(word, equal ? (size_t)(equal - word) : strlen(word));
 	if (id == OPTION_COUNT)
-		return error_field(err, "", "there is no option '%s'", word);
+		return error_field(err, "",
+		        is_command(call->grammar, word + 2)
+		                ? "there is no option '%s'; that is a command: netd-ctl %s"
+		                : "there is no option '%s'",
+		        word, word + 2);
 	spec = &option_specs[id];
 	if (!spec->value) {
 		if (!call->options[id])

@@ -81,8 +81,10 @@ struct option_spec {
 	const char *value; /* "CIDR", NULL: a switch */
 	const char *help;
 	enum option_body body;
-	const char *field; /* the field of the body, where it has another name */
-	bool several;      /* it may be given several times, as BODY_LIST may */
+	/* The field of the body, where it has another name; of BODY_NOT with the one inside that is
+	 * meant: "subnets.gateway". */
+	const char *field;
+	bool several; /* it may be given several times, as BODY_LIST may */
 };
 
 extern const struct option_spec option_specs[OPTION_COUNT];
@@ -115,6 +117,9 @@ struct command {
 	const char *help;                            /* one line */
 	int (*run)(const struct call *call);         /* returns the exit status */
 	const struct noun *noun; /* for the functions that serve several nouns */
+	/* Of a command that takes KEY=VALUE: which options of the command that makes the thing are
+	 * keys, and which are not, as the daemon says why. Both end with 0. */
+	const enum option_id *keys, *fixed;
 };
 
 struct grammar {
@@ -155,10 +160,15 @@ bool command_takes(const struct command *command, enum option_id option);
  * aside. NULL with *err filled where that fails.
  */
 json_t *call_body(const struct call *call, json_t *body, struct error *err);
-/* The same for one word KEY=VALUE, where KEY is an option of the command `options` without its
- * dashes and VALUE may be empty: back to the default. */
+/* The same for one word KEY=VALUE, where KEY is one of the command's keys, an option without its
+ * dashes, and VALUE may be empty: back to the default. */
 int call_assignment(
-        const struct command *options, const char *word, json_t *body, struct error *err);
+        const struct command *command, const char *word, json_t *body, struct error *err);
+
+#define OPTION_FIELD_SIZE 64
+
+/* The field of bodies and objects that an option is: "--ip-range" is "ip_range". */
+const char *option_field(const struct option_spec *spec, char ret[OPTION_FIELD_SIZE]);
 
 /* Refuses an option that some commands take several times. */
 int call_once(const struct call *call, enum option_id option, struct error *err);

@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define COLUMN_MAX 26
+#define COLUMN_MAX   26
+#define OPTION_WIDTH 30
 
 /* Takes what every command takes. */
 static const struct command every_command = {.words = {""}};
@@ -21,6 +22,15 @@ static bool matches(const struct command *command, const char *const *words, siz
 			return false;
 	}
 	return true;
+}
+
+/* The text of a column, and what is said of it: on a line of its own where it is too long. */
+static void print_row(FILE *out, const char *text, int width, const char *help)
+{
+	if ((int)strlen(text) >= width)
+		fprintf(out, "  %s\n  %*s %s\n", text, width, "", help);
+	else
+		fprintf(out, "  %-*s %s\n", width, text, help);
 }
 
 /* Words and arguments; returns how many columns they take. */
@@ -71,7 +81,7 @@ static void print_options(FILE *out, const struct command *command)
 {
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const struct option_spec *spec = &option_specs[id];
-		char text[32];
+		char text[64];
 
 		if (command ? !is_own(command, (enum option_id)id)
 		            : !command_takes(&every_command, (enum option_id)id))
@@ -79,8 +89,27 @@ static void print_options(FILE *out, const struct command *command)
 		snprintf(text, sizeof(text), "%c%c%s%s%s%s", spec->letter ? '-' : ' ',
 		        spec->letter ? spec->letter : ' ', spec->letter ? ", " : "  ", spec->name,
 		        spec->value ? " " : "", spec->value ? spec->value : "");
-		fprintf(out, "  %-24s %s\n", text, spec->help);
+		print_row(out, text, OPTION_WIDTH, spec->help);
 	}
+}
+
+/* KEY=VALUE for each, as it may be typed. */
+static void print_keys(FILE *out, const enum option_id *keys)
+{
+	for (; *keys; keys++) {
+		const struct option_spec *spec = &option_specs[*keys];
+		bool several = spec->body == BODY_LIST && !strchr(spec->value, ',');
+		char text[64];
+
+		snprintf(text, sizeof(text), "%s=%s%s", spec->name + 2,
+		        spec->value ? spec->value : "yes|no", several ? ",..." : "");
+		print_row(out, text, OPTION_WIDTH, spec->help);
+	}
+	fputs("\nWhat may be given several times is a list. A new list takes the place of the one "
+	      "that is there:\nits items stand behind one another, with commas between them, or "
+	      "each "
+	      "as a KEY=VALUE of its own.\n",
+	        out);
 }
 
 static void print_command(FILE *out, const struct command *command)
@@ -91,6 +120,10 @@ static void print_command(FILE *out, const struct command *command)
 	if (command->options[0]) {
 		fputs("\nOptions:\n", out);
 		print_options(out, command);
+	}
+	if (command->keys) {
+		fputs("\nSettings:\n", out);
+		print_keys(out, command->keys);
 	}
 	fputs("\nOptions of every command:\n", out);
 	print_options(out, NULL);

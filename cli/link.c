@@ -243,7 +243,7 @@ int link_set(const struct call *call)
 	if (parse_ends(call, ends, &err) < 0)
 		return change_error(call, &err);
 	path = ends_path(ends);
-	return change_assignments(call, (const char *const[2]){"ns", "link"}, path, say_set);
+	return change_assignments(call, path, say_set);
 }
 
 int link_remove(const struct call *call)

@@ -2,6 +2,7 @@
  * `netd-ctl ns ...`. Every namespace of /run/netns is listed, also those that netd did not make:
  * which is which stands under ORIGIN.
  */
+#include "cli/commands.h"
 #include "cli/nouns.h"
 
 #include "cli/output.h"
@@ -90,8 +91,7 @@ static const struct column record[] = {
         {"NSID", "nsid"},
         {"PROCESSES", "processes"},
         {"INTERFACES", "interfaces"},
-        {"LABELS", "labels"},
-        {"SYSCTLS", "sysctls"},
+        {"", .settings = namespace_options},
         {"ENDPOINTS", NULL, cell_endpoints},
         {"LINKS", NULL, link_lines},
         {"MOVED IN", NULL, cell_moved},
@@ -143,7 +143,7 @@ int namespace_set(const struct call *call)
 {
 	_cleanup_(freep) char *path = request_path(namespace_noun.path, call->arguments[0], "");
 
-	return change_assignments(call, (const char *const[2]){"ns", "create"}, path, say_set);
+	return change_assignments(call, path, say_set);
 }
 
 /* The path without symbolic links, which netd does not follow: they are followed with the caller's
@@ -151,8 +151,15 @@ int namespace_set(const struct call *call)
 static char *real_path(const char *path, struct error *err)
 {
 	char *real = realpath(path, NULL);
+	bool missing = !real && errno == ENOENT;
 
-	if (!real && errno == ENOENT)
+	/* It leads to no path, and still to a namespace. */
+	if (missing && access(path, F_OK) == 0)
+		error_set(err, ERROR_NOT_FOUND, 0,
+		        "attach: %s is a link of a process, and no file that a namespace is "
+		        "mounted on; the network namespace of a process is given with --pid",
+		        path);
+	else if (missing)
 		error_set(err, ERROR_NOT_FOUND, 0, "attach: %s: there is no such file", path);
 	else if (!real)
 		error_set(err, errno == EACCES ? ERROR_PERMISSION : ERROR_KERNEL, errno,

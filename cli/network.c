@@ -1,7 +1,9 @@
 /*
  * `netd-ctl network ...`. Of the subnets and gateways that are given, those of one family belong
- * together: that is seen by the ':' of IPv6, and whether they are right is the daemon's to say.
+ * together: that is seen by the ':' of IPv6, or by a size that only it has, and whether they are
+ * right is the daemon's to say.
  */
+#include "cli/commands.h"
 #include "cli/nouns.h"
 
 #include "cli/output.h"
@@ -42,23 +44,6 @@ static char *cell_count(const json_t *network)
 	return asprintf(&text, "%zu", n) < 0 ? NULL : text;
 }
 
-/* "nat", or "nat, IPv6 routed". */
-static char *cell_mode(const json_t *network)
-{
-	static const char *const families[][2] = {{"mode4", "IPv4"}, {"mode6", "IPv6"}};
-	char text[64];
-	int used = snprintf(text, sizeof(text), "%s", field_text(network, "mode"));
-
-	for (int i = 0; i < 2; i++) {
-		const char *mode = field_text(network, families[i][0]);
-
-		if (*mode && strcmp(mode, "same") != 0)
-			used += snprintf(text + used, sizeof(text) - (size_t)used, ", %s %s",
-			        families[i][1], mode);
-	}
-	return strdup(text);
-}
-
 static char *cell_endpoints(const json_t *network)
 {
 	return endpoint_lines(network, "namespace");
@@ -83,18 +68,10 @@ static const struct column record[] = {
         {"BRIDGE", "bridge"},
         {"SUBNET", NULL, cell_subnets},
         {"GATEWAY", NULL, cell_gateways},
-        {"MTU", "mtu"},
-        {"INTERNAL", "internal"},
+        {"USE BRIDGE", "use_bridge"},
         {"NO HOST ADDRESS", "no_host_address"},
-        {"USED BRIDGE", "use_bridge"},
         {"STATE", "state"},
-        {"ISOLATED", "isolated"},
-        {"MODE", NULL, cell_mode},
-        {"HOST ACCESS", "host_access"},
-        {"TRUSTED", "trusted_interfaces"},
-        {"MAY REACH", "allow"},
-        {"SNAT", "snat"},
-        {"LABELS", "labels"},
+        {"", .settings = network_options},
         {"ENDPOINTS", NULL, cell_endpoints},
         {NULL},
 };
@@ -131,9 +108,10 @@ static void say_created(const struct call *call, const json_t *answer)
 		        field_text(network, "bridge"), subnets, gateways);
 }
 
+/* Also of a size alone: "/64". */
 static bool is_ip6(const char *address)
 {
-	return strchr(address, ':') != NULL;
+	return strchr(address, ':') || (address[0] == '/' && atoi(address + 1) > 32);
 }
 
 /* The one of these options that is of the same family; NULL: there is none. */
@@ -206,7 +184,7 @@ int network_set(const struct call *call)
 {
 	_cleanup_(freep) char *path = request_path(network_noun.path, call->arguments[0], "");
 
-	return change_assignments(call, (const char *const[2]){"network", "create"}, path, say_set);
+	return change_assignments(call, path, say_set);
 }
 
 /* The verb is the last part of the path. */

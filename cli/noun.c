@@ -142,24 +142,9 @@ int change_send(const struct call *call, const char *method, const char *path, j
 	return EXIT_DONE;
 }
 
-static bool is_word(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static const struct command *command_of(const struct grammar *grammar, const char *const words[2])
-{
-	const struct command *command = grammar->commands;
-
-	while (!is_word(command->words[0], words[0]) || !is_word(command->words[1], words[1]))
-		command++;
-	return command;
-}
-
-int change_assignments(const struct call *call, const char *const like[2], const char *path,
+int change_assignments(const struct call *call, const char *path,
         void (*say)(const struct call *call, const json_t *answer))
 {
-	const struct command *options = command_of(call->grammar, like);
 	json_auto_t *body = json_object();
 	struct error err = {0};
 	int r = body && path ? 0 : error_memory(&err);
@@ -168,7 +153,7 @@ int change_assignments(const struct call *call, const char *const like[2], const
 	while (!call->command->arguments[i].repeated)
 		i++;
 	for (; r == 0 && i < call->n_arguments; i++)
-		r = call_assignment(options, call->arguments[i], body, &err);
+		r = call_assignment(call->command, call->arguments[i], body, &err);
 	return change_send(call, "PATCH", path, r == 0 ? json_incref(body) : NULL, &err, say);
 }
 

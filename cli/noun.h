@@ -39,8 +39,8 @@ int change_error(const struct call *call, struct error *err);
 int change_send(const struct call *call, const char *method, const char *path, json_t *body,
         struct error *err, void (*say)(const struct call *call, const json_t *answer));
 /* PATCHes what is at `path` (NULL: memory is out) by the words KEY=VALUE behind the arguments that
- * name it. The keys are options of the command with the words `like`. */
-int change_assignments(const struct call *call, const char *const like[2], const char *path,
+ * name it. */
+int change_assignments(const struct call *call, const char *path,
         void (*say)(const struct call *call, const json_t *answer));
 
 /* DELETE of several things: each is tried, the first failure is the exit status, JSON is one object

@@ -2,6 +2,7 @@
  * `netd-ctl publish`, `unpublish` and `ports`. The answer to publish is the whole way of a packet
  * in one line; what `ports -q` prints is what `unpublish` takes.
  */
+#include "cli/commands.h"
 #include "cli/nouns.h"
 
 #include "cli/output.h"
@@ -71,6 +72,16 @@ static char *cell_state(const json_t *publication)
 	return text;
 }
 
+static char *cell_limits(const json_t *publication)
+{
+	char *text = cell_settings(publication, publication_options);
+
+	if (!text || *text)
+		return text;
+	free(text);
+	return strdup("-");
+}
+
 static const struct column table[] = {
         {"HOST", NULL, cell_host},
         {"NAMESPACE", "namespace"},
@@ -79,6 +90,7 @@ static const struct column table[] = {
         {"PACKETS", "packets"},
         {"BYTES", "bytes"},
         {"STATE", NULL, cell_state},
+        {"SETTINGS", NULL, cell_limits},
         {NULL},
 };
 
@@ -105,19 +117,22 @@ const struct noun publication_noun = {
 
 static void say_way(const json_t *publication, const char *host)
 {
+	_cleanup_(freep) char *settings = cell_settings(publication, publication_options);
+	const char *between = settings && *settings ? ", " : "";
 	_cleanup_(freep) char *addresses = cell_value(json_object_get(publication, "targets"));
 	const char *name = field_text(publication, "namespace"), *reason = reason_of(publication);
 	char ports[PORTS_TEXT_SIZE];
 
 	ports_of(publication, "port", "port_end", ports);
-	if (!addresses)
+	if (!addresses || !settings)
 		output_memory();
 	else if (json_array_size(json_object_get(publication, "targets")))
-		output_line("%s -> %s (%s %s):%s%s%s", host, name,
-		        field_text(publication, "network"), addresses, ports,
+		output_line("%s -> %s (%s %s):%s%s%s%s%s", host, name,
+		        field_text(publication, "network"), addresses, ports, between, settings,
 		        reason ? ", pending: " : "", reason ? reason : "");
 	else
-		output_line("%s -> %s (pending: %s):%s", host, name, reason ? reason : "-", ports);
+		output_line("%s -> %s (pending: %s):%s%s%s", host, name, reason ? reason : "-",
+		        ports, between, settings);
 }
 
 static void say_one(const struct call *call, const json_t *publication)
@@ -183,8 +198,14 @@ static size_t count_specs(const struct call *call)
 static json_t *publish_body(const struct call *call, struct error *err)
 {
 	size_t count = count_specs(call);
-	json_t *body = NULL, *list = count > 1 ? json_array() : NULL;
+	json_t *body = NULL, *list = NULL;
 
+	if (count < call->n_arguments && call_has(call, OPTION_NS)) {
+		error_field(err, "", "the namespace is given twice ('%s' and --ns %s)",
+		        call->arguments[count], call->options[OPTION_NS]);
+		return NULL;
+	}
+	list = count > 1 ? json_array() : NULL;
 	for (size_t i = 0; i < count; i++) {
 		struct port_spec spec;
 

@@ -6,6 +6,7 @@
 
 #include "cli/listener.h"
 #include "cli/output.h"
+#include "cli/wording.h"
 #include "lib/cleanup.h"
 #include "lib/version.h"
 
@@ -93,6 +94,7 @@ static int explain(const struct call *call, const char *method, const char *path
 	if (err->code == ERROR_UNKNOWN || answer->status == 405)
 		return explain_unknown(call, method, path, err);
 	name_listener(answer->body, err);
+	wording_translate(call, err);
 	return result;
 }
 

@@ -8,6 +8,8 @@
 #include "cli/output.h"
 #include "lib/cleanup.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -78,6 +80,45 @@ char *cell_value(const json_t *value)
 		return NULL;
 	}
 	return text;
+}
+
+static bool is_set(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return json_is_true(value) || (text && *text) || json_integer_value(value) != 0;
+}
+
+static void put_setting(FILE *out, const struct option_spec *spec, const json_t *value)
+{
+	fprintf(out, "%s%s", ftell(out) > 0 ? ", " : "", spec->name + 2);
+	if (json_is_true(value))
+		return;
+	fputc(' ', out);
+	put_value(out, value);
+}
+
+char *cell_settings(const json_t *object, const enum option_id *keys)
+{
+	char *text = NULL, field[OPTION_FIELD_SIZE];
+	const json_t *item;
+	size_t i, size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	for (; out && *keys; keys++) {
+		const struct option_spec *spec = &option_specs[*keys];
+		const json_t *value = json_object_get(object, option_field(spec, field));
+
+		if (json_is_array(value))
+			json_array_foreach (value, i, item)
+				put_setting(out, spec, item);
+		else if (is_set(value))
+			put_setting(out, spec, value);
+	}
+	if (out && fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 static char *make_cell(const struct column *column, const json_t *object)
@@ -193,19 +234,82 @@ static void record_cell(const char *header, int header_width, char *cell)
 	}
 }
 
+/* The columns of a record, with each setting as one of them. */
+struct rows {
+	struct column *columns; /* owned, ends with header NULL */
+	struct names {
+		char header[OPTION_FIELD_SIZE], field[OPTION_FIELD_SIZE];
+	} * names; /* owned: what the columns of settings point to */
+};
+
+static void rows_done(struct rows *rows)
+{
+	free(rows->columns);
+	free(rows->names);
+}
+
+static size_t count_settings(const enum option_id *settings)
+{
+	size_t n = 0;
+
+	while (settings && settings[n])
+		n++;
+	return n;
+}
+
+/* "--ip-range" is under IP RANGE. */
+static struct column setting_column(enum option_id id, struct names *names)
+{
+	const char *from = option_specs[id].name + 2;
+	size_t n = 0;
+
+	for (; from[n] && n < sizeof(names->header) - 1; n++)
+		names->header[n] = from[n] == '-' ? ' ' : (char)toupper((unsigned char)from[n]);
+	names->header[n] = '\0';
+	option_field(&option_specs[id], names->field);
+	return (struct column){names->header, names->field};
+}
+
+static int expand(const struct column *columns, struct rows *rows)
+{
+	size_t n = count_columns(columns), named = 0;
+
+	for (const struct column *column = columns; column->header; column++)
+		named += count_settings(column->settings);
+	rows->columns = calloc(n + named + 1, sizeof(rows->columns[0]));
+	rows->names = calloc(named + 1, sizeof(rows->names[0]));
+	if (!rows->columns || !rows->names)
+		return -ENOMEM;
+	for (n = named = 0; columns->header; columns++) {
+		size_t settings = count_settings(columns->settings);
+
+		for (size_t i = 0; i < settings; i++)
+			rows->columns[n++] =
+			        setting_column(columns->settings[i], &rows->names[named++]);
+		if (!columns->settings)
+			rows->columns[n++] = *columns;
+	}
+	return 0;
+}
+
 void record_print(const struct column *columns, const json_t *objects)
 {
+	_cleanup_(rows_done) struct rows rows = {0};
 	int header_width = 0;
 	const json_t *object;
 	size_t at;
 
-	for (const struct column *column = columns; column->header; column++)
+	if (expand(columns, &rows) < 0) {
+		output_memory();
+		return;
+	}
+	for (const struct column *column = rows.columns; column->header; column++)
 		if ((int)strlen(column->header) > header_width)
 			header_width = (int)strlen(column->header);
 	json_array_foreach (objects, at, object) {
 		if (at > 0)
 			output_line("%s", "");
-		for (const struct column *column = columns; column->header; column++) {
+		for (const struct column *column = rows.columns; column->header; column++) {
 			_cleanup_(freep) char *cell = make_cell(column, object);
 
 			if (cell)

@@ -223,6 +223,9 @@ static int run(const struct options *options, struct error *err)
 	        .runtime_dir = options->runtime_dir,
 	        .own_tables = options->own_tables,
 	        .publish_address = options->publish_address,
+	        .default_subnets = options->default_subnets,
+	        .default_subnet_count = options->default_subnet_count,
+	        .default_ip6 = options->default_ip6,
 	        .pools = options->pools,
 	        .pool_count = options->pool_count,
 	        .take_over = options->take_over};

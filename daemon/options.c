@@ -24,6 +24,8 @@ static const struct option long_options[] = {
         {"log-level", required_argument, NULL, 'l'},
         {"own-tables", required_argument, NULL, 'o'},
         {"publish-address", required_argument, NULL, 'p'},
+        {"default-subnet", required_argument, NULL, 'D'},
+        {"default-ipv6", required_argument, NULL, '6'},
         {"cleanup", no_argument, NULL, 'C'},
         {"purge", no_argument, NULL, 'P'},
         {"dry-run", no_argument, NULL, 'n'},
@@ -64,6 +66,11 @@ void options_help(void)
 	     "says "
 	     "one\n"
 	     "                      (default *: every address, of both families)\n"
+	     "  --default-subnet CIDR\n"
+	     "                      the subnet of network default, for a start that makes it; once "
+	     "for each family\n"
+	     "  --default-ipv6 yes|no\n"
+	     "                      whether that network has IPv6, too (default no)\n"
 	     "  --cleanup           remove all that netd ever made on this host, and restore what "
 	     "it changed\n"
 	     "    --purge           ... the database too\n"
@@ -105,6 +112,23 @@ static int set_address(struct ip *target, const char *value, struct error *err)
 	return 0;
 }
 
+/* At most one of each family. */
+static int add_default_subnet(struct options *options, const char *value, struct error *err)
+{
+	struct cidr cidr;
+	char text[CIDR_TEXT_SIZE];
+	int r = parse_subnet_or_size(value, "", &cidr, err);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < options->default_subnet_count; i++)
+		if (options->default_subnets[i].ip.family == cidr.ip.family)
+			return error_set(err, ERROR_INVALID, 0,
+			        "%s is the second one of its family", cidr_format(&cidr, text));
+	options->default_subnets[options->default_subnet_count++] = cidr;
+	return 0;
+}
+
 /* One of several. */
 static int add_pool(struct options *options, const char *value, struct error *err)
 {
@@ -139,10 +163,15 @@ static int set(struct options *options, const char *name, const char *value, str
 		return set_address(&options->publish_address, value, err);
 	if (strcmp(name, "pool") == 0)
 		return add_pool(options, value, err);
+	if (strcmp(name, "default-subnet") == 0)
+		return add_default_subnet(options, value, err);
+	if (strcmp(name, "default-ipv6") == 0)
+		return set_switch(&options->default_ip6, value, err);
 	if (strcmp(name, "log-level") != 0)
 		return error_set(err, ERROR_INVALID, 0,
 		        "netd has no such setting; there are socket, state-dir, runtime-dir, "
-		        "log-level, own-tables, publish-address and pool");
+		        "log-level, own-tables, publish-address, default-subnet, default-ipv6 and "
+		        "pool");
 	if (log_level_parse(value, &options->log_level) < 0)
 		return error_set(err, ERROR_INVALID, 0,
 		        "'%.40s' is no level; it is error, warning, info or debug", value);

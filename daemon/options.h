@@ -15,7 +15,10 @@ struct options {
 	bool dry_run, purge, own_tables, take_over;
 	struct pool pools[POOLS_MAX];
 	unsigned pool_count;
-	struct ip publish_address;                       /* family 0: every */
+	struct ip publish_address;      /* family 0: every */
+	struct cidr default_subnets[2]; /* of network default, one of each family */
+	unsigned default_subnet_count;
+	bool default_ip6;
 	char *config, *socket, *state_dir, *runtime_dir; /* owned */
 	enum log_level log_level;
 	char **command; /* sandbox: borrowed from argv, ends with NULL */

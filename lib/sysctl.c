@@ -12,7 +12,7 @@
 
 static int bad_key(const char *key, const char *field, const char *why, struct error *err)
 {
-	return error_field(err, field, "%s: '%s' %s", field, quote(key).text, why);
+	return error_field(err, field, "%s: %s %s", field, quote(key).text, why);
 }
 
 /* As sysctl(8) has it: '/' stands for a dot that is part of a name. */

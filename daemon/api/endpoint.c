@@ -72,14 +72,16 @@ int endpoint_connect(const struct call *call, struct request *request, struct er
 int endpoint_set(const struct call *call, struct request *request, struct error *err)
 {
 	struct json_reader reader = json_reader_start(call->body, err);
+	char what[2 * NAME_SIZE + 16];
 	int r = parse_name(call->names[0], "network", request->network, err);
 
 	request->kind = REQUEST_ENDPOINT_SET;
 	if (r == 0)
 		r = parse_name(call->names[1], "namespace", request->namespace, err);
+	snprintf(what, sizeof(what), "endpoint %s %s", request->network, request->namespace);
 	if (r == 0)
-		r = field_settings(
-		        &reader, &endpoint_settings, &request->wanted_endpoint, request, err);
+		r = field_changes(
+		        &reader, &endpoint_settings, what, &request->wanted_endpoint, request, err);
 	return r == 0 ? json_reader_end(&reader) : r;
 }
 

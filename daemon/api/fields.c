@@ -120,6 +120,19 @@ int field_settings(struct json_reader *reader, const struct settings *settings, 
 	return r;
 }
 
+int field_changes(struct json_reader *reader, const struct settings *settings, const char *what,
+        void *object, struct request *request, struct error *err)
+{
+	const struct fixed *fixed = settings->fixed;
+
+	/* Whether one that is a setting is changed at all is the rules' to say. */
+	for (; fixed && fixed->field; fixed++)
+		if (json_object_get(reader->object, fixed->field) &&
+		        !setting_find(settings, fixed->field))
+			return setting_refuse(fixed, what, err);
+	return field_settings(reader, settings, object, request, err);
+}
+
 int field_label_filter(const struct call *call, struct request *request, struct error *err)
 {
 	struct json_reader reader = json_reader_start(call->body, err);

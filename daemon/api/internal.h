@@ -140,6 +140,10 @@ int field_ip(const char *text, const char *field, struct ip *ret, struct error *
  * default. */
 int field_settings(struct json_reader *reader, const struct settings *settings, void *object,
         struct request *request, struct error *err);
+/* The same of a thing that is there, `what`: other fields of the request that makes one are
+ * refused, each with its reason. */
+int field_changes(struct json_reader *reader, const struct settings *settings, const char *what,
+        void *object, struct request *request, struct error *err);
 /* The items of a list setting, into `object`; `field` is where they stand. */
 int field_list(const json_t *list, const char *field, const struct setting *setting, void *object,
         struct error *err);

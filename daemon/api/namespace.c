@@ -238,12 +238,14 @@ int namespace_create(const struct call *call, struct request *request, struct er
 int namespace_set(const struct call *call, struct request *request, struct error *err)
 {
 	struct json_reader reader = json_reader_start(call->body, err);
+	char what[NAME_SIZE + 16];
 	int r = parse_name(call->names[0], "namespace", request->namespace, err);
 
 	request->kind = REQUEST_NS_SET;
+	snprintf(what, sizeof(what), "namespace %s", request->namespace);
 	if (r == 0)
-		r = field_settings(
-		        &reader, &namespace_settings, &request->wanted_namespace, request, err);
+		r = field_changes(&reader, &namespace_settings, what, &request->wanted_namespace,
+		        request, err);
 	return r == 0 ? json_reader_end(&reader) : r;
 }
 

@@ -112,13 +112,15 @@ int network_create(const struct call *call, struct request *request, struct erro
 int network_set(const struct call *call, struct request *request, struct error *err)
 {
 	struct json_reader reader = json_reader_start(call->body, err);
+	char what[NAME_SIZE + 16];
 	int r;
 
 	request->kind = REQUEST_NETWORK_SET;
 	r = parse_name(call->names[0], "network", request->network, err);
+	snprintf(what, sizeof(what), "network %s", request->network);
 	if (r == 0)
-		r = field_settings(
-		        &reader, &network_settings, &request->wanted_network, request, err);
+		r = field_changes(
+		        &reader, &network_settings, what, &request->wanted_network, request, err);
 	return r == 0 ? json_reader_end(&reader) : r;
 }
 

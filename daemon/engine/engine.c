@@ -124,6 +124,10 @@ int engine_open(struct engine **ret, const struct engine_config *config, struct 
 	engine->pool_count = config->pool_count < POOLS_MAX ? config->pool_count : POOLS_MAX;
 	for (unsigned i = 0; i < engine->pool_count; i++)
 		engine->pools[i] = config->pools[i];
+	engine->default_subnet_count = config->default_subnet_count;
+	for (unsigned i = 0; i < engine->default_subnet_count; i++)
+		engine->default_subnets[i] = config->default_subnets[i];
+	engine->default_ip6 = config->default_ip6;
 	engine->reap_pause = 1000;
 	engine->runtime_dir = strdup(config->runtime_dir);
 	engine->turn = event_new(config->base, -1, 0, on_turn, engine);

@@ -22,7 +22,11 @@ struct engine_config {
 	const struct pool *pools; /* where subnets come from; copied */
 	unsigned pool_count;
 	struct ip publish_address; /* where publish names none; family 0: every address */
-	bool take_over; /* this database is the right one, whatever other marks the host bears */
+	/* Of network default, for a start that makes it: at most one of each family; copied. */
+	const struct cidr *default_subnets;
+	unsigned default_subnet_count;
+	bool default_ip6; /* it has IPv6 without a subnet of it, too */
+	bool take_over;   /* this database is the right one, whatever other marks the host bears */
 };
 
 /* Opens store and kernel and checks that this host is ours to run: one sentence, and what helps,

@@ -7,7 +7,6 @@
 #include "daemon/kernel/netns_source.h"
 #include "daemon/kernel/sysctl.h"
 #include "lib/cleanup.h"
-#include "lib/log.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -51,6 +51,9 @@ struct engine {
 	struct pool pools[POOLS_MAX];
 	unsigned pool_count;
 	struct ip publish_address; /* of the host, where nobody says one; family 0: every */
+	struct cidr default_subnets[SUBNETS_MAX];
+	unsigned default_subnet_count;
+	bool default_ip6;
 	char boot_id[BOOT_ID_SIZE];
 	struct model *model;
 	struct store *store;

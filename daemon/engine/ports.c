@@ -188,6 +188,42 @@ static void warn_of_absence(
 		        publication->interface);
 }
 
+/* Whether one of --from has an address of this family. */
+static bool lets_in(const struct model *model, const struct publication *publication, int family)
+{
+	const char *rest = publication->from;
+	char item[SETTING_ITEM_MAX];
+	struct cidr cidr;
+
+	while (setting_next_item(&rest, item)) {
+		const struct network *network = model_network(model, item);
+
+		if (publication_source(item, &cidr) ? cidr.ip.family == family
+		                                    : network && network_subnet(network, family))
+			return true;
+	}
+	return !publication->from;
+}
+
+static void warn_of_sources(
+        const struct model *model, const struct publication *publication, struct answer *answer)
+{
+	bool v4 = publication_address(model, publication, AF_INET);
+	bool v6 = publication_address(model, publication, AF_INET6);
+
+	if (!publication_target(model, publication) ||
+	        (v4 && lets_in(model, publication, AF_INET)) ||
+	        (v6 && lets_in(model, publication, AF_INET6)))
+		return;
+	answer_warn(answer,
+	        "nobody can come in by port %u/%s: it is one of %s, and no source that is let in "
+	        "has such an address",
+	        publication->host_port, protocol_name(publication->protocol),
+	        v4 && v6 ? "both families"
+	        : v4     ? "IPv4"
+	                 : "IPv6");
+}
+
 void facts_warn_of_ports(struct engine *engine, const struct model *model, struct answer *answer)
 {
 	for (unsigned i = 0; i < answer->publication_count; i++) {
@@ -197,6 +233,7 @@ void facts_warn_of_ports(struct engine *engine, const struct model *model, struc
 		if (!publication)
 			continue;
 		warn_of_absence(engine, publication, answer);
+		warn_of_sources(model, publication, answer);
 		if (publication_target(model, publication) &&
 		        model_namespace(engine->model, publication->namespace))
 			warn_of_silence(engine, publication, answer);

@@ -64,9 +64,22 @@ static int settle_boot(struct engine *engine, struct model *fork, struct error *
 
 static int settle_default_network(struct engine *engine, struct model *fork, struct error *err)
 {
-	struct request create = {.kind = REQUEST_NETWORK_CREATE, .network = NETWORK_DEFAULT};
+	struct request create = {.kind = REQUEST_NETWORK_CREATE,
+	        .network = NETWORK_DEFAULT,
+	        .subnet_count = engine->default_subnet_count,
+	        .ip4 = CHOICE_YES,
+	        .ip6 = engine->default_ip6 ? CHOICE_YES : CHOICE_OPEN};
+	int r;
 
-	return model_network(fork, NETWORK_DEFAULT) ? 0 : grant(engine, fork, &create, err);
+	if (model_network(fork, NETWORK_DEFAULT))
+		return 0;
+	for (unsigned i = 0; i < create.subnet_count; i++)
+		create.subnets[i].cidr = engine->default_subnets[i];
+	r = grant(engine, fork, &create, err);
+	return r < 0 ? error_context(err,
+	                       "make network default (default-subnet and default-ipv6 of "
+	                       "netd.conf say how)")
+	             : 0;
 }
 
 static int release(

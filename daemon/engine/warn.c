@@ -1,10 +1,11 @@
 /*
- * What an answer warns of: what was asked for is done, and yet does not have the effect that its
- * user expects, for the sake of something on the host that is not netd's.
+ * What is said beside a success: what was granted, and does not do what its user may expect, for
+ * something on the host that is not netd's to change. That of published ports is in ports.c.
  */
 #include "daemon/engine/internal.h"
 
 #include "daemon/kernel/look.h"
+#include "daemon/model/setting.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -52,14 +53,29 @@ static void warn_of_absent_sources(
 			        ip_format(&ip, text), network->name);
 }
 
+static void warn_of_absent_interfaces(const struct network *network, struct answer *answer)
+{
+	const char *rest = network->trusted_interfaces;
+	char item[SETTING_ITEM_MAX];
+
+	while (setting_next_item(&rest, item))
+		if (!look_has_link(item))
+			answer_warn(answer,
+			        "this host does not have the interface %s yet; network %s trusts "
+			        "what comes in by it once it does",
+			        item, network->name);
+}
+
 void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
         struct answer *answer)
 {
 	const struct network *network = model_network(model, answer->network);
 
 	if (network &&
-	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET))
+	        (request->kind == REQUEST_NETWORK_CREATE || request->kind == REQUEST_NETWORK_SET)) {
 		warn_of_absent_sources(engine, network, answer);
+		warn_of_absent_interfaces(network, answer);
+	}
 	if (request->kind != REQUEST_NETWORK_CREATE && request->kind != REQUEST_CONNECT &&
 	        request->kind != REQUEST_PUBLISH)
 		return;

@@ -42,15 +42,27 @@ static const char *next_step(int errnum)
 	case EACCES:
 	case EPERM:
 		return " (netd needs root's files or CAP_NET_ADMIN in this namespace)";
+	case ENOENT:
+		return " (the kernel has none of this name here; 'sysctl -a' lists them, and some "
+		       "come with a module that has to be loaded first)";
+	case EINVAL:
+	case ERANGE:
+		return " (the kernel does not take this value)";
 	default:
 		return "";
 	}
 }
 
+/* Named as sysctl(8) does: '/' stands for a dot that is part of a name. */
 static int failed(struct error *err, const char *verb, const char *path, int errnum)
 {
+	char key[RESOURCE_NAME_SIZE];
+
+	snprintf(key, sizeof(key), "%s", path);
+	for (char *c = key; *c; c++)
+		*c = *c == '.' ? '/' : *c == '/' ? '.' : *c;
 	return error_set(err, errnum == EACCES || errnum == EPERM ? ERROR_PERMISSION : ERROR_KERNEL,
-	        errnum, "%s sysctl %s%s", verb, path, next_step(errnum));
+	        errnum, "%s sysctl %s%s", verb, key, next_step(errnum));
 }
 
 /* The paths are netd's own words around an interface name, which the kernel allows no '/'. */
@@ -113,10 +125,18 @@ static int set_inside(void *arg, struct error *err)
 	return 0;
 }
 
+static int inside(const char *ns, int (*work)(void *arg, struct error *err), struct access *access,
+        struct error *err)
+{
+	int r = netns_inside(ns, work, access, err);
+
+	return r < 0 && ns[0] ? error_context(err, "namespace %s", ns) : r;
+}
+
 int sysctl_read(const char *ns, const char *path, char ret[SYSCTL_VALUE_SIZE], struct error *err)
 {
 	struct access access = {.path = path, .inside = ns[0]};
-	int r = netns_inside(ns, read_inside, &access, err);
+	int r = inside(ns, read_inside, &access, err);
 
 	if (r < 0)
 		return r;
@@ -138,7 +158,7 @@ static int sysctl_write(struct kernel *kernel, const char *ns, const char *path,
         struct error *err)
 {
 	struct access access = {.path = path, .inside = ns[0], .value = value};
-	int r = netns_inside(ns, set_inside, &access, err);
+	int r = inside(ns, set_inside, &access, err);
 
 	kernel->changes += access.written;
 	return r;

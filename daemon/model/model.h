@@ -427,6 +427,8 @@ bool network_hairpin(const struct model *model);
 bool network_separates(const struct model *model, const struct network *network);
 /* Reads an item of network->allow: NETWORK or NS:PORT[/tcp|udp]. */
 int allowed_parse(const char *text, const char *field, struct allowed *ret, struct error *err);
+/* As it is written. Returns text. */
+const char *allowed_format(const struct allowed *allowed, char *text, size_t size);
 /* The next item; *rest, which begins as the list, moves behind it. False at the end. */
 bool allowed_next(const char **rest, struct allowed *ret);
 /* Where it leads in this family (AF_INET, AF_INET6), and to which address; NULL where it does not.

@@ -66,6 +66,16 @@ bool network_separates(const struct model *model, const struct network *network)
 	return network->isolated && !model_host(model)->bridge_netfilter;
 }
 
+const char *allowed_format(const struct allowed *allowed, char *text, size_t size)
+{
+	if (allowed->network[0])
+		snprintf(text, size, "%s", allowed->network);
+	else
+		snprintf(text, size, "%s:%u/%s", allowed->namespace, allowed->port,
+		        protocol_name(allowed->protocol));
+	return text;
+}
+
 static int read_port(char *text, const char *field, struct allowed *ret, struct error *err)
 {
 	char *protocol = strchr(text, '/');

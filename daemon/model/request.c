@@ -34,14 +34,34 @@ void request_move(struct request *from, struct request *to)
 }
 
 int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
-        const char *noun, const char *name, struct error *err)
+        const char *what, const char *inspect, struct error *err)
 {
 	const char *differing = settings_differ(settings, wanted, existing);
 
-	return differing ? error_set(err, ERROR_EXISTS, 0,
-	                           "%s %s exists with another %s (netd-ctl %s inspect %s shows it)",
-	                           noun, name, differing, noun, name)
-	                 : 0;
+	if (!differing)
+		return 0;
+	error_field(err, differing, "%s exists with another setting: %s (%s shows it)", what,
+	        differing, inspect);
+	err->code = ERROR_EXISTS;
+	return -EINVAL;
+}
+
+/* Which settings a request has: " (mtu, labels)". */
+static void describe_settings(
+        const struct request *request, const struct settings *settings, char *text, size_t size)
+{
+	size_t used = strlen(text);
+	const char *before = " (";
+
+	for (unsigned i = 0; i < settings->count; i++) {
+		if (!(request->given & UINT64_C(1) << i) || used >= size)
+			continue;
+		used += (size_t)snprintf(
+		        text + used, size - used, "%s%s", before, settings->rows[i].name);
+		before = ", ";
+	}
+	if (before[0] == ',' && used < size)
+		snprintf(text + used, size - used, ")");
 }
 
 static void describe_ports(const struct request *request, char *text, size_t size)
@@ -99,6 +119,7 @@ void request_describe(const struct request *request, char *text, size_t size)
 		break;
 	case REQUEST_NETWORK_SET:
 		snprintf(text, size, "network set %s", request->network);
+		describe_settings(request, &network_settings, text, size);
 		break;
 	case REQUEST_NETWORK_ALLOW:
 	case REQUEST_NETWORK_DISALLOW:
@@ -127,6 +148,7 @@ void request_describe(const struct request *request, char *text, size_t size)
 		break;
 	case REQUEST_NS_SET:
 		snprintf(text, size, "ns set %s", request->namespace);
+		describe_settings(request, &namespace_settings, text, size);
 		break;
 	case REQUEST_NS_REMOVE:
 		snprintf(text, size, "ns %s %s", request->detach ? "detach" : "rm",
@@ -137,6 +159,7 @@ void request_describe(const struct request *request, char *text, size_t size)
 		break;
 	case REQUEST_ENDPOINT_SET:
 		snprintf(text, size, "endpoint set %s %s", request->network, request->namespace);
+		describe_settings(request, &endpoint_settings, text, size);
 		break;
 	case REQUEST_DISCONNECT:
 		snprintf(text, size, "disconnect %s %s", request->network, request->namespace);

@@ -19,6 +19,11 @@ bool network_is_builtin(const char *name)
 
 static int refuse_host(const struct request *request, struct error *err)
 {
+	if (request->kind == REQUEST_DISCONNECT)
+		return error_set(err, ERROR_REFUSED, 0,
+		        "namespace %s is not connected to 'host', and cannot be: that is where a "
+		        "program is that runs in no namespace",
+		        request->namespace);
 	return error_set(err, ERROR_REFUSED, 0,
 	        "namespace %s: 'host' is where a program is that runs in no namespace; run it "
 	        "without 'netd-ctl exec'",

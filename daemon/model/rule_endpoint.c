@@ -81,6 +81,7 @@ static int compare_existing(const struct endpoint *endpoint, const struct reques
         struct answer *answer, struct error *err)
 {
 	char text[SUBNETS_MAX * (CIDR_TEXT_SIZE + 8)] = "";
+	char what[2 * NAME_SIZE + 16], inspect[NAME_SIZE + 24];
 	const char *difference = NULL;
 
 	format_addresses(endpoint, text, sizeof(text));
@@ -100,8 +101,10 @@ static int compare_existing(const struct endpoint *endpoint, const struct reques
 		        "namespace %s is connected to network %s already, with another %s (%s %s)",
 		        request->namespace, request->network, difference, endpoint->ifname, text);
 	answer->existed = true;
-	return settings_compare(&endpoint_settings, &request->wanted_endpoint, endpoint, "ns",
-	        request->namespace, err);
+	snprintf(what, sizeof(what), "endpoint %s %s", request->network, request->namespace);
+	snprintf(inspect, sizeof(inspect), "netd-ctl ns inspect %s", request->namespace);
+	return settings_compare(
+	        &endpoint_settings, &request->wanted_endpoint, endpoint, what, inspect, err);
 }
 
 /* The id gives the endpoint's routing table its number, too: in one namespace no two have the same.

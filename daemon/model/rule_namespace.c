@@ -93,11 +93,14 @@ static int compare_existing(const struct model *model, const struct request *req
 {
 	const struct namespace *ns = model_namespace(model, request->namespace);
 	const struct namespace none = {0};
+	char what[NAME_SIZE + 16], inspect[NAME_SIZE + 24];
 
 	answer->existed = true;
+	snprintf(what, sizeof(what), "namespace %s", request->namespace);
+	snprintf(inspect, sizeof(inspect), "netd-ctl ns inspect %s", request->namespace);
 	if (request->exist_ok)
 		return settings_compare(&namespace_settings, &request->wanted_namespace,
-		        ns ? ns : &none, "ns", request->namespace, err);
+		        ns ? ns : &none, what, inspect, err);
 	return error_set(err, ERROR_EXISTS, 0,
 	        "namespace %s exists already (netd-ctl ns inspect %s shows it)", request->namespace,
 	        request->namespace);

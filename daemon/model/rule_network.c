@@ -140,6 +140,7 @@ static int derive_mtu(struct network *network, const struct facts *facts, struct
 static int compare_existing(
         const struct network *network, const struct request *request, struct error *err)
 {
+	char what[NAME_SIZE + 16], inspect[NAME_SIZE + 32];
 	const char *difference = compare_subnets(network, request);
 
 	if (!difference && request->bridge[0] && strcmp(network->bridge, request->bridge) != 0)
@@ -148,8 +149,10 @@ static int compare_existing(
 		return error_set(err, ERROR_EXISTS, 0,
 		        "network %s exists with another %s (netd-ctl network inspect %s shows it)",
 		        network->name, difference, network->name);
-	return settings_compare(&network_settings, &request->wanted_network, network, "network",
-	        network->name, err);
+	snprintf(what, sizeof(what), "network %s", network->name);
+	snprintf(inspect, sizeof(inspect), "netd-ctl network inspect %s", network->name);
+	return settings_compare(
+	        &network_settings, &request->wanted_network, network, what, inspect, err);
 }
 
 static int fill_network(struct model *fork, const struct request *request,
@@ -210,13 +213,15 @@ int rule_network_create(struct model *fork, const struct request *request,
 static int check_change(const struct model *model, const struct network *before,
         const struct network *after, struct error *err)
 {
+	char what[NAME_SIZE + 16];
+
+	snprintf(what, sizeof(what), "network %s", before->name);
 	for (unsigned i = 0; i < network_settings.count; i++) {
 		const struct setting *setting = &network_settings.rows[i];
+		const struct fixed *fixed = setting_fixed(&network_settings, setting->name);
 
-		if (setting->fixed && !setting_equal(setting, before, after))
-			return error_set(err, ERROR_REFUSED, 0,
-			        "network %s: %s cannot be changed: %s", before->name, setting->name,
-			        setting->fixed);
+		if (fixed && !setting_equal(setting, before, after))
+			return setting_refuse(fixed, what, err);
 	}
 	return policy_check(model, before, after, err);
 }

@@ -12,16 +12,6 @@
 
 static const int families[] = {AF_INET, AF_INET6};
 
-static const char *allowed_format(const struct allowed *allowed, char *text, size_t size)
-{
-	if (allowed->network[0])
-		snprintf(text, size, "%s", allowed->network);
-	else
-		snprintf(text, size, "%s:%u/%s", allowed->namespace, allowed->port,
-		        protocol_name(allowed->protocol));
-	return text;
-}
-
 static bool is_same(const struct allowed *a, const struct allowed *b)
 {
 	return strcmp(a->network, b->network) == 0 && strcmp(a->namespace, b->namespace) == 0 &&

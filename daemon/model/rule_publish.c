@@ -8,6 +8,7 @@
 #include "daemon/model/rules.h"
 #include "daemon/model/setting.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -205,14 +206,17 @@ static int compare_existing(const struct model *model, const struct publication 
 
 	if (same)
 		differing = settings_differ(&publication_settings, wanted, existing);
-	if (!same || differing)
-		return error_set(err, ERROR_EXISTS, 0, "port %s/%s is published already%s%s: %s",
-		        ports_format(wanted->host_port, wanted->host_port_end, ports),
-		        protocol_name(wanted->protocol), differing ? ", with another " : "",
-		        differing ? differing : "",
-		        publication_format(model, existing, text, sizeof(text)));
-	granted(answer, existing);
-	return 0;
+	if (same && !differing) {
+		granted(answer, existing);
+		return 0;
+	}
+	error_field(err, differing ? differing : "", "port %s/%s is published already%s%s: %s",
+	        ports_format(wanted->host_port, wanted->host_port_end, ports),
+	        protocol_name(wanted->protocol), differing ? ", with another setting: " : "",
+	        differing ? differing : "",
+	        publication_format(model, existing, text, sizeof(text)));
+	err->code = ERROR_EXISTS;
+	return -EINVAL;
 }
 
 /* Where it leads, of which the request need not say anything. */
@@ -260,9 +264,9 @@ static int take_chosen(const struct port_spec *spec, uint16_t chosen,
 		        protocol_name(spec->protocol));
 	if (!chosen)
 		return error_set(err, ERROR_REFUSED, 0,
-		        "no port/%s is free in net.ipv4.ip_local_port_range; name one: "
-		        "HOSTPORT:%u",
-		        protocol_name(spec->protocol), spec->port);
+		        "no port of net.ipv4.ip_local_port_range is free for %s; name one: "
+		        "HOSTPORT:%u/%s",
+		        protocol_name(spec->protocol), spec->port, protocol_name(spec->protocol));
 	publication->host_port = publication->host_port_end = chosen;
 	return 0;
 }

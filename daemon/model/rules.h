@@ -118,7 +118,7 @@ bool labels_match(const char *labels, const char *filter);
 /* Refuses, for --exist-ok, what is there with other settings than those that were wanted: what was
  * not given is wanted as its default. */
 int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
-        const char *noun, const char *name, struct error *err);
+        const char *what, const char *inspect, struct error *err);
 /* Whether a network's settings go together, and what they name newly is there. `before`: what it
  * was; NULL: it is new. */
 int policy_check(const struct model *model, const struct network *before,

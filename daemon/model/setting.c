@@ -1,5 +1,5 @@
 /*
- * The tables of settings, and what is done with a row. A value is checked where it comes in, be it
+ * What is done with a row of the tables of settings. A value is checked where it comes in, be it
  * from a client or from the database; whoever reads it later may trust it.
  */
 #include "daemon/model/setting.h"
@@ -12,144 +12,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MTU_MIN       68 /* RFC 791: what every module must forward */
-#define MTU_MAX       65535
-#define MTU_OF_A_LINK 1500 /* as the kernel gives it to a pair */
-
-#define GW_PRIORITY_MAX 1000000
-
-static int check_label(const char *text, const char *field, struct error *err)
-{
-	const char *equal = strchr(text, '=');
-	char name[NAME_SIZE];
-
-	if (!equal || equal - text >= NAME_SIZE)
-		return error_field(err, field, "%s: write it as KEY=VALUE", field);
-	memcpy(name, text, (size_t)(equal - text));
-	name[equal - text] = '\0';
-	return parse_name(name, field, name, err);
-}
-
-static int check_interface(const char *text, const char *field, struct error *err)
-{
-	char name[IFNAMSIZ];
-
-	return parse_ifname(text, field, name, err);
-}
-
-static int check_allowed(const char *text, const char *field, struct error *err)
-{
-	struct allowed allowed;
-
-	return allowed_parse(text, field, &allowed, err);
-}
-
-static int check_snat(const char *text, const char *field, struct error *err)
-{
-	struct ip ip;
-	int r = parse_ip(text, field, &ip, err);
-
-	if (r == 0 && (ip_is_any(&ip) || ip_is_loopback(&ip) || ip_is_link_local(&ip) ||
-	                      ip_is_multicast(&ip)))
-		return error_field(
-		        err, field, "%s: %s is no address that others can answer to", field, text);
-	return r;
-}
-
-static const char *const modes[] = {"nat", "routed", "open", NULL};
-static const char *const family_modes[] = {"same", "nat", "routed", "open", NULL};
-static const char *const accesses[] = {"yes", "no", "dns", NULL};
-
-static int check_sysctl(const char *text, const char *field, struct error *err)
-{
-	char path[SYSCTL_PATH_SIZE], value[SYSCTL_TEXT_SIZE];
-
-	return parse_sysctl(text, field, path, value, err);
-}
-
-static int check_route(const char *text, const char *field, struct error *err)
-{
-	struct cidr cidr;
-	struct ip via;
-
-	return parse_route(text, field, &cidr, &via, err);
-}
-
-static int check_range(const char *text, const char *field, struct error *err)
-{
-	struct cidr range;
-
-	return parse_subnet(text, field, &range, err);
-}
-
-static int check_reserve(const char *text, const char *field, struct error *err)
-{
-	char name[NAME_SIZE];
-	struct ip ip;
-
-	return parse_reserve(text, field, name, &ip, err);
-}
-
-/* clang-format off */
-#define PLACE(object, field) .offset = offsetof(struct object, field)
-#define FIXED(why) .fixed = why
-
-static const struct setting network_rows[] = {
-	{"mtu", SETTING_NUMBER, PLACE(network, mtu), .min = MTU_MIN, .max = MTU_MAX},
-	{"internal", SETTING_SWITCH, PLACE(network, internal)},
-	{"labels", SETTING_LIST, PLACE(network, labels), .check = check_label, .keyed = true},
-	{"routes", SETTING_LIST, PLACE(network, routes), .check = check_route},
-	{"ip_range", SETTING_LIST, PLACE(network, ip_range), .check = check_range},
-	{"reserve", SETTING_LIST, PLACE(network, reserve), .check = check_reserve},
-	{"isolated", SETTING_SWITCH, PLACE(network, isolated)},
-	{"mode", SETTING_WORD, PLACE(network, mode), .words = modes},
-	{"mode4", SETTING_WORD, PLACE(network, mode4), .words = family_modes},
-	{"mode6", SETTING_WORD, PLACE(network, mode6), .words = family_modes},
-	{"host_access", SETTING_WORD, PLACE(network, host_access), .words = accesses},
-	{"trusted_interfaces", SETTING_LIST, PLACE(network, trusted_interfaces), .check = check_interface},
-	{"allow", SETTING_LIST, PLACE(network, allow), .check = check_allowed},
-	{"snat", SETTING_LIST, PLACE(network, snat), .check = check_snat},
-	{"publish_address", SETTING_IP, PLACE(network, publish_address), .check = publication_check_address},
-	{"no_host_address", SETTING_SWITCH, PLACE(network, no_host_address), FIXED("its bridge has an address of the host, or never had; make another network")},
-	{"use_bridge", SETTING_IFNAME, PLACE(network, use_bridge), FIXED("a network stays on its bridge; make another network")},
-};
-static const struct setting namespace_rows[] = {
-	{"labels", SETTING_LIST, PLACE(namespace, labels), .check = check_label, .keyed = true},
-	{"sysctls", SETTING_LIST, PLACE(namespace, sysctls), .check = check_sysctl, .keyed = true},
-};
-static const struct setting endpoint_rows[] = {
-	{"gw_priority", SETTING_NUMBER, PLACE(endpoint, gw_priority), .min = -GW_PRIORITY_MAX, .max = GW_PRIORITY_MAX},
-	{"no_default_route", SETTING_SWITCH, PLACE(endpoint, no_default_route)},
-	{"router", SETTING_SWITCH, PLACE(endpoint, router)},
-	{"rate_in", SETTING_RATE, PLACE(endpoint, rate_in)},
-	{"rate_out", SETTING_RATE, PLACE(endpoint, rate_out)},
-	{"labels", SETTING_LIST, PLACE(endpoint, labels), .check = check_label, .keyed = true},
-};
-static const struct setting publication_rows[] = {
-	{"interface", SETTING_IFNAME, PLACE(publication, interface)},
-	{"from", SETTING_LIST, PLACE(publication, from), .check = publication_check_source},
-	{"labels", SETTING_LIST, PLACE(publication, labels), .check = check_label, .keyed = true},
-};
-static const struct setting ns_link_rows[] = {
-	{"mtu", SETTING_NUMBER, PLACE(ns_link, mtu), .min = MTU_MIN, .max = MTU_MAX, .otherwise = MTU_OF_A_LINK},
-	{"labels", SETTING_LIST, PLACE(ns_link, labels), .check = check_label, .keyed = true},
-};
-/* clang-format on */
-
-#define ROWS(table) table, sizeof(table) / sizeof(struct setting)
-
-const struct settings network_settings = {ROWS(network_rows)};
-const struct settings namespace_settings = {ROWS(namespace_rows)};
-const struct settings endpoint_settings = {ROWS(endpoint_rows)};
-const struct settings publication_settings = {ROWS(publication_rows)};
-const struct settings ns_link_settings = {ROWS(ns_link_rows)};
-
 const struct setting *setting_find(const struct settings *settings, const char *name)
 {
 	for (unsigned i = 0; i < settings->count; i++)
 		if (strcmp(settings->rows[i].name, name) == 0)
 			return &settings->rows[i];
 	return NULL;
+}
+
+const struct fixed *setting_fixed(const struct settings *settings, const char *field)
+{
+	for (const struct fixed *fixed = settings->fixed; fixed && fixed->field; fixed++)
+		if (strcmp(fixed->field, field) == 0)
+			return fixed;
+	return NULL;
+}
+
+int setting_refuse(const struct fixed *fixed, const char *what, struct error *err)
+{
+	error_field(
+	        err, fixed->field, "%s: %s cannot be changed: %s", what, fixed->field, fixed->why);
+	err->code = ERROR_REFUSED;
+	return -EINVAL;
 }
 
 uint64_t setting_bit(const struct settings *settings, const struct setting *setting)
@@ -276,7 +160,7 @@ static unsigned count_items(const char *list)
 static int read_item(
         const struct setting *setting, const char *text, void *object, struct error *err)
 {
-	char *list = list_of(setting, object), *longer;
+	char *list = list_of(setting, object), *longer, item[SETTING_ITEM_MAX];
 
 	if (strlen(text) >= SETTING_ITEM_MAX || strpbrk(text, "\n\t"))
 		return error_field(err, setting->name,
@@ -284,13 +168,16 @@ static int read_item(
 		        SETTING_ITEM_MAX - 1);
 	if (setting->check(text, setting->name, err) < 0)
 		return -EINVAL;
-	if (has_item(setting, list, text))
+	snprintf(item, sizeof(item), "%s", text);
+	if (setting->write)
+		setting->write(item);
+	if (has_item(setting, list, item))
 		return error_field(err, setting->name, "%s: '%.*s' is given twice", setting->name,
 		        setting->keyed ? (int)strcspn(text, "=") : (int)strlen(text), text);
 	if (count_items(list) == SETTING_ITEMS)
 		return error_field(
 		        err, setting->name, "%s: at most %d items", setting->name, SETTING_ITEMS);
-	if (asprintf(&longer, "%s%s\n", list ? list : "", text) < 0)
+	if (asprintf(&longer, "%s%s\n", list ? list : "", item) < 0)
 		return error_memory(err);
 	free(list);
 	memcpy(value(setting, object), &longer, sizeof(longer));

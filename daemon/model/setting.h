@@ -42,14 +42,22 @@ struct setting {
 	/* Whether a list's item, or an address, is one that is wanted; NULL, of an address: all
 	 * are. */
 	int (*check)(const char *text, const char *field, struct error *err);
-	bool keyed;        /* a list's items are KEY=VALUE, each key once */
-	const char *fixed; /* why it cannot be changed later, as the end of a sentence; NULL: it
-	                      can */
+	/* Writes a list's item, which was checked, as netd does, so that equal ones are the same
+	 * text. NULL: they are already. */
+	void (*write)(char item[SETTING_ITEM_MAX]);
+	bool keyed; /* a list's items are KEY=VALUE, each key once */
+};
+
+/* What is said once, when the thing is made: a setting, or another field of that request. */
+struct fixed {
+	const char *field; /* NULL ends the list */
+	const char *why;   /* and what to do instead, as the end of a sentence */
 };
 
 struct settings {
 	const struct setting *rows;
 	unsigned count;
+	const struct fixed *fixed; /* NULL: none */
 };
 
 extern const struct settings network_settings;
@@ -60,6 +68,10 @@ extern const struct settings ns_link_settings;
 
 /* NULL where there is none. */
 const struct setting *setting_find(const struct settings *settings, const char *name);
+/* NULL: it can be changed, or there is no such field. */
+const struct fixed *setting_fixed(const struct settings *settings, const char *field);
+/* -EINVAL, with the sentence that says so; `what` is the object. */
+int setting_refuse(const struct fixed *fixed, const char *what, struct error *err);
 /* The row's bit in a set of rows. */
 uint64_t setting_bit(const struct settings *settings, const struct setting *setting);
 

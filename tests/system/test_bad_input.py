@@ -79,7 +79,7 @@ NETWORK = {
     "mode6": Setting("mode6", ("", "NAT", "bridge"), TEXTS),
     "host_access": Setting("host-access", ("", "YES", "maybe"), TEXTS),
     "trusted_interfaces": Setting("trusted-iface", ("a" * 16, "a/b", "a b", ".", ".."), LISTS, ("up-out", "up-out")),
-    "allow": Setting("allow", ("../x", LONG, "a b", "web:0/tcp", "web:65536/tcp", "web:80/icmp", "web:text/tcp", ":80/tcp", "web:", "none", "host", "alone"), LISTS, ("web:80/tcp", "web:80/tcp")),
+    "allow": Setting("allow", ("../x", LONG, "a b", "web:0/tcp", "web:65536/tcp", "web:80/icmp", "web:text/tcp", ":80/tcp", "web:", "none", "host", "alone"), LISTS, ("web:80", "web:80/tcp")),
     "snat": Setting("snat", (*IPS, "0.0.0.0", "224.0.0.1", "::", "ff02::1"), LISTS, ("192.0.2.1", "192.0.2.9")),
     "publish_address": Setting("publish-address", (*IPS, "224.0.0.1", "ff02::1"), TEXTS),
     "no_host_address": Setting("no-host-address", ("maybe", "1"), SWITCHES),
@@ -101,7 +101,7 @@ NAMESPACE = {
 PUBLICATION = {
     "interface": Setting("iface", ("a" * 16, "a/b", "a b", "."), TEXTS),
     "from": Setting("from", (*[cidr for cidr in CIDRS if cidr not in ("text", "10.77.0.0", "fd00::")], "../x", LONG, "a b"), LISTS,
-                    ("10.79.0.0/24", "10.79.0.0/24")),
+                    ("10.79.0.1", "10.79.0.1/32")),
     "labels": NETWORK["labels"],
 }
 LINK = {"mtu": NETWORK["mtu"], "labels": NETWORK["labels"]}
@@ -257,7 +257,7 @@ CLI = [
       for spec in ("65536:80", "text:80", "81:0", "81:65536", "81:text", "81:80/icmp", "81:80/", "x:81:80", "1.2.3:81:80",
                    "81:", "81:80:", "81:+80", "81 :80", "081:80000", "81-90", "81-90:80-81", "90-81:80", "81-:80", "81-90-91:80",
                    "81:80-90", "fd00::1:81:80", "[fd00::1]81:80", "[10.0.0.1]:81:80", "[]:81:80", "[*]:81:80", "10.0.0.1:80")],
-    *[(["publish", spec, "web"], 2, "host_ip") for spec in ("[::1]:81:80", "[fe80::1]:81:80", "[ff02::1]:81:80", "224.0.0.1:81:80")],
+    *[(["publish", f"{ip}:81:80", "web"], 2, f"publish: {ip.strip('[]')} ") for ip in ("[::1]", "[fe80::1]", "[ff02::1]", "224.0.0.1")],
     (["publish", "[fd00::1]:81:80", "web"], 1, "IPv6"),
     (["publish", "10000-12000:20000-22000", "web"], 2, "1024"),
     (["publish", "81:80", "81:80", "web"], 5, "81"),

@@ -84,7 +84,7 @@ def test_labels_of_endpoints_and_ports(labelled):
     assert labelled.ctl_json("network", "inspect", "front")[0]["endpoints"][0]["labels"] == ["role=spare", "x="]
     labelled.ctl("endpoint", "set", "front", "web", "label=")
     assert labelled.ctl_json("ns", "inspect", "web")[0]["endpoints"][0]["labels"] == []
-    assert "labels" in labelled.ctl("publish", "8080:80", "web", "--exist-ok", check=5).stderr
+    assert "another setting: --label" in labelled.ctl("publish", "8080:80", "web", "--exist-ok", check=5).stderr
 
 
 def test_wrong_filters_name_the_right_ones(netd):
@@ -108,8 +108,8 @@ def test_a_key_stands_once(netd):
 
 def test_labels_count_for_exist_ok(labelled):
     labelled.ctl("network", "create", "front", "--label", "tier=front", "--label", "team=a=b, c", "--exist-ok")
-    assert "labels" in labelled.ctl("network", "create", "front", "--label", "tier=back", "--exist-ok", check=5).stderr
-    assert "labels" in labelled.ctl("ns", "create", "web", "--exist-ok", check=5).stderr
+    assert "another setting: --label" in labelled.ctl("network", "create", "front", "--label", "tier=back", "--exist-ok", check=5).stderr
+    assert "another setting: --label" in labelled.ctl("ns", "create", "web", "--exist-ok", check=5).stderr
 
 
 # --- removing ---

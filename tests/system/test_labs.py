@@ -289,7 +289,7 @@ def test_another_namespace_of_that_name_is_not_restored(netd):
 def test_a_sysctl_that_there_is_not_changes_nothing(netd):
     netd.ctl("ns", "create", "web")
     before = netd.snapshot(inside=True)
-    assert "net/ipv4/no_such" in netd.ctl("ns", "set", "web", f"sysctl={KEY}=600", "sysctl=net.ipv4.no_such=1", check=1).stderr
+    assert "namespace web: read sysctl net.ipv4.no_such" in netd.ctl("ns", "set", "web", f"sysctl={KEY}=600", "sysctl=net.ipv4.no_such=1", check=1).stderr
     assert_same(before, netd.snapshot(inside=True))
     assert sysctls(netd, "web") == []
 

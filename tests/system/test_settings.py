@@ -63,8 +63,8 @@ def test_a_change_leaves_other_endpoints_alone(netd):
 def test_equal_settings_exist_and_different_ones_are_named(netd):
     netd.ctl("network", "create", "a", "--internal", "--label", "k=v")
     netd.ctl("network", "create", "a", "--internal", "--label", "k=v", "--exist-ok")
-    for options, word in ((["--internal"], "labels"), (["--label", "k=v"], "internal")):
-        assert f"another {word}" in netd.ctl("network", "create", "a", "--exist-ok", *options, check=5).stderr
+    for options, word in ((["--internal"], "label"), (["--label", "k=v"], "internal")):
+        assert f"another setting: --{word}" in netd.ctl("network", "create", "a", "--exist-ok", *options, check=5).stderr
 
 
 def test_bad_settings_change_nothing(netd):

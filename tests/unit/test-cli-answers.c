@@ -53,11 +53,13 @@ START_TEST(namespaces_and_ports_are_listed)
 	                      "web   created  2          my-net 10.200.1.2/24\n");
 	run("ports");
 	ck_assert_str_eq(out,
-	        "HOST              NAMESPACE  NETWORK  TARGET       PACKETS  BYTES  STATE\n"
-	        "0.0.0.0:8080/tcp  web        my-net   10.0.0.2:80  12       3456   active\n"
+	        "HOST              NAMESPACE  NETWORK  TARGET       PACKETS  BYTES  STATE"
+	        "                                    SETTINGS\n"
+	        "0.0.0.0:8080/tcp  web        my-net   10.0.0.2:80  12       3456   active"
+	        "                                   -\n"
 	        "[::]:53/udp       dns        -        :53          -        -      pending: dns "
 	        "is "
-	        "connected to no network\n");
+	        "connected to no network  -\n");
 	run("ports -q");
 	ck_assert_str_eq(out, "0.0.0.0:8080/tcp\n[::]:53/udp\n");
 	run("ports --json");
@@ -145,8 +147,8 @@ START_TEST(inspect_shows_all_and_goes_on_after_an_error)
 	        "NAME        web\nPATH        /run/netns/web\nORIGIN      created\nINODE       7\n"
 	        "COOKIE      18446744073709551615\nNSID        -\nPROCESSES   2\n"
 	        "INTERFACES  lo, eth0\n"
-	        "LABELS      -\n"
-	        "SYSCTLS     -\n"
+	        "LABEL       -\n"
+	        "SYSCTL      -\n"
 	        "ENDPOINTS   my-net: eth0 10.200.1.2/24, mac 02:00:0a:c8:01:02, host side nv12\n"
 	        "MOVED IN    -\n");
 	run("ns inspect nosuch web --json");

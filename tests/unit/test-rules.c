@@ -109,7 +109,7 @@ START_TEST(names_and_bridges_that_are_taken_are_refused)
 	must(model, &create, &facts);
 	create.wanted_network.mtu = 9000;
 	create.given = 1;
-	refused(model, &create, &facts, ERROR_EXISTS, "another mtu");
+	refused(model, &create, &facts, ERROR_EXISTS, "another setting: mtu");
 	create = request_for(REQUEST_NETWORK_CREATE, "host", "");
 	refused(model, &create, &facts, ERROR_INVALID, "reserved");
 	create = request_for(REQUEST_NETWORK_CREATE, "new", "");
