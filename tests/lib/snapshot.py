@@ -46,6 +46,7 @@ def apart(old, new):
 def links(items, random):
     for link in items:
         link = strip(link, lambda name: name in LINK_DEALT or LINK_DEALT_LATE.search(name))
+        link.get("linkinfo", {}).get("info_data", {}).pop("fdb_n_learned", None)  # of traffic; later versions of iproute2 tell it
         link["flags"] = sorted(set(link.get("flags", [])) - {"NO-CARRIER", "LOWER_UP"})
         link.pop("operstate", None)  # the kernel notices a carrier some time later
         link.pop("tso_max_size", None)  # of a bridge: what its last port could do
@@ -85,7 +86,7 @@ def neighbours(items):
 def rules(listing):
     """nf_tables: objects by name, rules by their place in the chain. Who owns a table is left out: that changes when netd stops."""
     for table, body in re.findall(r"^table (\S+ \S+) \{[^\n]*\n(.*?)^\}", listing, re.M | re.S):
-        yield f"table {table}", re.findall(r"^\t(?!flags (?:owner)?$)([^\t}].*)(?<!\{)$", body, re.M)
+        yield f"table {table}", re.findall(r"^\t(?!flags (?:owner|persist|owner,persist)?$)([^\t}].*)(?<!\{)$", body, re.M)
         for kind, name, inner in re.findall(r"^\t(\w+) (\S+) \{\n(.*?)^\t\}", body, re.M | re.S):
             if kind == "chain":
                 lines = [line.strip() for line in inner.splitlines()]

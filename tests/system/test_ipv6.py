@@ -11,6 +11,7 @@
 import re
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,21 @@ from lib.wait import wait_for
 DEADLINE = 8.0  # what the kernel does not announce is looked at every five seconds
 WEB, CLI, FAR, DB = "fd00:77::2", "fd00:77::3", "fd00:78::2", "fd00:79::2"
 OWN = ["file /run/netd"]
+FORCES = Path("/proc/sys/net/ipv6/conf/all/force_forwarding").exists()  # else IPv6 is forwarded on all interfaces or on none
+
+
+def switch(interface):
+    """What lets IPv6 pass an interface."""
+    return f"{interface}/force_forwarding" if FORCES else "all/forwarding"
+
+
+def forwards(host, interface):
+    return host.sysctl(f"net/ipv6/conf/{switch(interface)}") == "1"
+
+
+def without_force_forwarding(host):
+    if FORCES:
+        host.run("mount --bind /dev/null /proc/sys/net/ipv6/conf/all/force_forwarding")
 
 
 @pytest.fixture
@@ -133,7 +149,7 @@ def test_no_one_speaks_as_another(built, out6):
 def test_the_host_is_no_router_for_its_neighbours(built, out6):
     two = built.neighbour("two", "198.51.100", "2001:db8:2")
     two.serve(80, address="::")
-    wait_for(lambda: built.sysctl("net/ipv6/conf/up-two/force_forwarding") == "1", "the new interface forwards")
+    wait_for(lambda: forwards(built, "up-two"), "the new interface forwards")
     assert reaches(built.ns("web"), two.address6)
     assert silent(out6, two.address6)
 
@@ -155,7 +171,8 @@ def test_an_interface_of_the_host_without_ipv6_is_left_alone(host, out6):
     serve(host)
     assert reaches(host.ns("web"), out6.address6)
     host.run(f"ip link set {two.interface} mtu 1500")
-    wait_for(lambda: host.sysctl("net/ipv6/conf/up-two/force_forwarding") == "1", "once it has IPv6 it forwards")
+    wait_for(lambda: forwards(host, "up-two") and "up-two" in host.run("nft list set inet netd nd_switched6").stdout,
+             "once it has IPv6 it forwards")
     host.restart_daemon(own_tables=False)
     assert "changes to the kernel: 0\n" in host.log()
 
@@ -250,11 +267,11 @@ def test_the_last_network_with_ipv6_gives_the_host_back_what_it_had(host, out6):
     host.start_daemon()
     before = host.snapshot(inside=True, without=OWN)
     build(host)
-    assert host.sysctl("net/ipv6/conf/up-out/force_forwarding") == "1"
+    assert forwards(host, "up-out")
     for name in ("web", "cli", "far", "db", "old"):
         host.ctl("ns", "rm", name)
     for network in ("six", "only", "closed", "plain"):
-        assert host.sysctl("net/ipv6/conf/up-out/force_forwarding") == ("0" if network == "plain" else "1")
+        assert forwards(host, "up-out") == (network != "plain")
         host.ctl("network", "rm", network)
     wait_same(before, lambda: host.snapshot(inside=True, without=OWN), "all is as before")
 
@@ -271,8 +288,8 @@ HARMS = {
     "bridge without IPv6": "echo 1 >/proc/sys/net/ipv6/conf/nd-a/disable_ipv6",
     "bridge hears routers": "echo 1 >/proc/sys/net/ipv6/conf/nd-a/accept_ra",
     "bridge makes up addresses": "echo 0 >/proc/sys/net/ipv6/conf/nd-a/addr_gen_mode; ip -6 addr flush dev nd-a",
-    "bridge does not forward": "echo 0 >/proc/sys/net/ipv6/conf/nd-a/force_forwarding",
-    "uplink does not forward": "echo 0 >/proc/sys/net/ipv6/conf/up-out/force_forwarding",
+    "bridge does not forward": f"echo 0 >/proc/sys/net/ipv6/conf/{switch('nd-a')}",
+    "uplink does not forward": f"echo 0 >/proc/sys/net/ipv6/conf/{switch('up-out')}",
     "all of IPv6 off": "echo 1 >/proc/sys/net/ipv6/conf/nd-a/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/nd-b/disable_ipv6",
     "address": "ip -n web -6 addr del fd00:77::2/64 dev eth0",
     "all of an interface": "ip -n web -6 addr flush dev eth0",
@@ -306,8 +323,8 @@ def test_drift(drifting, harm):
                 [sorted(drifting.ns(name).run("ip -6 route").lines) for name in ("web", "cli", "far")],
                 sorted(line for line in drifting.run("ip -6 route").lines if " nd-" in line),
                 [drifting.sysctl(f"net/ipv6/conf/{name}/{key}") for name in ("nd-a", "nd-b")
-                 for key in ("accept_ra", "addr_gen_mode", "disable_ipv6", "force_forwarding")],
-                drifting.sysctl("net/ipv6/conf/up-out/force_forwarding"),
+                 for key in ("accept_ra", "addr_gen_mode", "disable_ipv6")],
+                [drifting.sysctl(f"net/ipv6/conf/{switch(name)}") for name in ("nd-a", "nd-b", "up-out")],
                 [drifting.ns(name).sysctl(f"net/ipv6/conf/eth0/{key}") for name in ("web", "far")
                  for key in ("accept_ra", "addr_gen_mode", "disable_ipv6")])
 
@@ -366,16 +383,17 @@ def router(host, out):
     return router
 
 
-@pytest.mark.parametrize("kernel", ["with force_forwarding", "without"])
+@pytest.mark.parametrize("kernel", ["with force_forwarding", "without"] if FORCES else ["without"])
 def test_the_route_that_a_router_told_of_stays(host, out, router, kernel):
     old = kernel == "without"
     if old:
-        host.run("mount --bind /dev/null /proc/sys/net/ipv6/conf/all/force_forwarding")
+        without_force_forwarding(host)
     host.start_daemon()
     before = host.snapshot(inside=True, without=OWN)
 
     def switches():
-        return [host.sysctl(f"net/ipv6/conf/{path}") for path in ("all/forwarding", "up-two/accept_ra", "up-two/force_forwarding")]
+        return [host.sysctl(f"net/ipv6/conf/{path}") for path in ("all/forwarding", "up-two/accept_ra")] + \
+            [host.sysctl("net/ipv6/conf/up-two/force_forwarding") if FORCES else "0"]
 
     host.ctl("network", "create", "six", "--ipv6")
     host.ctl("connect", "six", "web")
@@ -395,7 +413,7 @@ def test_the_route_that_a_router_told_of_stays(host, out, router, kernel):
 
 
 def test_without_force_forwarding_no_neighbour_passes(host, out6):
-    host.run("mount --bind /dev/null /proc/sys/net/ipv6/conf/all/force_forwarding")
+    without_force_forwarding(host)
     two = host.neighbour("two", "198.51.100", "2001:db8:2")
     two.serve(80, address="::")
     host.start_daemon(own_tables=False)
