@@ -143,6 +143,16 @@ void engine_answer(struct pendings *answers);
 /* `fork`: what the request is tried on. */
 int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
         struct facts *ret, struct error *err);
+/* What the answer of a granted request should warn of. */
+void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
+        struct answer *answer);
+/* After a namespace was removed: who keeps it alive. */
+void facts_warn_of_holders(struct pending *pending);
+/* One log line for each foreign firewall that eats netd's traffic. */
+void facts_warn_at_start(struct engine *engine);
+
+/* --- interfaces.c --- */
+
 /* What there is of this name ("": nothing is asked), and whether a network can use it. */
 int facts_gather_bridge(
         struct engine *engine, const char *name, struct facts *facts, struct error *err);
@@ -159,13 +169,6 @@ bool facts_bridge_netfilter(void);
 /* Whether the way to the Internet takes something else than is known. Which way that is follows
  * from rules and routes of all tables, and from interfaces: the kernel is asked for the result. */
 bool facts_way_out_differs(const struct engine *engine);
-/* What the answer of a granted request should warn of. */
-void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
-        struct answer *answer);
-/* After a namespace was removed: who keeps it alive. */
-void facts_warn_of_holders(struct pending *pending);
-/* One log line for each foreign firewall that eats netd's traffic. */
-void facts_warn_at_start(struct engine *engine);
 
 /* --- prefixes.c --- */
 
