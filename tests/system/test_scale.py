@@ -147,7 +147,8 @@ def test_a_bridge_is_not_given_a_name_that_the_host_has(known):
 
 def test_what_netd_makes_is_not_looked_at_again(netd):
     """A list of all links for each new bridge, or for each port that is taken off, would cost the more the more there are."""
-    requests = [("POST", "/v1/networks", {"name": "net", "ipv6": True, "isolated": True}), *list(OPERATIONS.values())[2:7], ("DELETE", "/v1/networks/net", None)]
+    requests = [("POST", "/v1/networks", {"name": "net", "ipv6": True, "isolated": True}), *list(OPERATIONS.values())[2:7],
+                ("DELETE", "/v1/networks/net", None)]
     assert netd.http("POST", "/v1/networks", {"name": "other", "ipv6": True}).status == 201
 
     def lists():
