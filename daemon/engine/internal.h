@@ -146,6 +146,16 @@ void engine_answer(struct pendings *answers);
 /* `fork`: what the request is tried on. */
 int facts_gather(struct engine *engine, const struct model *fork, const struct request *request,
         struct facts *ret, struct error *err);
+/* What the answer of a granted request should warn of. */
+void facts_warn(struct engine *engine, const struct model *model, const struct request *request,
+        struct answer *answer);
+/* After a namespace was removed: who keeps it alive. */
+void facts_warn_of_holders(struct pending *pending);
+/* One log line for each foreign firewall that eats netd's traffic. */
+void facts_warn_at_start(struct engine *engine);
+
+/* --- interfaces.c --- */
+
 /* What there is of this name ("": nothing is asked), and whether a network can use it. */
 int facts_gather_bridge(
         struct engine *engine, const char *name, struct facts *facts, struct error *err);

@@ -59,12 +59,12 @@ int prefixes_get(struct engine *engine, const struct prefixes **ret, struct erro
 {
 	int r = 0;
 
-	if (engine->prefixes.known)
+	if (!engine->watch)
+		prefixes_forget(engine); /* nobody listens any more */
+	else if (engine->prefixes.known)
 		watch_hear(engine->watch);
 	if (!engine->prefixes.known)
 		r = look(engine, err);
-	/* Without anyone who listens they are known for this moment only. */
-	engine->prefixes.known &= engine->watch != NULL;
 	*ret = &engine->prefixes;
 	return r;
 }

@@ -83,13 +83,19 @@ static void suspect_link(
 		drift_namespace(drift, ns->name, link->gone ? SIDE_BOTH : SIDE_OUTER);
 }
 
-static bool port_is_wrong(const struct model *model, const struct happening *port)
+static const struct network *network_of_bridge(const struct model *model, int index)
 {
 	char bridge[IFNAMSIZ];
-	const char *name = port->master && if_indextoname((unsigned)port->master, bridge)
-	                           ? model_owner(model, TABLE_BRIDGES, bridge)
-	                           : NULL;
-	const struct network *network = name ? model_network(model, name) : NULL;
+	const char *owner = index && if_indextoname((unsigned)index, bridge)
+	                            ? model_owner(model, TABLE_BRIDGES, bridge)
+	                            : NULL;
+
+	return owner ? model_network(model, owner) : NULL;
+}
+
+static bool port_is_wrong(const struct model *model, const struct happening *port)
+{
+	const struct network *network = network_of_bridge(model, port->master);
 
 	return network && (port->hairpin != network_hairpin(model) ||
 	                          port->isolated != network_separates(model, network));
@@ -152,15 +158,17 @@ static bool is_link_local_of(const uint8_t mac[MAC_SIZE], const struct happening
 static void suspect_subnet(
         struct drift *drift, const struct model *model, const struct happening *happening)
 {
-	const struct network *network;
-	char key[KEY_SIZE] = "";
+	const struct network *network = model_network_at(model, &happening->cidr);
 
-	while (happening->gone && (network = model_next(model, TABLE_NETWORKS, key)))
-		if (is_of_network(network, happening) ||
-		        (network_subnet(network, AF_INET6) &&
-		                is_link_local_of(network->mac, happening) &&
-		                is_bridge(happening->index, network->bridge)))
-			drift_network(drift, network->name);
+	if (!happening->gone)
+		return;
+	if (network && is_of_network(network, happening))
+		drift_network(drift, network->name);
+	network = is_link_local6(&happening->cidr.ip) ? network_of_bridge(model, happening->index)
+	                                              : NULL;
+	if (network && network_subnet(network, AF_INET6) &&
+	        is_link_local_of(network->mac, happening))
+		drift_network(drift, network->name);
 }
 
 /* It is asked what is true by now, as every bridge begins without. */
@@ -289,13 +297,9 @@ static bool is_route_of(const struct network *network, const struct cidr *cidr)
 /* As a permission needs it where the default route leads elsewhere. */
 static bool is_way_to_another(const struct model *model, const struct happening *route)
 {
-	const struct network *network;
-	char key[KEY_SIZE] = "";
+	const struct network *network = model_network_at(model, &route->cidr);
 
-	while (route->gateway.family && (network = model_next(model, TABLE_NETWORKS, key)))
-		if (is_of_network(network, route))
-			return true;
-	return false;
+	return route->gateway.family && network && is_of_network(network, route);
 }
 
 /* A default route that is none of netd's is one too many; a subnet's that went is one too few. */

@@ -39,6 +39,8 @@
 struct monitor {
 	struct kernel *kernel;
 	struct mnl_socket *sockets[MONITOR_SOURCES];
+	/* The kernel lost some, and says so but once until the queue is empty. */
+	bool overrun[MONITOR_SOURCES];
 	bool touched; /* the commit that is being told changed a table of netd's */
 };
 
@@ -469,7 +471,9 @@ int monitor_read(struct monitor *monitor, enum monitor_source source, unsigned m
 		ssize_t size =
 		        receive(monitor_fd(monitor, source), buffer, sizeof(buffer), &reading.nsid);
 
-		lost |= size < 0;
+		lost |= size < 0 || (size == 0 && monitor->overrun[source]);
+		if (size <= 0)
+			monitor->overrun[source] = size < 0;
 		if (size == 0 || (size < 0 && size != -ENOBUFS))
 			break;
 		count++;

@@ -27,6 +27,56 @@ void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip 
 	hex(ret + length, ip->bytes, ip_size(ip->family));
 }
 
+void model_subnet_key(char ret[KEY_SIZE], const struct cidr *subnet)
+{
+	struct ip first = cidr_first(subnet);
+
+	ret += snprintf(ret, KEY_SIZE, "%u/", first.family == AF_INET6 ? 6U : 4U);
+	hex(ret, first.bytes, ip_size(first.family));
+}
+
+static const struct network *network_by_subnet(const struct model *model, const char *key)
+{
+	const char *owner = model_owner(model, TABLE_SUBNETS, key);
+
+	return owner ? model_network(model, owner) : NULL;
+}
+
+const struct network *model_network_at(const struct model *model, const struct cidr *subnet)
+{
+	char key[KEY_SIZE];
+
+	model_subnet_key(key, subnet);
+	return network_by_subnet(model, key);
+}
+
+static bool is_over(const struct network *network, const struct cidr *subnet)
+{
+	const struct subnet *own = network ? network_subnet(network, subnet->ip.family) : NULL;
+
+	return own && cidr_overlap(&own->cidr, subnet);
+}
+
+/* No two subnets of networks overlap. So it is one that this one lies in, which then begins at this
+ * one's beginning with some bits less, or the first that begins within this one. */
+const struct network *model_network_over(const struct model *model, const struct cidr *subnet)
+{
+	const struct network *network = NULL;
+	struct cidr wider = *subnet;
+	char key[KEY_SIZE];
+
+	for (unsigned bits = 0; bits <= subnet->prefix; bits++) {
+		wider.prefix = (uint8_t)bits;
+		network = model_network_at(model, &wider);
+		if (is_over(network, subnet))
+			return network;
+	}
+	model_subnet_key(key, subnet);
+	if (model_next(model, TABLE_SUBNETS, key))
+		network = network_by_subnet(model, key);
+	return is_over(network, subnet) ? network : NULL;
+}
+
 const char *model_owner(const struct model *model, enum model_table table, const char *key)
 {
 	const struct reference *reference = model_object(model, table, key);

@@ -42,6 +42,18 @@ static int index_allowed(struct model *model, const struct network *network, boo
 	return r;
 }
 
+static int index_subnets(struct model *model, const struct network *network, bool withdraw)
+{
+	char key[KEY_SIZE];
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < network->subnet_count; i++) {
+		model_subnet_key(key, &network->subnets[i].cidr);
+		r = claim(model, TABLE_SUBNETS, key, network->name, withdraw);
+	}
+	return r;
+}
+
 /* How a network's addresses are used is known as long as there is the network; one that is only
  * replaced may have endpoints. */
 static int index_network(struct model *model, const struct network *network, bool withdraw)
@@ -51,6 +63,8 @@ static int index_network(struct model *model, const struct network *network, boo
 	if (r == 0 && network && withdraw && model_usage(model, network->name).endpoints == 0 &&
 	        model_usage(model, network->name).leases == 0)
 		r = model_put_copy(model, TABLE_USAGE, network->name, NULL, 0);
+	if (r == 0 && network)
+		r = index_subnets(model, network, withdraw);
 	return r == 0 && network ? index_allowed(model, network, withdraw) : r;
 }
 
@@ -213,6 +227,7 @@ int model_index(struct model *model, enum model_table table, const void *object,
 	case TABLE_MEMBERS:
 	case TABLE_ADDRESSES:
 	case TABLE_BRIDGES:
+	case TABLE_SUBNETS:
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
 	case TABLE_ALLOWED:

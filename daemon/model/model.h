@@ -54,6 +54,7 @@ enum model_table {
 	TABLE_MEMBERS,   /* "NETWORK/NAMESPACE" */
 	TABLE_ADDRESSES, /* "NETWORK/address in hex" and "NETWORK/mac in hex" */
 	TABLE_BRIDGES,   /* bridge interface -> network */
+	TABLE_SUBNETS,   /* "4/first address in hex" -> network; of IPv6 "6/..." */
 	TABLE_PORTS,     /* a block of ports of a host's address -> publication: ports.c */
 	TABLE_NS_PORTS,  /* "NAMESPACE/publication" */
 	TABLE_ALLOWED,   /* "n/NETWORK/network" and "s/NAMESPACE/network": who may reach it */
@@ -309,6 +310,10 @@ const struct lease *model_lease_of(
         const struct model *model, const char *network, const struct ip *ip);
 /* Who owns an index key, or NULL. */
 const char *model_owner(const struct model *model, enum model_table table, const char *key);
+/* The network whose subnet begins where this one does; one of those whose subnets overlap it. NULL
+ * where there is none. */
+const struct network *model_network_at(const struct model *model, const struct cidr *subnet);
+const struct network *model_network_over(const struct model *model, const struct cidr *subnet);
 /* Entries of this table, live ones only. */
 unsigned model_count(const struct model *model, enum model_table table);
 /* {0} for a network that never had endpoints. It goes with its network. */
@@ -469,6 +474,7 @@ void model_leased_key(char ret[KEY_SIZE], const char *network, const struct ip *
 void model_lease_age_prefix(char ret[KEY_SIZE], const char *network);
 void model_allowed_key(char ret[KEY_SIZE], const struct allowed *allowed, const char *by);
 void model_address_key(char ret[KEY_SIZE], const char *network, const struct ip *ip);
+void model_subnet_key(char ret[KEY_SIZE], const struct cidr *subnet);
 void model_mac_key(char ret[KEY_SIZE], const char *network, const uint8_t mac[MAC_SIZE]);
 void model_cookie_key(char ret[KEY_SIZE], const char *boot_id, uint64_t cookie);
 

@@ -85,6 +85,7 @@ void (*const object_free[TABLE_COUNT])(void *) = {
         [TABLE_MEMBERS] = free_plain,
         [TABLE_ADDRESSES] = free_plain,
         [TABLE_BRIDGES] = free_plain,
+        [TABLE_SUBNETS] = free_plain,
         [TABLE_PORTS] = free_plain,
         [TABLE_NS_PORTS] = free_plain,
         [TABLE_ALLOWED] = free_plain,

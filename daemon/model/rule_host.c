@@ -86,11 +86,11 @@ static int touch_namespaces(struct model *fork)
 
 static bool any_has_ip6(const struct model *model)
 {
-	const struct network *network;
+	const struct reference *subnet;
 	char key[KEY_SIZE] = "";
 
-	while ((network = model_next(model, TABLE_NETWORKS, key)))
-		if (network_subnet(network, AF_INET6) && network_has_host(network))
+	while ((subnet = model_next_in(model, TABLE_SUBNETS, "6/", key)))
+		if (network_has_host(model_network(model, subnet->owner)))
 			return true;
 	return false;
 }

@@ -71,17 +71,15 @@ static int choose_subnet(const struct model *model, const struct facts *facts, i
 static int check_overlap(const struct model *model, const struct facts *facts,
         const struct network *of, const struct cidr *subnet, const char *field, struct error *err)
 {
-	char text[CIDR_TEXT_SIZE], other[CIDR_TEXT_SIZE], key[KEY_SIZE] = "";
-	const struct network *network;
+	const struct network *network = model_network_over(model, subnet);
+	char text[CIDR_TEXT_SIZE], other[CIDR_TEXT_SIZE];
 
 	cidr_format(subnet, text);
-	while ((network = model_next(model, TABLE_NETWORKS, key)))
-		for (unsigned i = 0; i < network->subnet_count; i++)
-			if (cidr_overlap(&network->subnets[i].cidr, subnet))
-				return error_field(err, field,
-				        "subnet %s overlaps %s of network %s; choose another", text,
-				        cidr_format(&network->subnets[i].cidr, other),
-				        network->name);
+	if (network)
+		return error_field(err, field,
+		        "subnet %s overlaps %s of network %s; choose another", text,
+		        cidr_format(&network_subnet(network, subnet->ip.family)->cidr, other),
+		        network->name);
 	for (unsigned i = 0; i < facts->used_count; i++) {
 		const struct used_prefix *used = &facts->used[i];
 

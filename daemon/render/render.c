@@ -54,6 +54,7 @@ static int render_object(const struct model *model, enum model_table table, cons
 	case TABLE_MEMBERS:
 	case TABLE_ADDRESSES:
 	case TABLE_BRIDGES:
+	case TABLE_SUBNETS:
 	case TABLE_PORTS:
 	case TABLE_NS_PORTS:
 	case TABLE_ALLOWED:

@@ -243,6 +243,24 @@ START_TEST(says_what_gives_a_read_only_proc_sys)
 }
 END_TEST
 
+/* More often than a /proc of netd's own lasts; what is read in one namespace is not another's. */
+START_TEST(reads_inside_as_often_as_one_likes)
+{
+	char before[16];
+
+	shell("ip netns add db; ip netns exec db sh -c "
+	      "'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'");
+	is_value("web", "net/ipv6/conf/default/disable_ipv6", "0");
+	strcpy(before, shell_line("ls /proc/%d/fd | wc -l", (int)getpid()));
+	for (int i = 0; i < 700; i++) {
+		is_value("web", "net/ipv6/conf/default/disable_ipv6", "0");
+		is_value("db", "net/ipv6/conf/default/disable_ipv6", "1");
+	}
+	ck_assert_str_eq(shell_line("ls /proc/%d/fd | wc -l", (int)getpid()), before);
+	shell("ip netns del db");
+}
+END_TEST
+
 START_TEST(tells_commands_that_do_the_same)
 {
 	struct resource host = sysctl("", FORWARDING, "1", true);
@@ -271,7 +289,8 @@ int main(void)
 	        leaves_forwarding_on_once_it_is_the_administrators, keeps_the_first_old_value,
 	        forgets_a_line_whose_interface_is_gone, takes_no_notice_of_another_boot,
 	        writes_inside_a_namespace, observes_journal_own_interfaces_and_namespaces,
-	        says_what_gives_a_read_only_proc_sys, tells_commands_that_do_the_same, NULL};
+	        says_what_gives_a_read_only_proc_sys, reads_inside_as_often_as_one_likes,
+	        tells_commands_that_do_the_same, NULL};
 
 	host_enter();
 	return run_tests("sysctl", setup, teardown, tests);

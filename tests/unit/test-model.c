@@ -2,6 +2,8 @@
 #include "tests/lib/made_up.h"
 #include "tests/lib/suite.h"
 
+#include "lib/parse.h"
+
 static struct network network(const char *name, const char *bridge)
 {
 	struct network network = {.mtu = 1500};
@@ -86,6 +88,61 @@ static unsigned entries(const struct model *model)
 	return sum;
 }
 
+static void put_subnet(struct model *model, const char *name, const char *cidr)
+{
+	struct network with = network(name, name);
+	struct error err;
+
+	with.subnet_count = 1;
+	ck_assert_int_eq(parse_subnet(cidr, "", &with.subnets[0].cidr, &err), 0);
+	ck_assert_int_eq(model_put_network(model, &with), 0);
+}
+
+/* Of the network found: its name; "" for none. */
+static const char *over(const struct model *model, const char *text)
+{
+	const struct network *found;
+	struct cidr cidr;
+	struct error err;
+
+	ck_assert_int_eq(parse_subnet(text, "", &cidr, &err), 0);
+	found = model_network_over(model, &cidr);
+	return found ? found->name : "";
+}
+
+START_TEST(subnets_are_found_that_overlap)
+{
+	struct model *model = made_up_model(), *fork;
+	struct cidr cidr;
+	struct error err;
+
+	put_subnet(model, "a", "10.1.0.0/24");
+	put_subnet(model, "b", "10.2.0.0/16");
+	put_subnet(model, "c", "fd00:1::/64");
+	ck_assert_str_eq(over(model, "10.1.0.0/24"), "a");
+	ck_assert_str_eq(over(model, "10.1.0.128/25"), "a");
+	ck_assert_str_eq(over(model, "10.0.0.0/15"), "a");
+	ck_assert_str_eq(over(model, "10.2.255.252/30"), "b");
+	ck_assert_str_eq(over(model, "10.2.0.0/24"), "b");
+	ck_assert_str_eq(over(model, "10.1.1.0/24"), "");
+	ck_assert_str_eq(over(model, "10.3.0.0/16"), "");
+	ck_assert_str_eq(over(model, "9.0.0.0/8"), "");
+	ck_assert_str_eq(over(model, "11.0.0.0/8"), "");
+	ck_assert_str_eq(over(model, "fd00:1::/48"), "c");
+	ck_assert_str_eq(over(model, "fd00:1::8:0/112"), "c");
+	ck_assert_str_eq(over(model, "fd00:2::/64"), "");
+	ck_assert_int_eq(parse_subnet("10.1.0.0/25", "", &cidr, &err), 0);
+	ck_assert_str_eq(model_network_at(model, &cidr)->name, "a");
+	fork = model_fork(model);
+	ck_assert_int_eq(model_remove(fork, TABLE_NETWORKS, "a"), 0);
+	ck_assert_str_eq(over(fork, "10.1.0.0/24"), "");
+	ck_assert_str_eq(over(fork, "10.0.0.0/8"), "b");
+	ck_assert_ptr_null(model_network_at(fork, &cidr));
+	model_free(fork);
+	model_free(model);
+}
+END_TEST
+
 START_TEST(names_that_are_gone_leave_nothing_behind)
 {
 	struct model *model = made_up_model();
@@ -147,7 +204,8 @@ END_TEST
 
 int main(void)
 {
-	return SUITE_RUN("model", a_fork_shadows_its_parent_until_it_is_merged,
+	return SUITE_RUN("model", subnets_are_found_that_overlap,
+	        a_fork_shadows_its_parent_until_it_is_merged,
 	        what_a_fork_removes_is_gone_from_walks_and_indexes, indexes_follow_their_objects,
 	        names_that_are_gone_leave_nothing_behind,
 	        ids_are_derived_from_history_and_never_given_twice, a_fork_names_what_it_touched);
