@@ -33,15 +33,25 @@ void request_move(struct request *from, struct request *to)
 	settings_forget(&ns_link_settings, &from->wanted_ns_link);
 }
 
-int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
-        const char *noun, const char *name, struct error *err)
+const char *settings_difference(
+        const struct settings *settings, const void *wanted, const void *existing)
 {
 	for (unsigned i = 0; i < settings->count; i++)
 		if (!setting_equal(&settings->rows[i], wanted, existing))
-			return error_set(err, ERROR_EXISTS, 0,
-			        "%s %s exists with another %s (netd-ctl %s inspect %s shows it)",
-			        noun, name, settings->rows[i].name, noun, name);
-	return 0;
+			return settings->rows[i].name;
+	return NULL;
+}
+
+int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
+        const char *noun, const char *name, struct error *err)
+{
+	const char *other = settings_difference(settings, wanted, existing);
+
+	if (!other)
+		return 0;
+	return error_set(err, ERROR_EXISTS, 0,
+	        "%s %s exists with another %s (netd-ctl %s inspect %s shows it)", noun, name, other,
+	        noun, name);
 }
 
 static void describe_ports(const struct request *request, char *text, size_t size)

@@ -109,6 +109,7 @@ static int compare_existing(const struct ns_link *link, unsigned first,
         const struct request *request, struct answer *answer, struct error *err)
 {
 	char text[NS_LINK_TEXT_SIZE];
+	const char *other;
 
 	ns_link_format(link, text);
 	for (unsigned i = 0; i < 2; i++) {
@@ -122,11 +123,11 @@ static int compare_existing(const struct ns_link *link, unsigned first,
 	}
 	answer->existed = true;
 	memcpy(answer->link, link->id, ID_SIZE);
-	for (unsigned i = 0; i < ns_link_settings.count; i++)
-		if (!setting_equal(&ns_link_settings.rows[i], &request->wanted_ns_link, link))
-			return error_set(err, ERROR_EXISTS, 0,
-			        "link %s exists with another %s (netd-ctl ns set-link changes it)",
-			        text, ns_link_settings.rows[i].name);
+	other = settings_difference(&ns_link_settings, &request->wanted_ns_link, link);
+	if (other)
+		return error_set(err, ERROR_EXISTS, 0,
+		        "link %s exists with another %s (netd-ctl ns set-link changes it)", text,
+		        other);
 	return 0;
 }
 

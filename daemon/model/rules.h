@@ -115,6 +115,9 @@ int host_follow_networks(struct model *fork, struct error *err);
  * be NULL: none. */
 bool labels_match(const char *labels, const char *filter);
 
+/* The name of a setting in which two objects differ; NULL: there is none. */
+const char *settings_difference(
+        const struct settings *settings, const void *wanted, const void *existing);
 /* Refuses, for --exist-ok, what is there with other settings than those that were wanted: what was
  * not given is wanted as its default. */
 int settings_compare(const struct settings *settings, const void *wanted, const void *existing,
