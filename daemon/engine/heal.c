@@ -177,6 +177,14 @@ static struct ailing *owner(const struct healing *healing, const struct resource
 	return owner_inside(healing, resource);
 }
 
+/* It is on its way to its deletion. Not if the model has it: a link whose removal could not be
+ * committed is to come back, and would be made a second time beside this one. */
+static bool waits(const struct healing *healing, const struct resource *link)
+{
+	return link->kind == RESOURCE_LINK && link->link.retired &&
+	       !link_of(healing->engine->model, link);
+}
+
 /* Leaves what belongs to the objects, links that wait for their deletion excepted. */
 static void narrow(const struct healing *healing, struct resources *list)
 {
@@ -184,9 +192,8 @@ static void narrow(const struct healing *healing, struct resources *list)
 
 	for (size_t i = 0; i < list->count; i++) {
 		struct resource *resource = &list->items[i];
-		bool waits = resource->kind == RESOURCE_LINK && resource->link.retired;
 
-		if (!waits && owner(healing, resource))
+		if (!waits(healing, resource) && owner(healing, resource))
 			list->items[kept++] = *resource;
 		else
 			free(resource->text);

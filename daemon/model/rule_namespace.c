@@ -224,7 +224,7 @@ int namespace_to_connect(struct model *fork, const char *name, bool existing,
 		return r;
 	if (facts->ns_exists && facts->ns_is_host)
 		return error_set(err, ERROR_REFUSED, 0,
-		        "namespace %s is the host's own; a host is not connected to its own bridge",
+		        "namespace %s is the host's own; it is other namespaces that netd connects",
 		        name);
 	if (facts->ns_exists) {
 		r = namespace_check_alias(fork, facts->boot_id, facts->ns_cookie, name, err);

@@ -108,7 +108,7 @@ static const char *difference(const struct ns_link_end *end, const struct ns_lin
 static int compare_existing(const struct ns_link *link, unsigned first,
         const struct request *request, struct answer *answer, struct error *err)
 {
-	char text[NS_LINK_TEXT_SIZE];
+	char text[NS_LINK_TEXT_SIZE], what_is[NS_LINK_TEXT_SIZE + 8];
 
 	ns_link_format(link, text);
 	for (unsigned i = 0; i < 2; i++) {
@@ -122,12 +122,9 @@ static int compare_existing(const struct ns_link *link, unsigned first,
 	}
 	answer->existed = true;
 	memcpy(answer->link, link->id, ID_SIZE);
-	for (unsigned i = 0; i < ns_link_settings.count; i++)
-		if (!setting_equal(&ns_link_settings.rows[i], &request->wanted_ns_link, link))
-			return error_set(err, ERROR_EXISTS, 0,
-			        "link %s exists with another %s (netd-ctl ns set-link changes it)",
-			        text, ns_link_settings.rows[i].name);
-	return 0;
+	snprintf(what_is, sizeof(what_is), "link %s", text);
+	return settings_compare(&ns_link_settings, &request->wanted_ns_link, link, what_is,
+	        "netd-ctl ns links --json", err);
 }
 
 static bool same_subnet(const struct cidr *a, const struct cidr *b)

@@ -199,7 +199,8 @@ def names(lists, rows):
         found[table.to_bytes(4, sys.byteorder).hex()] = f"bytes of the table of {whose}"
     for link in lists.get("links", []):
         ends = " ".join(f"{end['namespace']}:{end['interface']}" for end in link["ends"])
-        found |= {"nv" + link["id"]: f"pair {ends}", link["id"]: f"link {ends}"} | {end["mac"]: f"mac of {end['namespace']} {ends}" for end in link["ends"]}
+        found |= {"nv" + link["id"]: f"pair {ends}", link["id"]: f"link {ends}"}
+        found |= {end["mac"]: f"mac of {end['namespace']} {ends}" for end in link["ends"]}
     for publication in lists.get("publications", []):
         found[publication["id"]] = f"publication {publication['host_port']}/{publication['protocol']}"
     return found

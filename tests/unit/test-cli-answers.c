@@ -150,6 +150,7 @@ START_TEST(inspect_shows_all_and_goes_on_after_an_error)
 	        "LABEL       -\n"
 	        "SYSCTL      -\n"
 	        "ENDPOINTS   my-net: eth0 10.200.1.2/24, mac 02:00:0a:c8:01:02, host side nv12\n"
+	        "LINKS       -\n"
 	        "MOVED IN    -\n");
 	run("ns inspect nosuch web --json");
 	ck_assert_int_eq(status, EXIT_NOT_FOUND);
