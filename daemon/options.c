@@ -3,6 +3,8 @@
  * file is needed; one that was named has to be there.
  */
 #include "daemon/options.h"
+
+#include "daemon/model/model.h"
 #include "lib/cleanup.h"
 #include "lib/client.h"
 #include "lib/parse.h"
@@ -106,10 +108,12 @@ static int set_address(struct ip *target, const char *value, struct error *err)
 	struct error ignored;
 
 	*target = (struct ip){0};
-	if (strcmp(value, "*") != 0 && parse_ip(value, "", target, &ignored) < 0)
+	if (strcmp(value, "*") == 0)
+		return 0;
+	if (parse_ip(value, "", target, &ignored) < 0)
 		return error_set(err, ERROR_INVALID, 0,
 		        "'%.46s' is neither an IP address nor * (every address)", value);
-	return 0;
+	return publication_check_ip(target, "publish-address", err);
 }
 
 /* At most one of each family. */

@@ -449,8 +449,11 @@ bool publication_is_of(const struct publication *publication, int family);
 struct ip publication_host(const struct model *model, const struct publication *publication);
 /* Reads an item of `from`: an address or a subnet. False: it is the name of a network. */
 bool publication_source(const char *item, struct cidr *ret);
-/* Checks of settings: an address that a host can have, or the one that stands for all; a source,
- * which is an address, a subnet, or the name of a network. */
+/* Refuses an address that no host can have, or that nothing is translated on. Those that stand for
+ * all addresses are fine, and so is none. */
+int publication_check_ip(const struct ip *ip, const char *field, struct error *err);
+/* Checks of settings: such an address; a source, which is an address, a subnet, or the name of a
+ * network. */
 int publication_check_address(const char *text, const char *field, struct error *err);
 int publication_check_source(const char *text, const char *field, struct error *err);
 /* How many ports it has beyond the first. */

@@ -174,17 +174,41 @@ int publication_end(struct model *fork, const struct publication *publication, s
 	return r;
 }
 
+/* Why a host cannot have this address, or nothing is translated there; NULL: it can. */
+static const char *unfit(const struct ip *ip)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (!ip->family || ip_is_any(ip))
+		return NULL;
+	if (ip->family == AF_INET)
+		return ip->bytes[0] >= 224 || ip->bytes[0] == 0
+		               ? "is no address that a host can have"
+		               : NULL;
+	if (ip_is_loopback(ip))
+		return "cannot be published, as the kernel translates nothing there; publish on "
+		       "127.0.0.1, which programs that ask for localhost come to next";
+	if (ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80)
+		return "belongs to a single link; publish on an address of wider scope";
+	if (ip->bytes[0] == 0xff || memcmp(ip->bytes, mapped, sizeof(mapped)) == 0)
+		return "is no address that a host can have";
+	return NULL;
+}
+
+int publication_check_ip(const struct ip *ip, const char *field, struct error *err)
+{
+	const char *why = unfit(ip);
+	char text[IP_TEXT_SIZE];
+
+	return why ? error_field(err, field, "%s: %s %s", field, ip_format(ip, text), why) : 0;
+}
+
 int publication_check_address(const char *text, const char *field, struct error *err)
 {
 	struct ip ip;
 	int r = parse_ip(text, field, &ip, err);
 
-	if (r == 0 && !ip_is_any(&ip) &&
-	        (ip_is_multicast(&ip) ||
-	                (ip.family == AF_INET && (ip.bytes[0] >= 224 || ip.bytes[0] == 0))))
-		return error_field(
-		        err, field, "%s: %s is no address that a host can have", field, text);
-	return r;
+	return r < 0 ? r : publication_check_ip(&ip, field, err);
 }
 
 int publication_check_source(const char *text, const char *field, struct error *err)

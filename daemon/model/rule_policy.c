@@ -67,6 +67,8 @@ static int check_families(const struct network *network, struct error *err)
 				return contradiction(network, v6 ? "mode6" : "mode4", none, err);
 			if (network_snat(network, families[i], &ip))
 				return contradiction(network, "snat", none, err);
+			if (network->publish_address.family == families[i])
+				return contradiction(network, "publish_address", none, err);
 		}
 		if (network_mode(network, families[i]) != MODE_NAT &&
 		        network_snat(network, families[i], &ip))

@@ -153,36 +153,6 @@ static int check_listeners(const struct publication *publication, const struct f
 	return 0;
 }
 
-/* Why a host cannot have this address, or nothing is translated there; NULL: it can. */
-static const char *unfit(const struct ip *ip)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (!ip->family || ip_is_any(ip))
-		return NULL;
-	if (ip->family == AF_INET)
-		return ip->bytes[0] >= 224 || ip->bytes[0] == 0
-		               ? "is no address that a host can have"
-		               : NULL;
-	if (ip_is_loopback(ip))
-		return "cannot be published, as the kernel translates nothing there; publish on "
-		       "127.0.0.1, which programs that ask for localhost come to next";
-	if (ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80)
-		return "belongs to a single link; publish on an address of wider scope";
-	if (ip->bytes[0] == 0xff || memcmp(ip->bytes, mapped, sizeof(mapped)) == 0)
-		return "is no address that a host can have";
-	return NULL;
-}
-
-static int check_host_ip(const struct ip *host_ip, struct error *err)
-{
-	const char *why = unfit(host_ip);
-	char text[IP_TEXT_SIZE];
-
-	return why ? error_field(err, "host_ip", "host_ip: %s %s", ip_format(host_ip, text), why)
-	           : 0;
-}
-
 static bool same_way(const struct publication *a, const struct publication *b)
 {
 	return a->protocol == b->protocol && strcmp(a->namespace, b->namespace) == 0 &&
@@ -345,7 +315,7 @@ static int publish_one(struct model *fork, const struct request *request, unsign
 	publication->port = spec.port;
 	publication->host_ip = publish_host(fork, request, number, facts);
 	if (r == 0)
-		r = check_host_ip(&publication->host_ip, err);
+		r = publication_check_ip(&publication->host_ip, "host_ip", err);
 	if (r < 0)
 		return r;
 	*existed = true;

@@ -81,7 +81,7 @@ NETWORK = {
     "trusted_interfaces": Setting("trusted-iface", ("a" * 16, "a/b", "a b", ".", ".."), LISTS, ("up-out", "up-out")),
     "allow": Setting("allow", ("../x", LONG, "a b", "web:0/tcp", "web:65536/tcp", "web:80/icmp", "web:text/tcp", ":80/tcp", "web:", "none", "host", "alone"), LISTS, ("web:80", "web:80/tcp")),
     "snat": Setting("snat", (*IPS, "0.0.0.0", "224.0.0.1", "::", "ff02::1"), LISTS, ("192.0.2.1", "192.0.2.9")),
-    "publish_address": Setting("publish-address", (*IPS, "224.0.0.1", "ff02::1"), TEXTS),
+    "publish_address": Setting("publish-address", (*IPS, "224.0.0.1", "ff02::1", "::1", "fe80::1", "fd00::1"), TEXTS),
     "no_host_address": Setting("no-host-address", ("maybe", "1"), SWITCHES),
     "use_bridge": Setting("use-bridge", ("a" * 16, "a/b", "a b", ".."), TEXTS),
 }

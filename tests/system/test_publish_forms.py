@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from lib.host import NETD
 from lib.wait import wait_for
 
 PROTOCOLS = ("tcp", "udp")
@@ -122,6 +123,12 @@ def test_default_address_in_the_file_of_settings(host, out):
     host.start_daemon()
     host.ctl("connect", "default", "web")
     assert host.ctl("publish", "8080:80").stdout.startswith("127.0.0.1:8080/tcp")
+
+
+@pytest.mark.parametrize("address", ("::1", "fe80::1", "224.0.0.1", "localhost"))
+def test_default_address_that_none_could_publish_on(host, address):
+    done = host.run(NETD, "--publish-address", address, check=False)
+    assert done.returncode == 2 and address in done.stderr
 
 
 # --- ports that are left open ---

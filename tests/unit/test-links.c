@@ -177,7 +177,7 @@ START_TEST(one_that_is_there_is_compared)
 	must(model, &back, &host);
 	only(model);
 	back.wanted_ns_link.mtu = 1400;
-	refused(model, &back, ERROR_EXISTS, "another mtu");
+	refused(model, &back, ERROR_EXISTS, "another setting: mtu");
 	/* Another name is another link. */
 	back = between("b", "a");
 	back.exist_ok = true;
