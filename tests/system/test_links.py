@@ -113,7 +113,7 @@ def test_exist_ok(linked):
                "--ip", "10.99.0.2/30")
     assert_same(linked.quiet, linked.snapshot(inside=True, without=OWN), "nothing has changed")
     assert "other addresses" in linked.ctl("ns", "link", "a", "b", "--exist-ok", check=5).stderr
-    assert "another mtu" in linked.ctl(*words, "--mtu", "1400", check=5).stderr
+    assert "another setting: --mtu" in linked.ctl(*words, "--mtu", "1400", check=5).stderr
     assert "other MAC" in linked.ctl(*words, "--mac", "02:00:00:00:00:0a", check=5).stderr
     linked.ctl("ns", "link", "a:eth7", "b", "--exist-ok")
     assert len(linked.ctl_json("ns", "links")) == 2
