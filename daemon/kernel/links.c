@@ -442,3 +442,24 @@ const struct pair *survey_pairs(const struct survey *survey, unsigned ns, unsign
 	*count = end - low;
 	return survey->pairs + low;
 }
+
+static int give_number(struct rtnl *rtnl, int fd, struct error *err)
+{
+	struct rtgenmsg header = {.rtgen_family = AF_UNSPEC};
+	struct nl_msg *msg = rtnl_message(RTM_NEWNSID, NLM_F_ACK, &header, sizeof(header));
+
+	if (!msg || nla_put_u32(msg, NETNSA_NSID, (uint32_t)NETNSA_NSID_NOT_ASSIGNED) < 0 ||
+	        nla_put_u32(msg, NETNSA_FD, (uint32_t)fd) < 0) {
+		nlmsg_free(msg);
+		return error_memory(err);
+	}
+	return rtnl_get(rtnl, "", msg, NULL, NULL, err);
+}
+
+int survey_give_nsid(struct rtnl *rtnl, int fd, int *ret, struct error *err)
+{
+	int r = give_number(rtnl, fd, err);
+
+	/* Where the kernel gave it one meanwhile. */
+	return r == 0 || r == -EEXIST ? survey_nsid(rtnl, fd, ret, err) : r;
+}

@@ -87,6 +87,8 @@ int survey_place(struct survey *survey, const char *const *namespaces, const int
 /* The host's number for a namespace, by an open descriptor; -1: it has none, and so no link into
  * it. */
 int survey_nsid(struct rtnl *rtnl, int fd, int *ret, struct error *err);
+/* Gives it one, where it has none. */
+int survey_give_nsid(struct rtnl *rtnl, int fd, int *ret, struct error *err);
 void survey_done(struct survey *survey);
 /* Whether a link of the host is netd's, and of this scope. */
 bool survey_owns(const struct survey *survey, const struct link_seen *link);

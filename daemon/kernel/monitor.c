@@ -383,19 +383,6 @@ int monitor_fd(const struct monitor *monitor, enum monitor_source source)
 	return monitor->sockets[source] ? mnl_socket_get_fd(monitor->sockets[source]) : -1;
 }
 
-static int give_number(struct rtnl *rtnl, int fd, struct error *err)
-{
-	struct rtgenmsg header = {.rtgen_family = AF_UNSPEC};
-	struct nl_msg *msg = rtnl_message(RTM_NEWNSID, NLM_F_ACK, &header, sizeof(header));
-
-	if (!msg || nla_put_u32(msg, NETNSA_NSID, (uint32_t)NETNSA_NSID_NOT_ASSIGNED) < 0 ||
-	        nla_put_u32(msg, NETNSA_FD, (uint32_t)fd) < 0) {
-		nlmsg_free(msg);
-		return error_memory(err);
-	}
-	return rtnl_get(rtnl, "", msg, NULL, NULL, err);
-}
-
 int monitor_hear(struct monitor *monitor, const char *ns, int *ret, struct error *err)
 {
 	struct rtnl *rtnl = monitor->kernel->rtnl;
@@ -407,11 +394,7 @@ int monitor_hear(struct monitor *monitor, const char *ns, int *ret, struct error
 		return 0;
 	if (r == 0)
 		r = survey_nsid(rtnl, fd, ret, err);
-	if (r < 0 || *ret >= 0)
-		return r;
-	r = give_number(rtnl, fd, err);
-	/* Where the kernel gave it one meanwhile. */
-	return r == 0 || r == -EEXIST ? survey_nsid(rtnl, fd, ret, err) : r;
+	return r < 0 || *ret >= 0 ? r : survey_give_nsid(rtnl, fd, ret, err);
 }
 
 /* The namespace that a message came from; -1: the host. */

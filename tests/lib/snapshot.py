@@ -96,7 +96,8 @@ def rules(listing):
             else:
                 fields, _, elements = inner.partition("elements = {")
                 members = [" ".join(member.split()) for member in elements.rpartition("}")[0].split(",")]
-                members = [member for member in members if " expires " not in member]  # it goes by itself
+                if "timeout" in fields:
+                    members = []  # they go by themselves
                 yield f"{kind} {table} {name}", {"fields": fields.split(), "elements": sorted(members)}
 
 

@@ -223,7 +223,7 @@ def test_addresses_come_out_of_the_range(netd, family, ranges):
     netd.ctl("connect", "a", "n6")
     assert addresses(netd, "a", "n6")[0] == ["10.77.0.16", "fd77::1:0:0:0"]
     netd.restart_daemon()
-    assert netd.ctl_json("network", "inspect", "a")[0]["ip_range"] == ["10.77.0.16/28", "fd77:0:0:0:1::/96"]
+    assert netd.ctl_json("network", "inspect", "a")[0]["ip_range"] == ["10.77.0.16/28", "fd77::1:0:0:0/96"]
 
 
 @pytest.mark.parametrize("words, sentence", [

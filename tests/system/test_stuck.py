@@ -281,7 +281,7 @@ def test_inner_name_is_taken_when_it_is_connected(netd):
 def test_directory_is_unmounted(netd):
     """All that was mounted in it goes with it; what is asked for next makes it anew."""
     netd.ctl("connect", "default", "web")
-    netd.shell("umount -l /run/netns; rm -r /run/netns/*")
+    netd.shell("umount -l /run/netns; rm -rf /run/netns/*")
     wait_for(lambda: netd_names(netd) == [], "the namespace is released")
     netd.ctl("connect", "default", "web")
     assert names(netd) == ["web"] and netd.run("stat -f -c %T /run/netns/web").stdout.strip() == "nsfs"

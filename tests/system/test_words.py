@@ -11,7 +11,7 @@ from conftest import checked
 FIELDS = {"label": "labels", "route": "routes", "sysctl": "sysctls", "trusted-iface": "trusted_interfaces", "iface": "interface"}
 # What an object has beside its settings, and the settings that cannot be changed.
 NETWORK = {"id", "name", "driver", "bridge", "subnets", "ipv4", "ipv6", "endpoints", "state", "no_host_address", "use_bridge"}
-NAMESPACE = {"name", "path", "origin", "attached", "source", "inode", "cookie", "nsid", "processes", "interfaces", "moved", "endpoints"}
+NAMESPACE = {"name", "path", "origin", "attached", "source", "inode", "cookie", "nsid", "processes", "interfaces", "moved", "endpoints", "links"}
 ENDPOINT = {"network", "namespace", "interface", "host_interface", "mac", "addresses"}
 PUBLICATION = ["interface", "from", "labels"]
 
