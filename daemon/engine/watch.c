@@ -34,12 +34,12 @@ struct watch {
 	struct event *on_events[MONITOR_SOURCES], *on_inotify, *refresh, *look;
 };
 
-static void refresh_soon(struct watch *watch)
+static void refresh_in(struct watch *watch, unsigned ms)
 {
-	const struct timeval soon = {.tv_usec = SETTLE_MS * 1000};
+	const struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
 	if (!event_pending(watch->refresh, EV_TIMEOUT, NULL))
-		event_add(watch->refresh, &soon);
+		event_add(watch->refresh, &delay);
 }
 
 /* Another interface has the name of one that netd had switched on: to the model nothing changed. */
@@ -60,6 +60,21 @@ static void look_for_replaced(struct watch *watch, const struct request *request
 	}
 }
 
+static void refresh_later(struct watch *watch, const struct error *err)
+{
+	log_warning("look at the host's interfaces: %s; tried again in %d s", err->text,
+	        LOOK_ROUND * LOOK_MS / 1000);
+	refresh_in(watch, LOOK_ROUND * LOOK_MS);
+}
+
+static void followed(const struct answer *answer, const struct error *err, void *arg)
+{
+	struct engine *engine = arg;
+
+	if (err && engine->watch) /* else it is on its way out */
+		refresh_later(engine->watch, err);
+}
+
 static void on_refresh(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
@@ -71,8 +86,8 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 		look_for_replaced(watch, &request);
 		bridges_follow(watch->engine, &request);
 	}
-	if (r < 0 || engine_submit(watch->engine, &request, NULL, NULL, &err) < 0) {
-		log_warning("look at the host's interfaces: %s", err.text);
+	if (r < 0 || engine_submit(watch->engine, &request, followed, watch->engine, &err) < 0) {
+		refresh_later(watch, &err);
 		request_done(&request);
 	}
 }
@@ -150,7 +165,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter ||
 	        facts_way_out_differs(watch->engine))
-		refresh_soon(watch);
+		refresh_in(watch, SETTLE_MS);
 	if (watch->netns_wd < 0 && watch_netns_dir(watch) == 0)
 		look_at_namespaces(watch);
 	if (watch->unreleased && --watch->unreleased == 0)
@@ -206,9 +221,9 @@ static void on_foreign_link(struct watch *watch, const struct happening *link)
 	}
 
 	if (known == link->gone && !is_own_link(watch, link))
-		refresh_soon(watch);
+		refresh_in(watch, SETTLE_MS);
 	if (interface && interface->bridge)
-		refresh_soon(watch); /* its MTU and its MAC address are followed */
+		refresh_in(watch, SETTLE_MS); /* its MTU and its MAC address are followed */
 }
 
 /*
@@ -254,9 +269,9 @@ static void on_host(const struct happening *happening, void *arg)
 	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
 	if (happening->kind == EVENT_FORWARDING &&
 	        (happening->index == 0 || is_new_ip6(watch, happening)))
-		refresh_soon(watch);
+		refresh_in(watch, SETTLE_MS);
 	if (happening->kind == EVENT_ROUTE && happening->cidr.prefix <= 1)
-		refresh_soon(watch);
+		refresh_in(watch, SETTLE_MS);
 	suspect_host(watch->engine->drift, watch->engine->model, happening);
 }
 
@@ -270,7 +285,7 @@ static void lost(struct watch *watch, enum monitor_source source)
 	switch (source) {
 	case MONITOR_HOST:
 		prefixes_forget(watch->engine);
-		refresh_soon(watch);
+		refresh_in(watch, SETTLE_MS);
 		look_at_namespaces(watch);
 		drift_host(watch->engine->drift);
 		if (monitor_prime(watch->monitor, on_host, watch, &err) < 0)
@@ -351,7 +366,7 @@ static void on_inotify(evutil_socket_t fd, short what, void *arg)
 			else if (event->mask & IN_Q_OVERFLOW)
 				look_at_namespaces(watch);
 			else if (event->len && strcmp(event->name, "resolv.conf") == 0)
-				refresh_soon(watch);
+				refresh_in(watch, SETTLE_MS);
 			next += sizeof(*event) + event->len;
 		}
 	}
@@ -434,7 +449,7 @@ int watch_open(struct watch **ret, struct engine *engine, struct error *err)
 
 int watch_start(struct watch *watch, struct error *err)
 {
-	refresh_soon(watch);
+	refresh_in(watch, SETTLE_MS);
 	if (watch->netns_wd < 0)
 		watch_netns_dir(watch);
 	look_at_namespaces(watch);
