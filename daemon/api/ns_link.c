@@ -1,6 +1,7 @@
 /* Requests about links between namespaces. Both ends are alike, and stand in a list of two. */
 #include "daemon/api/internal.h"
 
+#include "daemon/model/ns_link.h"
 #include "lib/json.h"
 #include "lib/parse.h"
 

@@ -5,6 +5,7 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/model/ns_link.h"
 #include "daemon/model/rules.h"
 #include "lib/log.h"
 

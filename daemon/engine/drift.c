@@ -10,6 +10,7 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/model/ns_link.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"

@@ -4,6 +4,7 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/model/ns_link.h"
 #include "daemon/kernel/netns_source.h"
 #include "lib/cleanup.h"
 

@@ -8,6 +8,7 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/model/ns_link.h"
 #include "daemon/render/render.h"
 #include "lib/cleanup.h"
 #include "lib/list.h"

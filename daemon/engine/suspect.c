@@ -6,6 +6,7 @@
  */
 #include "daemon/engine/internal.h"
 
+#include "daemon/model/ns_link.h"
 #include "daemon/kernel/look.h"
 
 #include <string.h>

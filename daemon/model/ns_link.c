@@ -2,7 +2,7 @@
  * What is known of links between namespaces without being stored. Both ends of a link are alike:
  * which one is the first says no more than who was named first.
  */
-#include "daemon/model/model.h"
+#include "daemon/model/ns_link.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,6 +4,8 @@
  */
 #include "daemon/model/rules.h"
 
+#include "daemon/model/ns_link.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -5,6 +5,8 @@
  */
 #include "daemon/model/rules.h"
 
+#include "daemon/model/ns_link.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -3,6 +3,8 @@
  * is not in between, so no rule of nf_tables has to do with it.
  */
 #include "daemon/render/parts.h"
+
+#include "daemon/model/ns_link.h"
 #include "daemon/render/render.h"
 
 #include <stdio.h>

@@ -1,6 +1,8 @@
 /* Links between namespaces: what is granted, what is refused and with which words, what they are
  * rendered to, and what goes with a namespace. */
 #include "daemon/plan/plan.h"
+
+#include "daemon/model/ns_link.h"
 #include "daemon/render/render.h"
 #include "tests/lib/made_up.h"
 #include "tests/lib/suite.h"
