@@ -171,10 +171,15 @@ class Rig:
 
 
 def link_local(mac):
-    """The IPv6 address that follows from it, as a text and as a number."""
+    """The IPv6 address that follows from it, as a text, and its lower half as a number."""
     part = bytes.fromhex(mac.replace(":", ""))
     address = ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + bytes([part[0] ^ 2]) + part[1:3] + b"\xff\xfe" + part[3:])
-    return str(address), f"{int(address):#x}"
+    return str(address), f"{int(address) & (1 << 64) - 1:#x}"
+
+
+def bridge_id(mac):
+    """Of a bridge with this address: its priority, and the address as `ip` writes it there, without leading zeros."""
+    return "8000." + ":".join(f"{int(part, 16):x}" for part in mac.split(":"))
 
 
 def names(lists, rows):
@@ -184,6 +189,7 @@ def names(lists, rows):
         found |= {row["instance"]: "instance", row["boot_id"]: "boot"}
     for network in rows.get("networks", []):
         found[network["mac"]] = f"mac of {network['name']}"
+        found[bridge_id(network["mac"])] = f"bridge id of {network['name']}"
         found[network["id"]] = f"id of {network['name']}"
         if re.fullmatch(r"netd-[0-9a-f]+", network["bridge"]):
             found[network["bridge"]] = f"bridge of {network['name']}"
