@@ -241,7 +241,6 @@ class Both:
                 value.pop("content", None)  # the cookie
             if alike and re.fullmatch("file /run/netd/moved/.*/record", key):
                 value["content"] = re.sub(r" \d+\n", " index\n", value["content"], count=1)
-        shot.pop("file /run/netd/moved", None)  # the directory: it stays from the first use on
         if journal := shot.get("file /run/netd/sysctls"):
             lines = journal["content"].splitlines()
             journal["content"] = sorted(re.sub(r" \d+$", " cookie", line) if alike and line.count(" ") == 5 else line for line in lines)
