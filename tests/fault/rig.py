@@ -240,7 +240,7 @@ class Both:
             if alike and key.startswith("file /run/netd/namespaces/"):
                 value.pop("content", None)  # the cookie
             if alike and re.fullmatch("file /run/netd/moved/.*/record", key):
-                value["content"] = re.sub(r" \d+\n", " index\n", value["content"], count=1)
+                value["content"] = re.sub(r" \d+\n", " index\n", without_index(value["content"]), count=1)
         if journal := shot.get("file /run/netd/sysctls"):
             lines = journal["content"].splitlines()
             journal["content"] = sorted(re.sub(r" \d+$", " cookie", line) if alike and line.count(" ") == 5 else line for line in lines)
@@ -253,9 +253,16 @@ def rename(text, found):
     return text
 
 
+def without_index(belongings):
+    """What an interface had on the host. Where a fault has come before, its index is another one: it came back without."""
+    return re.sub(r"^index \d+$", "index", belongings, flags=re.M)
+
+
 def strip_dealt(rows, lists):
     for items in [*rows.values(), *lists.values()]:
         for item in items:
             for name in ("id", "cookie", "inode"):
                 item.pop(name, None)
+    for moved in rows.get("moved", []):
+        moved["belongings"] = without_index(moved["belongings"])
     rows.pop("tombstones", None)

@@ -67,6 +67,15 @@ def test_what_is_kept_of_an_interface_goes_with_it():
     try_points(Trial(BY_NAME["ns move-out"]), of_the_end)
 
 
+def test_what_an_interface_has_is_read_whole_or_it_stays():
+    """A switch that could not be read was left out of what it had."""
+    def of_the_reading(trial):
+        keeping = [call.name for call in trial.calls].index("mkdir")
+        return [("fail", Point(call, FAIL, errno.ENOMEM)) for call in trial.calls[:keeping] if call.name in ("open64", "openat64", "read", "pread64")]
+
+    try_points(Trial(BY_NAME["ns move-in"]), of_the_reading)
+
+
 def test_a_journal_that_cannot_be_written_leaves_no_half_of_it():
     def of_the_journal(trial):
         commit = [call.name for call in trial.calls].index("vfs_write")
