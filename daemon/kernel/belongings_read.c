@@ -161,16 +161,20 @@ static int take_link(const struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
-static void read_switches(const struct reading *reading, const char *ifname)
+static int read_switches(const struct reading *reading, const char *ifname, struct error *err)
 {
 	for (size_t i = 0; belongings_switches[i]; i++) {
 		char path[RESOURCE_NAME_SIZE], value[SYSCTL_VALUE_SIZE];
-		struct error absent; /* no IPv6 */
+		int r;
 
 		snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", ifname, belongings_switches[i]);
-		if (sysctl_read("", path, value, &absent) == 0)
+		r = sysctl_read("", path, value, err);
+		if (r == 0)
 			fprintf(reading->out, "switch %s %s\n", belongings_switches[i], value);
+		else if (r != -ENOENT) /* no IPv6 */
+			return r;
 	}
+	return 0;
 }
 
 static int read_all(struct rtnl *rtnl, struct reading *reading, struct error *err)
@@ -208,8 +212,9 @@ int belongings_read(struct rtnl *rtnl, const char *ifname, const struct ip *soug
 	reading.out = open_memstream(&belongings.text, &size);
 	if (!reading.out)
 		return error_memory(err);
-	read_switches(&reading, ifname);
-	r = read_all(rtnl, &reading, err);
+	r = read_switches(&reading, ifname, err);
+	if (r == 0)
+		r = read_all(rtnl, &reading, err);
 	if (fclose(reading.out) != 0 && r == 0)
 		r = error_memory(err);
 	if (r < 0) {

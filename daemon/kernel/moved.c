@@ -66,11 +66,10 @@ static int move_in(struct kernel *kernel, struct step *step, struct error *err)
 	r = moved_forget(kernel, moved->name, err); /* one that is gone */
 	if (r == 0)
 		r = moved_keep(kernel, moved, err);
-	if (r < 0)
-		return r;
-	r = send_away(kernel, index, moved, &step->unsure, err);
+	if (r == 0)
+		r = send_away(kernel, index, moved, &step->unsure, err);
 	if (r < 0 && !step->unsure)
-		moved_forget(kernel, moved->name, &ignored);
+		step->unsure = moved_forget(kernel, moved->name, &ignored) < 0;
 	return r;
 }
 

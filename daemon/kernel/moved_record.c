@@ -127,14 +127,9 @@ static int hold(const struct kernel *kernel, const struct resource *moved, struc
 
 int moved_keep(const struct kernel *kernel, const struct resource *moved, struct error *err)
 {
-	struct error ignored;
 	int r = write_record(kernel, moved, err);
 
-	if (r == 0)
-		r = hold(kernel, moved, err);
-	if (r < 0)
-		moved_forget(kernel, moved->name, &ignored);
-	return r;
+	return r == 0 ? hold(kernel, moved, err) : r;
 }
 
 int moved_forget(const struct kernel *kernel, const char *name, struct error *err)
@@ -155,8 +150,9 @@ int moved_forget(const struct kernel *kernel, const char *name, struct error *er
 			return error_set(err, ERROR_KERNEL, errno, "remove %s", path);
 	}
 	path_of(kernel, "", "", path, err);
-	rmdir(path); /* it stays while there is another one */
-	return 0;
+	return rmdir(path) == 0 || errno == ENOENT || errno == ENOTEMPTY
+	               ? 0
+	               : error_set(err, ERROR_KERNEL, errno, "remove %s", path);
 }
 
 int moved_held(const struct kernel *kernel, const char *name, int *ret, struct error *err)
@@ -183,6 +179,7 @@ int moved_records(const struct kernel *kernel, DIR **ret, struct error *err)
 
 	if (r < 0)
 		return r;
+	rmdir(path); /* a kill may have left it empty */
 	*ret = opendir(path);
 	return *ret || errno == ENOENT
 	               ? 0

@@ -6,7 +6,7 @@
 
 #include <dirent.h>
 
-/* Both, or none of it. */
+/* Both. A failure may leave a part of it: moved_forget() takes that away. */
 int moved_keep(const struct kernel *kernel, const struct resource *moved, struct error *err);
 /* What is gone already is fine. */
 int moved_forget(const struct kernel *kernel, const char *name, struct error *err);

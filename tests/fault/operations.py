@@ -15,7 +15,7 @@ CONNECT = ("POST", "/v1/endpoints", {"network": "a", "namespace": "x", "addresse
 CONNECT_TO_NEW = ("POST", "/v1/endpoints", {"network": "n", "namespace": "x", "addresses": ["10.3.0.9"]})
 CONNECT_BOTH = ("POST", "/v1/endpoints", {"network": "n", "namespace": "x", "addresses": ["10.3.0.9", "fd03::9"]})
 CONNECT_SECOND = ("POST", "/v1/endpoints", {"network": "b", "namespace": "x", "addresses": ["10.2.0.9"]})
-SETTINGS = {"gw_priority": 5, "rate_in": "1mbit", "rate_out": "2mbit"}
+SETTINGS = {"gw_priority": 5, "rate_in": "1mbit", "rate_out": "2mbit", "labels": ["of=test"]}
 ROUTER = {"router": True, "no_default_route": True}
 PUBLISH = ("POST", "/v1/publications", {"host_port": 9090, "port": 80, "namespace": "x"})
 PUBLISH_UDP = ("POST", "/v1/publications", {"host_port": 9090, "port": 80, "protocol": "udp", "namespace": "x"})
@@ -28,6 +28,7 @@ REMOVE_WHOLE_NETWORK = ("DELETE", "/v1/networks/n?force=true")
 LINK = ("POST", "/v1/links", {"ends": [{"namespace": "x", "addresses": ["10.99.0.1/30"]},
                                         {"namespace": "web", "interface": "wan", "addresses": ["10.99.0.2/30", "fd99::2/64"]}]})
 UNLINK = ("DELETE", "/v1/links?namespace=x&peer=web")
+ENDS = UNLINK[1] + "&interface=eth0&peer_interface=wan"
 REMOVE_NAMESPACE = ("DELETE", "/v1/namespaces/x?force=true")
 SET = ("PATCH", "/v1/namespaces/x", {"sysctls": ["net.ipv4.tcp_keepalive_time=600", "net.ipv4.ip_forward=1"], "labels": ["of=test"]})
 ATTACH = ("POST", "/v1/namespaces", {"name": "x", "path": KEY})
@@ -46,6 +47,19 @@ def attach_process(rig):
 def unpublish_by_id(rig):
     publication, = (item for item in rig.must("GET", "/v1/publications").body["publications"] if item["host_port"] == 9090)
     return "DELETE", f"/v1/publications/{publication['id']}"
+
+
+def path_of_link(rig):
+    link, = rig.must("GET", "/v1/links").body["links"]
+    return f"/v1/links/{link['id']}"
+
+
+def set_link_by_id(rig):
+    return "PATCH", path_of_link(rig), {"labels": ["of=test"]}
+
+
+def unlink_by_id(rig):
+    return "DELETE", path_of_link(rig)
 
 
 def remove_by_hand(rig):
@@ -137,8 +151,8 @@ PUBLICATIONS = [
     Operation("publish tcp", PUBLISH, before=[CONNECT], back=[REMOVE_NAMESPACE]),
     Operation("publish udp", PUBLISH_UDP, before=[CONNECT], back=[REMOVE_NAMESPACE]),
     Operation("publish a range, both families", PUBLISH_RANGE, before=[BOTH, CONNECT_BOTH], back=[REMOVE_NAMESPACE, REMOVE_NETWORK]),
-    Operation("publish, from some by one interface", (*PUBLISH[:2], {**PUBLISH[2], "interface": "up-out", "from": ["b", "192.0.2.0/24"]}),
-              before=[CONNECT], back=[REMOVE_NAMESPACE]),
+    Operation("publish, from some by one interface", (*PUBLISH[:2], {
+        **PUBLISH[2], "interface": "up-out", "from": ["b", "192.0.2.0/24"], "labels": ["of=test"]}), before=[CONNECT], back=[REMOVE_NAMESPACE]),
     Operation("publish several", ("POST", "/v1/publications", {"namespace": "x", "publications": [
         {"host_port": 9090, "port": 80}, {"host_port": 9090, "port": 80, "protocol": "udp"}, {"host_port": 9100, "host_port_end": 9109, "port": 70}]}),
               before=[CONNECT], back=[REMOVE_NAMESPACE]),
@@ -155,8 +169,10 @@ LINKS = [
     Operation("ns link, creating a namespace", LINK, back=[REMOVE_NAMESPACE]),
     Operation("ns link of an adopted namespace", (*LINK[:2], {"ends": [{"namespace": "adopted"}, {"namespace": "two"}]}),
               back=[("DELETE", "/v1/links?namespace=adopted&peer=two")]),
-    Operation("ns set-link", ("PATCH", "/v1/links?namespace=x&peer=web", {"mtu": 1400}), before=[NAMESPACE, LINK], back=[UNLINK, REMOVE_NAMESPACE]),
-    Operation("ns unlink", UNLINK, before=[NAMESPACE, LINK], back=[REMOVE_NAMESPACE]),
+    Operation("ns set-link", ("PATCH", ENDS, {"mtu": 1400}), before=[NAMESPACE, LINK], back=[UNLINK, REMOVE_NAMESPACE]),
+    Operation("ns set-link by id", set_link_by_id, before=[NAMESPACE, LINK], back=[UNLINK, REMOVE_NAMESPACE]),
+    Operation("ns unlink", ("DELETE", ENDS), before=[NAMESPACE, LINK], back=[REMOVE_NAMESPACE]),
+    Operation("ns unlink by id", unlink_by_id, before=[NAMESPACE, LINK], back=[REMOVE_NAMESPACE]),
     Operation("ns rm -f of a linked one", REMOVE_NAMESPACE, before=[NAMESPACE, LINK], gone="/run/netns/x"),
     Operation("release of a removed namespace with a link", (), before=[NAMESPACE, LINK], by_hand=remove_by_hand),
 ]

@@ -171,10 +171,15 @@ class Rig:
 
 
 def link_local(mac):
-    """The IPv6 address that follows from it, as a text and as a number."""
+    """The IPv6 address that follows from it, as a text, and its lower half as a number."""
     part = bytes.fromhex(mac.replace(":", ""))
     address = ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + bytes([part[0] ^ 2]) + part[1:3] + b"\xff\xfe" + part[3:])
-    return str(address), f"{int(address):#x}"
+    return str(address), f"{int(address) & (1 << 64) - 1:#x}"
+
+
+def bridge_id(mac):
+    """Of a bridge with this address: its priority, and the address as `ip` writes it there, without leading zeros."""
+    return "8000." + ":".join(f"{int(part, 16):x}" for part in mac.split(":"))
 
 
 def names(lists, rows):
@@ -184,6 +189,7 @@ def names(lists, rows):
         found |= {row["instance"]: "instance", row["boot_id"]: "boot"}
     for network in rows.get("networks", []):
         found[network["mac"]] = f"mac of {network['name']}"
+        found[bridge_id(network["mac"])] = f"bridge id of {network['name']}"
         found[network["id"]] = f"id of {network['name']}"
         if re.fullmatch(r"netd-[0-9a-f]+", network["bridge"]):
             found[network["bridge"]] = f"bridge of {network['name']}"
@@ -234,8 +240,7 @@ class Both:
             if alike and key.startswith("file /run/netd/namespaces/"):
                 value.pop("content", None)  # the cookie
             if alike and re.fullmatch("file /run/netd/moved/.*/record", key):
-                value["content"] = re.sub(r" \d+\n", " index\n", value["content"], count=1)
-        shot.pop("file /run/netd/moved", None)  # the directory: it stays from the first use on
+                value["content"] = re.sub(r" \d+\n", " index\n", without_index(value["content"]), count=1)
         if journal := shot.get("file /run/netd/sysctls"):
             lines = journal["content"].splitlines()
             journal["content"] = sorted(re.sub(r" \d+$", " cookie", line) if alike and line.count(" ") == 5 else line for line in lines)
@@ -248,9 +253,16 @@ def rename(text, found):
     return text
 
 
+def without_index(belongings):
+    """What an interface had on the host. Where a fault has come before, its index is another one: it came back without."""
+    return re.sub(r"^index \d+$", "index", belongings, flags=re.M)
+
+
 def strip_dealt(rows, lists):
     for items in [*rows.values(), *lists.values()]:
         for item in items:
             for name in ("id", "cookie", "inode"):
                 item.pop(name, None)
+    for moved in rows.get("moved", []):
+        moved["belongings"] = without_index(moved["belongings"])
     rows.pop("tombstones", None)

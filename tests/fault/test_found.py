@@ -53,6 +53,29 @@ def test_an_interface_that_could_not_be_moved_has_what_it_had():
     try_points(Trial(BY_NAME["ns move-in"]), on_the_way)
 
 
+def test_what_is_kept_of_an_interface_goes_with_it():
+    """A record that could not be written, nor be taken away, left its directory, and no one looked; so did a kill or a fault at the last step."""
+    def of_the_record(trial):
+        names = [call.name for call in trial.calls]
+        keeping = trial.calls[names.index("mkdir"):names.index("mount")]
+        return [which for call in keeping if call.name in ("mkdir", "fopen64") for which in ways(call, every=False)]
+
+    def of_the_end(trial):
+        return [which for call in trial.calls if call.name == "rmdir" for which in ways(call, every=False)]
+
+    try_points(Trial(BY_NAME["ns move-in"]), of_the_record)
+    try_points(Trial(BY_NAME["ns move-out"]), of_the_end)
+
+
+def test_what_an_interface_has_is_read_whole_or_it_stays():
+    """A switch that could not be read was left out of what it had."""
+    def of_the_reading(trial):
+        keeping = [call.name for call in trial.calls].index("mkdir")
+        return [("fail", Point(call, FAIL, errno.ENOMEM)) for call in trial.calls[:keeping] if call.name in ("open64", "openat64", "read", "pread64")]
+
+    try_points(Trial(BY_NAME["ns move-in"]), of_the_reading)
+
+
 def test_a_journal_that_cannot_be_written_leaves_no_half_of_it():
     def of_the_journal(trial):
         commit = [call.name for call in trial.calls].index("vfs_write")

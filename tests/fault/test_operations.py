@@ -7,7 +7,7 @@ import pytest
 from fault.operations import BY_NAME, OPERATIONS
 from lib.host import ROOT, Answer
 
-NOUNS = {"networks": "network", "namespaces": "namespace", "endpoints": "endpoint", "publications": "publication"}
+NOUNS = {"networks": "network", "namespaces": "namespace", "endpoints": "endpoint", "links": "ns_link", "publications": "publication"}
 
 
 def read_routes():
@@ -20,7 +20,7 @@ def read_routes():
 
 def read_settings():
     """What can be set on each noun."""
-    text = (ROOT / "daemon/model/setting.c").read_text()
+    text = (ROOT / "daemon/model/setting_rows.c").read_text()
     return set(re.findall(r'^\t\{"(\w+)", SETTING_\w+, PLACE\((\w+), ', text, re.M))
 
 
@@ -32,7 +32,7 @@ class AnyRig:
     ground = 1
 
     def must(self, *_):
-        return Answer(200, {"publications": [{"id": "0", "host_port": 9090}]}, {})
+        return Answer(200, {"publications": [{"id": "0", "host_port": 9090}], "links": [{"id": "0"}]}, {})
 
 
 def tried(operations):
@@ -61,7 +61,7 @@ def missing(operations):
 
 
 def test_every_changing_route_and_setting_is_an_operation():
-    assert len(ROUTES) >= 18 and len(SETTINGS) >= 26, "the tables were not found"
+    assert len(ROUTES) >= 23 and len(SETTINGS) >= 30, "the tables were not found"
     assert not sorted(missing(OPERATIONS))
 
 
@@ -74,6 +74,7 @@ def without(*gone):
     (without("ns detach"), ["DELETE /v1/namespaces/NAME?detach="]),
     (without("network create, without the host"), ["no_host_address of a network"]),
     (without("unpublish by id"), ["DELETE /v1/publications/ID"]),
+    (without("ns set-link by id"), ["PATCH /v1/links/ID", "labels of a ns_link"]),
 ])
 def test_what_is_missing_is_noticed(operations, what):
     assert sorted(missing(operations)) == what

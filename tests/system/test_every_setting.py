@@ -10,6 +10,7 @@ OWN = ["file /run/netd"]
 PLAIN = {  # what is no setting
     "networks": {"id", "name", "driver", "bridge", "subnets", "ipv4", "ipv6", "endpoints", "state"},
     "endpoints": {"network", "namespace", "interface", "host_interface", "mac", "addresses"},
+    "links": {"id", "ends"},
     "namespaces": {"name", "path", "origin", "attached", "source", "inode", "cookie", "nsid", "processes", "endpoints"},
     "publications": {"id", "protocol", "host_ip", "host_port", "host_port_end", "network", "namespace", "port", "port_end", "target", "targets",
                      "state", "reason", "packets", "bytes"},
@@ -66,14 +67,19 @@ def full(host, out):
     for words in PORTS:
         host.ctl("publish", *words.split())
     host.ctl("ns", "move-in", "web", "lan", "--name", "lan0")
-    host.before = host.objects()
+    host.ctl("ns", "link", "web", "x:cable", "--ip", "10.78.0.1/30", "--peer-ip", "10.78.0.2/30", "--ip", "fd78::1/64", "--mtu", "1400", "--label", "k=v")
+    host.before = objects(host)
     host.kernel = host.snapshot(inside=True, without=OWN)
     return host
 
 
+def objects(host):
+    return {**host.objects(), "links": host.ctl_json("ns", "links")}
+
+
 def is_back(host, after):
     wait_same(host.kernel, lambda: host.snapshot(inside=True, without=OWN), f"after {after} the kernel is as before", deadline=20)
-    assert host.objects() == host.before
+    assert objects(host) == host.before
     host.restart_daemon(own_tables=False)
     assert "repair" not in host.log()
 
@@ -88,7 +94,7 @@ def test_every_setting_is_here(full):
 
 
 def table_rows(noun):
-    source = (ROOT / "daemon/model/setting.c").read_text()
+    source = (ROOT / "daemon/model/setting_rows.c").read_text()
     table = source.partition(f"{noun}_rows[] = {{\n")[2].partition("};")[0]
     return [line for line in table.splitlines() if "SETTING_" in line]
 
