@@ -282,15 +282,39 @@ static int repair(struct engine *engine, const struct resources *there,
 	return r;
 }
 
+/* Behind the model's namespaces all others of /run/netns: a change that was not committed may have
+ * made a link there. The names are borrowed from *there. */
+static int add_foreign_names(struct engine *engine, const struct model *model, const char ***names,
+        struct look_netns **there, struct kernel_look *look, struct error *err)
+{
+	unsigned count = 0;
+	int r = look_netns_names(engine->kernel, there, &count, err);
+	const char **longer;
+
+	if (r < 0)
+		return r;
+	longer = reallocarray(*names, look->namespace_count + count + 1, sizeof(*longer));
+	if (!longer)
+		return error_memory(err);
+	*names = longer;
+	for (unsigned i = 0; i < count; i++)
+		if (!model_namespace(model, (*there)[i].name))
+			longer[look->namespace_count + look->foreign_count++] = (*there)[i].name;
+	return 0;
+}
+
 int engine_reconcile(struct engine *engine, const struct model *model, struct error *err)
 {
 	_cleanup_(resources_done) struct resources there = {0}, wanted = {0};
+	_cleanup_(freep) struct look_netns *foreign = NULL;
 	_cleanup_(freep) const char **names = NULL;
 	struct kernel_look look = {
 	        .scope = engine->take_over ? SCOPE_ALL : SCOPE_INSTANCE, .kinds = KERNEL_LOOK_ALL};
 	int r = namespace_names(model, &names, &look.namespace_count, err);
 
 	kernel_tidy(engine->kernel);
+	if (r == 0)
+		r = add_foreign_names(engine, model, &names, &foreign, &look, err);
 	look.namespaces = names;
 	if (r == 0)
 		r = kernel_observe(engine->kernel, &look, &there, err);

@@ -58,6 +58,7 @@ struct kernel_look {
 	unsigned kinds;                /* KERNEL_LOOK() of each kind; KERNEL_LOOK_ALL: every one */
 	const char *const *namespaces; /* names in /run/netns to look into */
 	size_t namespace_count;
+	size_t foreign_count; /* so many behind these are others': see below */
 };
 #define KERNEL_LOOK(kind) (1u << (kind))
 #define KERNEL_LOOK_ALL   (~0u)
@@ -72,6 +73,9 @@ struct kernel_look {
  * nothing is known but that there is one (peer_ns, peer_name and peer_mac are empty). Only
  * RESOURCE_NETNS goes beyond the names: it asks every namespace that netd made which one it is, for
  * an orphan is in no list.
+ *
+ * Others' namespaces are looked into for pairs alone that have no end in the host. One that cannot
+ * be entered is passed over, and the log says so.
  */
 int kernel_observe(struct kernel *kernel, const struct kernel_look *look, struct resources *ret,
         struct error *err);

@@ -115,6 +115,10 @@ int look_netns_many(struct kernel *kernel, const char *const *names, size_t coun
  * parse_netns() refuses. *ret is the caller's to free. */
 int look_netns_all(
         struct kernel *kernel, struct look_netns **ret, unsigned *count, struct error *err);
+/* The same, but in no order and nothing but names, also of files that are no namespace: none is
+ * opened. */
+int look_netns_names(
+        struct kernel *kernel, struct look_netns **ret, unsigned *count, struct error *err);
 /* Processes whose network namespace has this inode. One walk of /proc for many: `counts[i]` belongs
  * to `inodes[i]`. */
 int look_processes(const ino_t *inodes, unsigned *counts, unsigned count, struct error *err);

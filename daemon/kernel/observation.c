@@ -11,6 +11,7 @@
 
 #include "daemon/kernel/inside.h"
 #include "lib/cleanup.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,20 +24,26 @@
 	        KERNEL_LOOK(RESOURCE_SYSCTL) | KERNEL_LOOK(RESOURCE_ADDRESS) |                     \
 	        KERNEL_LOOK(RESOURCE_ROUTE) | KERNEL_LOOK(RESOURCE_RULE))
 
+/* How many are looked into, others' with them. */
+static size_t count_all(const struct kernel_look *look)
+{
+	return look->namespace_count + look->foreign_count;
+}
+
 int observation_init(struct observation *observation, struct kernel *kernel,
         const struct kernel_look *look, struct error *err)
 {
 	*observation = (struct observation){.kernel = kernel, .look = look};
-	if (look->namespace_count == 0)
+	if (count_all(look) == 0)
 		return 0;
-	observation->insides = calloc(look->namespace_count, sizeof(*observation->insides));
-	observation->nsids = calloc(look->namespace_count, sizeof(*observation->nsids));
+	observation->insides = calloc(count_all(look), sizeof(*observation->insides));
+	observation->nsids = calloc(look->namespace_count + 1, sizeof(*observation->nsids));
 	return observation->insides && observation->nsids ? 0 : error_memory(err);
 }
 
 void observation_done(struct observation *observation)
 {
-	for (size_t i = 0; observation->insides && i < observation->look->namespace_count; i++) {
+	for (size_t i = 0; observation->insides && i < count_all(observation->look); i++) {
 		links_done(&observation->insides[i].links);
 		addresses_done(&observation->insides[i].addresses);
 		routes_done(&observation->insides[i].routes);
@@ -123,17 +130,59 @@ static int visit(unsigned number, int fd, void *arg, struct error *err)
 	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
+struct foreign {
+	struct rtnl *rtnl;
+	const char *ns;
+	struct links *links;
+};
+
+/* In the namespace. */
+static int visit_foreign(unsigned number, int fd, void *arg, struct error *err)
+{
+	const struct foreign *foreign = arg;
+	int r = rtnl_enter(foreign->rtnl, foreign->ns, fd, err);
+
+	if (r == 0)
+		r = links_read(foreign->rtnl, foreign->ns, foreign->links, err);
+	return r == -ENOENT || r == -EINVAL ? 0 : r;
+}
+
+/* Whether it is this process, or the whole host, that is short of something. */
+static bool is_shortage(int r)
+{
+	return r == -ENOMEM || r == -ENOBUFS || r == -EAGAIN || r == -EMFILE || r == -ENFILE;
+}
+
+/* Each by itself, so that one which lets no one in ends nothing. */
+static int read_foreign(struct observation *observation, struct error *err)
+{
+	const struct kernel_look *look = observation->look;
+	int r = 0;
+
+	for (size_t i = look->namespace_count; r == 0 && i < count_all(look); i++) {
+		struct foreign foreign = {observation->kernel->rtnl, look->namespaces[i],
+		        &observation->insides[i].links};
+
+		r = netns_tour(&look->namespaces[i], 1, visit_foreign, &foreign, err);
+		if (r == 0 || is_shortage(r))
+			continue;
+		log_warning("namespace %s is not looked into for what netd made there: %s",
+		        look->namespaces[i], err->text);
+		r = 0;
+	}
+	return r;
+}
+
 static int find_lone_ends(struct observation *observation, struct error *err)
 {
 	const struct kernel_look *look = observation->look;
-	_cleanup_(freep) const struct links **links =
-	        calloc(look->namespace_count + 1, sizeof(*links));
+	_cleanup_(freep) const struct links **links = calloc(count_all(look) + 1, sizeof(*links));
 
 	if (!links)
 		return error_memory(err);
-	for (size_t i = 0; i < look->namespace_count; i++)
+	for (size_t i = 0; i < count_all(look); i++)
 		links[i] = &observation->insides[i].links;
-	return lone_ends_find(look->namespaces, links, look->namespace_count,
+	return lone_ends_find(look->namespaces, links, count_all(look),
 	        observation->survey.instance, &observation->lone, err);
 }
 
@@ -152,6 +201,8 @@ int observation_read(struct observation *observation, struct error *err)
 		r = survey_read(observation->kernel, look->scope, &observation->survey, err);
 	if (r == 0)
 		r = netns_tour(look->namespaces, look->namespace_count, visit, observation, err);
+	if (r == 0)
+		r = read_foreign(observation, err);
 	if (r == 0)
 		r = survey_place(&observation->survey, look->namespaces, observation->nsids,
 		        look->namespace_count, err);

@@ -30,9 +30,9 @@ struct observation {
 	struct survey survey;
 	struct addresses addresses; /* of the host */
 	struct routes routes;       /* likewise, those of the subnets of its addresses */
-	struct inside *insides;     /* one for each namespace of the look */
+	struct inside *insides;     /* one for each namespace of the look; others' have but links */
 	struct lone_ends lone;      /* in them */
-	int *nsids;                 /* likewise */
+	int *nsids;                 /* one for each namespace that is not others' */
 };
 
 /* An interface of netd's, and what was read where it is. */

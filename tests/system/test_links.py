@@ -361,6 +361,65 @@ def test_an_orphan_goes_at_the_next_start(linked):
     all_gone(linked, "a", "b")
 
 
+def join_by_hand(host, instance, name, both=False):
+    """As a link stands between two namespaces of others before it is committed: the second end gets its mark later than the first."""
+    alias = f"netd:{instance}:{name}/one/two"
+    host.run(f"ip -n one link add {name}-1 type veth peer name {name}-2 netns two")
+    host.run(f"ip -n one link set {name}-1 alias {alias}")
+    if both:
+        host.run(f"ip -n two link set {name}-2 alias {alias}")
+
+
+@pytest.fixture
+def foreign(netd):
+    """Two namespaces of others, joined by hand: with this instance's mark, with another's, and with none."""
+    netd.ctl("ns", "create", "mine")
+    instance, = {link["ifalias"].split(":")[1] for link in netd.json("ip -j -d link show") if link.get("ifalias", "").startswith("netd:")}
+    netd.stop_daemon()
+    netd.shell("ip netns add one; ip netns add two; ln -s one /run/netns/alias; ln -s mine /run/netns/alias2; touch /run/netns/stale")
+    join_by_hand(netd, instance, "nv0a", both=True)
+    join_by_hand(netd, instance, "nv0b")
+    join_by_hand(netd, "f" * 32, "nv0c", both=True)
+    netd.run("ip -n one link add mine-1 type veth peer name mine-2 netns two")
+    return netd
+
+
+def names_in(host, ns):
+    return {link["ifname"] for link in ends(host, ns)}
+
+
+def test_an_orphan_between_namespaces_of_others_goes_at_the_next_start(foreign):
+    """Neither namespace is in the database, as nothing was committed."""
+    foreign.start_daemon()
+    wait_for(lambda: names_in(foreign, "one") == {"nv0c-1", "mine-1"}, lambda: f"only netd's are gone\n{names_in(foreign, 'one')}")
+    assert names_in(foreign, "two") == {"nv0c-2", "mine-2"}
+    foreign.restart_daemon()
+    assert names_in(foreign, "one") == {"nv0c-1", "mine-1"}
+
+
+def test_cleanup_finds_links_between_namespaces_of_others(foreign):
+    """Whoever's they are, and without a database."""
+    for file in foreign.state.iterdir():
+        file.unlink()
+    foreign.run(foreign.netd, "--cleanup")
+    assert names_in(foreign, "one") == {"mine-1"} and names_in(foreign, "two") == {"mine-2"}
+    assert {"one", "two"} <= set(foreign.run("ls /run/netns").stdout.split())
+
+
+def test_a_namespace_of_others_that_cannot_be_entered_is_passed_over(netd):
+    netd.stop_daemon()
+    netd.run("ip netns add theirs")
+    netd.start_daemon(prefix=["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=setns", "-e", "inject=setns:error=EPERM"])
+    assert "namespace theirs is not looked into for what netd made there: enter network namespace theirs" in netd.log()
+
+
+def test_a_second_name_of_a_linked_namespace_is_no_orphan(linked):
+    linked.shell("ln -s a /run/netns/alias; ln -s b /run/netns/alias2")
+    linked.restart_daemon()
+    assert "repair" not in linked.log()
+    assert carries(linked)
+
+
 def test_two_routers_joined_by_a_link(netd):
     """left -- ra ===== rb -- right: the TTL has both."""
     nets = {"left": ("10.61.0", "fd61"), "right": ("10.63.0", "fd63")}

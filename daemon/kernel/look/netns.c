@@ -186,9 +186,12 @@ static int append(const char *file, struct look_netns **list, unsigned *count, s
 	return 0;
 }
 
-static int read_names(struct look_netns **list, unsigned *count, struct error *err)
+int look_netns_names(
+        struct kernel *kernel, struct look_netns **ret, unsigned *count, struct error *err)
 {
 	_cleanup_(closedirp) DIR *directory = opendir(NETNS_DIR);
+	_cleanup_(freep) struct look_netns *list = NULL;
+	unsigned found = 0;
 	int r = 0;
 
 	if (!directory && errno != ENOENT)
@@ -202,9 +205,13 @@ static int read_names(struct look_netns **list, unsigned *count, struct error *e
 			r = error_set(err, ERROR_KERNEL, errno, "read " NETNS_DIR);
 		if (!entry)
 			break;
-		r = append(entry->d_name, list, count, err);
+		r = append(entry->d_name, &list, &found, err);
 	}
-	return r;
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(list);
+	*count = found;
+	return 0;
 }
 
 int look_netns_all(
@@ -212,7 +219,7 @@ int look_netns_all(
 {
 	_cleanup_(freep) struct look_netns *list = NULL;
 	unsigned found = 0, kept = 0;
-	int r = read_names(&list, &found, err);
+	int r = look_netns_names(kernel, &list, &found, err);
 
 	if (r == 0)
 		r = look_at(list, found, err);
