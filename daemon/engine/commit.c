@@ -37,8 +37,8 @@ static bool namespace_differs(const struct namespace *a, const struct namespace 
 /* Whether there is anything to commit: what follows from the host touches much that stays equal. */
 static bool is_stored(const struct engine *engine, const struct model *fork)
 {
-	static const enum model_table always[] = {
-	        TABLE_NETWORKS, TABLE_PUBLICATIONS, TABLE_TOMBSTONES, TABLE_LEASES, TABLE_MOVED};
+	static const enum model_table always[] = {TABLE_NETWORKS, TABLE_PUBLICATIONS,
+	        TABLE_TOMBSTONES, TABLE_LEASES, TABLE_MOVED, TABLE_NS_LINKS};
 	const void *object;
 	char key[KEY_SIZE];
 

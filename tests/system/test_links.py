@@ -137,6 +137,21 @@ def test_set_live(linked):
     wait_same(linked.quiet, lambda: linked.snapshot(inside=True, without=OWN), "as it was")
 
 
+def test_what_changes_nothing_but_a_link_is_stored_too(netd):
+    """Both namespaces are there already, and stay as they are."""
+    for name in ("a", "b"):
+        netd.ctl("ns", "create", name)
+    netd.ctl("ns", "link", "a", "b")
+    netd.kill_daemon()
+    netd.start_daemon()
+    assert [link["mtu"] for link in netd.ctl_json("ns", "links")] == [1500]
+    netd.ctl("ns", "set-link", "a", "b", "mtu=1400", "label=k=v")
+    netd.kill_daemon()
+    netd.start_daemon()
+    link, = netd.ctl_json("ns", "links")
+    assert (link["mtu"], link["labels"]) == (1400, ["k=v"]) and "repair" not in netd.log()
+
+
 def test_without_addresses_it_is_a_cable(netd):
     netd.ctl("ns", "link", "a", "b")
     for ns in "ab":
