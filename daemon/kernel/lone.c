@@ -234,7 +234,7 @@ const struct lone_end *lone_ends_in(const struct lone_ends *ends, unsigned ns, u
 	for (end = low; end < ends->count && ends->items[end].ns == ns;)
 		end++;
 	*count = end - low;
-	return ends->items + low;
+	return *count ? &ends->items[low] : NULL;
 }
 
 int lone_end_index(struct rtnl *rtnl, const char *ns, const char *name, int *ret, struct error *err)

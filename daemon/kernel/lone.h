@@ -31,7 +31,7 @@ int lone_ends_find(const char *const *namespaces, const struct links *const *lin
 void lone_ends_done(struct lone_ends *ends);
 /* Which end of its pair it is: 0 or 1; 2: it is where none belongs. */
 unsigned lone_end_side(const struct lone_end *end, const char *const *namespaces);
-/* Those in one namespace. */
+/* Those in one namespace; NULL: there are none. */
 const struct lone_end *lone_ends_in(const struct lone_ends *ends, unsigned ns, unsigned *count);
 /* The one of the pair with this name in `ns`; none where there is none, or no such namespace. */
 int lone_end_index(
