@@ -286,17 +286,27 @@ static int send_back(const struct passage *passage, int *ret, struct error *err)
 	return 0;
 }
 
-static void settle(const struct passage *passage, int index)
+static int failed_look(int errnum, const struct resource *moved, struct error *err)
+{
+	return error_set(err, ERROR_KERNEL, errnum, "look where interface %s is", moved->name);
+}
+
+/* On the host. Someone may have taken it again: 0. */
+static int settle(const struct passage *passage, int index, struct error *err)
 {
 	const struct resource *moved = passage->moved;
 	char name[IFNAMSIZ];
+	int r = name_at(passage->host, index, name);
 
-	if (name_at(passage->host, index, name) <= 0)
-		return;
+	if (r < 0)
+		return failed_look(-r, moved, err);
+	if (r == 0)
+		return 0;
 	if (strcmp(name, moved->name) != 0)
 		log_warning(
 		        "interface %s is back as %s: another one has its name", moved->name, name);
 	belongings_restore(passage->host, name, moved->text ? moved->text : "");
+	return 1;
 }
 
 int passage_home(const struct passage *passage, struct error *err)
@@ -308,18 +318,14 @@ int passage_home(const struct passage *passage, struct error *err)
 
 	if (r > 0) {
 		r = send_back(passage, &index, err);
-		if (r < 0)
-			return r;
-		settle(passage, index);
-		return 1;
+		return r < 0 ? r : settle(passage, index, err);
 	}
 	if (r == 0)
 		r = name_at(passage->host, index, name);
 	if (r < 0)
-		return error_set(err, ERROR_KERNEL, -r, "look where interface %s is", moved->name);
-	if (r > 0) {
-		name_again(passage, index);
-		settle(passage, index);
-	}
-	return r;
+		return failed_look(-r, moved, err);
+	if (r == 0)
+		return 0;
+	name_again(passage, index);
+	return settle(passage, index, err);
 }

@@ -22,5 +22,5 @@ int passage_is_inside(const struct resource *moved, int netns, bool *ret, struct
  * on either side: passage_home() knows. */
 int passage_go(const struct passage *passage, int index, struct error *err);
 /* Brings it back from wherever it was left, with what it had. 1: it is on the host; 0: it never
- * left, or is on neither side. */
+ * left, or is on neither side. After an error it is to be called again. */
 int passage_home(const struct passage *passage, struct error *err);

@@ -2,9 +2,9 @@
  * Raw netlink, one question at a time: send, then read until the kernel has said all of it.
  *
  * The invariant: a request ends in exactly one of an ack, an error or the end of a dump, and talk()
- * never returns 0 before it has seen that end, so nothing of one answer is left in the socket for
- * the next. Sequence numbers are drawn from one atomic counter, because sockets are opened by
- * worker threads, too.
+ * never returns 0 before it has seen that end. Where it fails before, the rest of the answer is
+ * left in the socket, and passed over by the next. Sequence numbers are drawn from one atomic
+ * counter, because sockets are opened by worker threads, too.
  */
 #include "daemon/kernel/talk.h"
 
@@ -59,6 +59,12 @@ bool talk_is_whole(const void *bytes, size_t size)
 	return true;
 }
 
+/* All in one datagram answers one request. */
+static bool is_of_another(const struct nlmsghdr *first, size_t size, uint32_t sequence)
+{
+	return size >= sizeof(*first) && first->nlmsg_seq != sequence;
+}
+
 int talk(int fd, const struct nlmsghdr *request, mnl_cb_t each, void *arg)
 {
 	mnl_cb_t control[NLMSG_MIN_TYPE] = {[NLMSG_ERROR] = end, [NLMSG_DONE] = end};
@@ -89,6 +95,9 @@ int talk(int fd, const struct nlmsghdr *request, mnl_cb_t each, void *arg)
 			continue;
 		if (!talk_is_whole(answer, (size_t)size))
 			return -EBADMSG;
+		if (is_of_another(
+		            (const struct nlmsghdr *)answer, (size_t)size, request->nlmsg_seq))
+			continue;
 		r = mnl_cb_run2(answer, (size_t)size, request->nlmsg_seq, 0, each ? each : ignore,
 		        arg, control, NLMSG_MIN_TYPE);
 		if (r == MNL_CB_ERROR)
