@@ -118,7 +118,8 @@ ONCE = {
     "MTU": "ip link set eth0 mtu 1280",
     "down": "ip link set eth0 down; ip link set lo down",
     "name": "ip link set eth0 down; ip link set eth0 name mine; ip link set mine up || :",
-    "routes": "ip route del default; ip route add default via 10.77.0.3",
+    "route gone": "ip route del default",
+    "another route": "ip route replace default via 10.77.0.3",
     "moved away": "unshare --net sleep 2 & while [ $(readlink /proc/$!/ns/net) = $(readlink /proc/self/ns/net) ]; do :; done; "
                   "ip link set eth0 netns $!",
     "into a bridge": "ip link add br0 type bridge; ip link set eth0 master br0; ip link set br0 up; ip addr flush dev eth0; ip link del br0",
