@@ -10,6 +10,7 @@
 
 #include "lib/clock.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 
 #define CONNECTIONS_MAX 256
@@ -17,8 +18,9 @@
 #define REQUEST_MAX     (BODY_MAX + HEADERS_MAX)
 #define BYTES_MAX       (8 * 1024 * 1024) /* of all clients, but for the last answer */
 /* In which a client keeps its place that has something to send or to read; and one of a crowd. */
-#define GRACE_MS       500
-#define CROWD_GRACE_MS 20
+#define GRACE_MS         500
+#define CROWD_GRACE_MS   20
+#define WAIT_FOR_NETD_MS 5000 /* the same, where it is netd that keeps it waiting */
 
 void room_identify(struct connection *connection)
 {
@@ -43,12 +45,18 @@ static bool is_older(const struct connection *connection, unsigned ms)
 	return clock_ms() - connection->since > ms;
 }
 
-/* What it has sent lies in its socket still. */
-static bool is_heard(const struct connection *connection)
+/* It is netd's turn: what it has sent lies in its socket still, or its answer is not written though
+ * there is room. Not for ever, as nobody else would get a place. */
+static bool waits_for_netd(const struct connection *connection)
 {
-	int size = 0;
+	int size = 0, fd = bufferevent_getfd(connection->stream);
+	struct pollfd poller = {.fd = fd, .events = POLLOUT};
 
-	return ioctl(bufferevent_getfd(connection->stream), FIONREAD, &size) < 0 || size == 0;
+	if (is_older(connection, WAIT_FOR_NETD_MS))
+		return false;
+	if (ioctl(fd, FIONREAD, &size) == 0 && size > 0)
+		return true;
+	return unread(connection) > 0 && poll(&poller, 1, 0) > 0 && poller.revents == POLLOUT;
 }
 
 /* libevent frees what it has for a connection in a later turn of the loop: too late for the bytes.
@@ -69,7 +77,8 @@ bool room_drop_silent(struct api *api)
 	TAILQ_FOREACH (connection, &api->connections, next) {
 		bool done = connection->asked && unread(connection) == 0;
 
-		if (may_drop(connection) && (done || is_older(connection, GRACE_MS))) {
+		if (may_drop(connection) && (done || is_older(connection, GRACE_MS)) &&
+		        !waits_for_netd(connection)) {
 			drop(connection);
 			return true;
 		}
@@ -114,7 +123,7 @@ static bool drop_of_crowd(struct api *api)
 		return false;
 	TAILQ_FOREACH (connection, &api->connections, next)
 		if (is_same_peer(connection, peer) && may_drop(connection) &&
-		        is_older(connection, CROWD_GRACE_MS) && is_heard(connection)) {
+		        is_older(connection, CROWD_GRACE_MS) && !waits_for_netd(connection)) {
 			drop(connection);
 			return true;
 		}
