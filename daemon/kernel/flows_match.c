@@ -12,6 +12,7 @@
 #include "daemon/kernel/flows_match.h"
 
 #include "daemon/kernel/talk.h"
+#include "lib/list.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -189,25 +190,21 @@ static bool in_range(const struct resource *flows, const struct naming *naming)
 	       naming->through - flows->flows.through == naming->port - flows->flows.port;
 }
 
+static bool is_before(const struct resource *flows, const struct naming *naming)
+{
+	int order = (int)flows->flows.original_local - (int)naming->original_local;
+
+	return order < 0 || (order == 0 && ip_compare(&flows->flows.ip, &naming->ip) < 0);
+}
+
 /* Ranges are few; of those only the ones of this address are looked at. */
 static bool named_in_range(const struct flows_index *index, const struct naming *naming)
 {
-	size_t low = index->single, high = index->count;
+	const struct resource **ranges = index->items + index->single;
+	size_t count = index->count - index->single;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct resource *item = index->items[middle];
-		int order = (int)item->flows.original_local - (int)naming->original_local;
-
-		if (order == 0)
-			order = ip_compare(&item->flows.ip, &naming->ip);
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < index->count; low++) {
-		const struct resource *item = index->items[low];
+	for (size_t i = LIST_BEFORE(ranges, count, one, is_before(*one, naming)); i < count; i++) {
+		const struct resource *item = ranges[i];
 
 		if (item->flows.original_local != naming->original_local ||
 		        !ip_equal(&item->flows.ip, &naming->ip))

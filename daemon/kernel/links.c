@@ -427,16 +427,9 @@ void survey_done(struct survey *survey)
 
 const struct pair *survey_pairs(const struct survey *survey, unsigned ns, unsigned *count)
 {
-	unsigned low = 0, high = survey->pair_count, end;
+	unsigned low = (unsigned)LIST_BEFORE(survey->pairs, survey->pair_count, one, one->ns < ns),
+	         end;
 
-	while (low < high) {
-		unsigned middle = low + (high - low) / 2;
-
-		if (survey->pairs[middle].ns < ns)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	for (end = low; end < survey->pair_count && survey->pairs[end].ns == ns;)
 		end++;
 	*count = end - low;

@@ -221,16 +221,8 @@ unsigned lone_end_side(const struct lone_end *end, const char *const *namespaces
 
 const struct lone_end *lone_ends_in(const struct lone_ends *ends, unsigned ns, unsigned *count)
 {
-	unsigned low = 0, high = ends->count, end;
+	unsigned low = (unsigned)LIST_BEFORE(ends->items, ends->count, one, one->ns < ns), end;
 
-	while (low < high) {
-		unsigned middle = low + (high - low) / 2;
-
-		if (ends->items[middle].ns < ns)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	for (end = low; end < ends->count && ends->items[end].ns == ns;)
 		end++;
 	*count = end - low;

@@ -196,17 +196,7 @@ static int read_rules(struct rules *rules, struct error *err)
 /* The first rule of a chain; count if it has none. */
 static size_t find_chain(const struct rules *rules, const char *chain)
 {
-	size_t low = 0, high = rules->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(rules->items[middle].chain, chain) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return LIST_BEFORE(rules->items, rules->count, one, strcmp(one->chain, chain) < 0);
 }
 
 /* --- what they do to a packet --- */
