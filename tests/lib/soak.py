@@ -16,15 +16,11 @@ from collections import Counter
 
 from lib.host import NETD, SANITIZED, Host
 from lib.snapshot import assert_same, rules
+from lib.soak_requests import ADOPTED, NAMESPACES, operation
 from lib.traffic import ask
 from lib.wait import wait_for
 
 CLIENTS = 4
-NETWORKS = [f"net{i}" for i in range(5)]
-NAMESPACES = [f"ns{i}" for i in range(8)]
-ADOPTED = [f"theirs{i}" for i in range(3)]  # made and removed by others, as `ip netns` does
-ATTACHED = "box"  # netd's name for one of these
-PORTS = range(7000, 7012)
 ANSWERS = {200, 201, 204, 400, 403, 404, 405, 409, 413, 500, 503}
 GONE = (ConnectionError, FileNotFoundError, http.client.HTTPException)  # the daemon was killed meanwhile
 CONVERGES = 150.0  # a fight is waited out for up to a minute, and looked at once more
@@ -32,137 +28,8 @@ RESIDENT_MAX = 64 << 20
 DESCRIPTORS_MAX = 400
 SANITIZERS = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
-BAD = [  # method, path, body
-    ("POST", "/v1/networks", b"{"), ("POST", "/v1/networks", b'{"name": 7}'), ("POST", "/v1/networks", b'{"name": "../x"}'),
-    ("POST", "/v1/networks", b'{"name": "a", "subnets": [{"subnet": "10.0.0.0/33"}]}'), ("POST", "/v1/endpoints", b"[]"),
-    ("POST", "/v1/endpoints", b'{"network": "net0", "namespace": "x", "addresses": ["1.2.3"]}'), ("PUT", "/v1/networks", b""),
-    ("POST", "/v1/publications", b'{"host_port": 70000, "port": 1}'), ("GET", "/v1/nothing", b""), ("DELETE", "/v1/networks/none", b""),
-    ("POST", "/v1/namespaces", b'{"name": "' + b"x" * 5000 + b'"}'), ("DELETE", "/v1/publications/zz", b""),
-]
-
 
 # --- clients ---
-
-def change_network(draw):
-    name = draw.choice(NETWORKS)
-    if draw.random() < 0.4:
-        return "DELETE", f"/v1/networks/{name}{draw.choice(['', '?force=true'])}", None
-    body = {"name": name}
-    if draw.random() < 0.5:
-        body["subnets"] = [{"subnet": f"10.{draw.randrange(60, 64)}.{draw.randrange(3)}.0/24"}]
-    if draw.random() < 0.3:
-        body["mtu"] = draw.choice([1280, 1400, 9000])
-    if draw.random() < 0.3:
-        body["ipv6"] = True
-    if draw.random() < 0.3:
-        body.update(policy(draw))
-    if draw.random() < 0.2:
-        body["exist_ok"] = True
-    return "POST", "/v1/networks", body
-
-
-def policy(draw):
-    """Settings of a network that say who may reach whom."""
-    name, value = draw.choice([
-        ("internal", draw.random() < 0.5), ("isolated", draw.random() < 0.5), ("mode", draw.choice(["nat", "routed", "open"])),
-        ("mode6", draw.choice(["same", "nat", "routed"])), ("host_access", draw.choice(["yes", "no", "dns"])),
-        ("trusted_interfaces", draw.choice([["up-out"], None])), ("snat", draw.choice([["192.0.2.1"], None])),
-        ("publish_address", draw.choice(["127.0.0.1", None]))])
-    return {name: value}
-
-
-def set_network(draw):
-    name = draw.choice([*NETWORKS, "default"])
-    if draw.random() < 0.3:
-        way = draw.choice(["allow", "disallow"])
-        to = draw.choice([draw.choice(NETWORKS), f"{draw.choice(NAMESPACES)}:80/tcp"])
-        return "POST", f"/v1/networks/{name}/{way}", {"to": [to], "exist_ok": draw.random() < 0.5}
-    if draw.random() < 0.3:
-        return "PATCH", f"/v1/networks/{name}", {"mtu": draw.choice([1280, 1400, None]), "labels": [f"k={draw.randrange(3)}"]}
-    return "PATCH", f"/v1/networks/{name}", policy(draw)
-
-
-def set_endpoint(draw):
-    name, value = draw.choice([
-        ("rate_in", draw.choice(["8mbit", None])), ("rate_out", draw.choice(["100mbit", None])), ("gw_priority", draw.randrange(-2, 3)),
-        ("no_default_route", draw.random() < 0.5), ("router", draw.random() < 0.5)])
-    return "PATCH", f"/v1/networks/{draw.choice([*NETWORKS, 'default'])}/endpoints/{draw.choice(NAMESPACES + ADOPTED)}", {name: value}
-
-
-def set_namespace(draw):
-    return "PATCH", f"/v1/namespaces/{draw.choice(NAMESPACES + ADOPTED)}", draw.choice([
-        {"sysctls": [f"net.ipv4.tcp_keepalive_time={draw.randrange(600, 603)}"]}, {"sysctls": None}, {"labels": ["k=v"]}])
-
-
-def prune(draw):
-    return "POST", f"/v1/{draw.choice(['networks', 'namespaces'])}/prune", {"labels": [f"k={draw.randrange(3)}"]}
-
-
-def attach(draw):
-    """Another name for what someone else made, which comes and goes."""
-    if draw.random() < 0.4:
-        return "DELETE", f"/v1/namespaces/{ATTACHED}?detach=true", None
-    return "POST", "/v1/namespaces", {"name": ATTACHED, "path": f"/run/netns/{draw.choice(ADOPTED)}"}
-
-
-def move(draw):
-    """An interface of the host that someone else made, into a namespace and back."""
-    path = f"/v1/namespaces/{draw.choice(NAMESPACES)}/interfaces"
-    if draw.random() < 0.5:
-        return "DELETE", f"{path}/uplink2", None
-    return "POST", path, {"interface": "uplink2"}
-
-
-def change_namespace(draw):
-    name = draw.choice(NAMESPACES)
-    if draw.random() < 0.5:
-        return "DELETE", f"/v1/namespaces/{name}{draw.choice(['', '?force=true'])}", None
-    return "POST", "/v1/namespaces", {"name": name, "exist_ok": draw.random() < 0.5}
-
-
-def change_endpoint(draw):
-    network, name = draw.choice([*NETWORKS, "default"]), draw.choice(NAMESPACES + ADOPTED)
-    if draw.random() < 0.4:
-        return "DELETE", f"/v1/networks/{network}/endpoints/{name}", None
-    body = {"network": network, "namespace": name}
-    if draw.random() < 0.2:
-        body["existing"] = True
-    if draw.random() < 0.2:
-        body["addresses"] = [f"10.{draw.randrange(60, 64)}.{draw.randrange(3)}.{draw.randrange(2, 9)}"]
-    if draw.random() < 0.2:
-        body["rate_out"] = "100mbit"
-    return "POST", "/v1/endpoints", body
-
-
-def change_publication(draw):
-    port, protocol = draw.choice(PORTS), draw.choice(["tcp", "udp"])
-    if draw.random() < 0.4:
-        return "DELETE", f"/v1/publications?host_port={port}&protocol={protocol}", None
-    body = {"host_port": port, "port": draw.choice([80, 81]), "protocol": protocol, "namespace": draw.choice(NAMESPACES)}
-    if draw.random() < 0.2:
-        body["host_ip"] = draw.choice(["127.0.0.1", "192.0.2.1", "198.51.100.9", "*"])
-    if draw.random() < 0.2:
-        body["host_port_end"], body["port_end"] = port + 2, body["port"] + 2
-    if draw.random() < 0.2:
-        body.update(draw.choice([{"interface": "up-out"}, {"from": ["192.0.2.0/24"]}, {"from": [draw.choice(NETWORKS)]}, {"labels": ["k=v"]}]))
-    return "POST", "/v1/publications", body
-
-
-CHANGES = [*[change_network, change_namespace, change_publication] * 2, *[change_endpoint] * 4, set_network, set_network, set_endpoint, set_namespace,
-           prune, attach, move]
-
-
-def operation(draw):
-    kind = draw.random()
-    if kind < 0.1:
-        return draw.choice(BAD)
-    if kind < 0.2:
-        return "GET", draw.choice(["/v1/networks", "/v1/namespaces", "/v1/endpoints", "/v1/publications"]), None
-    method, path, body = draw.choice(CHANGES)(draw)
-    if draw.random() < 0.05:
-        path += "&dry_run=true" if "?" in path else "?dry_run=true"
-    return method, path, body
-
 
 class Client:
     """One of several. `nonsense` has what no daemon should answer."""
@@ -226,7 +93,7 @@ class Trouble:
         self.count = Counter()
         self.problems = []
         self.form = {"own_tables": False}
-        self.kinds = [self.kill, self.kill, self.restart, self.harm, self.harm, self.harm, self.harm, self.harm, self.flush,
+        self.kinds = [self.kill, self.kill, self.restart, self.harm, self.harm, self.harm, self.harm, self.harm_link, self.flush,
                       self.netns, self.netns, self.foreign, self.lock, self.stale, self.switch]
 
     def once(self):
@@ -269,6 +136,18 @@ class Trouble:
 
     def links(self):
         return [link for link in self.host.json("ip -j link") if link.get("ifalias", "").startswith("netd:")]
+
+    def harm_link(self):
+        """A pair between namespaces has two ends, and no name on the host."""
+        links = listed(self.host, "links")
+        if not links:
+            return
+        end = self.draw.choice(self.draw.choice(links)["ends"])
+        inside, ifname = end["namespace"], end["interface"]
+        self.shell(self.draw.choice([
+            f"ip -n {inside} link del {ifname}", f"ip -n {inside} link set {ifname} down", f"ip -n {inside} addr flush dev {ifname}",
+            f"ip -n {inside} link set {ifname} mtu 1290", f"ip -n {inside} link set {ifname} address 02:00:00:00:01:{self.draw.randrange(16, 99)}",
+            f"ip -n {inside} link set {ifname} down; ip -n {inside} link set {ifname} name odd; ip -n {inside} link set odd up"]))
 
     def harm(self):
         links = self.links()
@@ -366,6 +245,11 @@ def first_amiss(host, rules_before):
         words = host.run("ip", "-n", endpoint["namespace"], "-o", "addr", "show", "dev", endpoint["interface"], check=False).stdout
         if not all(f" {address.partition('/')[0]}/" in words for address in endpoint["addresses"]):
             return f"address of {endpoint['network']}/{endpoint['namespace']}"
+    for link in listed(host, "links"):
+        for end in link["ends"]:
+            words = host.run("ip", "-n", end["namespace"], "-o", "addr", "show", "dev", end["interface"], check=False).stdout
+            if not all(f" {address}" in words for address in end["addresses"]):
+                return f"address of {end['namespace']}:{end['interface']}"
     if skeleton(host) != rules_before:
         return "rules"
     return None
@@ -423,6 +307,8 @@ def remove_everything(host):
         if endpoint["network"] == "default":
             answer = host.http("DELETE", f"/v1/networks/default/endpoints/{endpoint['namespace']}")
             assert answer.status == 200, answer
+    for link in listed(host, "links"):
+        assert host.http("DELETE", f"/v1/links/{link['id']}").status == 200, link
     for network in listed(host, "networks"):
         if network["name"] != "default":
             answer = host.http("DELETE", f"/v1/networks/{network['name']}?force=true")
