@@ -213,6 +213,16 @@ static void describe_route(const struct resource *resource, char *text, size_t s
 	        resource->ns[0] ? " in " : "", resource->ns);
 }
 
+/* What was kept may not say any more where it went. */
+static void describe_moved(const struct resource *resource, char *text, size_t size)
+{
+	if (resource->moved.ns[0])
+		snprintf(text, size, "interface %s in namespace %s", resource->name,
+		        resource->moved.ns);
+	else
+		snprintf(text, size, "record of interface %s", resource->name);
+}
+
 const char *resource_describe(const struct resource *resource, char *text, size_t size)
 {
 	char address[CIDR_TEXT_SIZE], host[HOST_TEXT_SIZE], element[256];
@@ -270,8 +280,7 @@ const char *resource_describe(const struct resource *resource, char *text, size_
 		snprintf(text, size, "flows of %s", ip_format(&resource->flows.ip, address));
 		break;
 	case RESOURCE_MOVED:
-		snprintf(text, size, "interface %s in namespace %s", resource->name,
-		        resource->moved.ns);
+		describe_moved(resource, text, size);
 		break;
 	case RESOURCE_KINDS:
 		break;

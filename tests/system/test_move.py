@@ -318,6 +318,19 @@ def test_cleanup_brings_it_back(home):
     assert not home.file("/run/netd").exists()
 
 
+def test_a_record_that_was_damaged(home):
+    """The database has all of it, too."""
+    before = had(home)
+    home.ctl("ns", "move-in", "web", "lan")
+    home.stop_daemon()
+    home.run(f"truncate -s 0 {HELD}/lan/record")
+    home.start_daemon()
+    assert inside(home) == ["lan", "lo"]
+    home.ctl("ns", "move-out", "web", "lan")
+    wait_for(lambda: on_host(home) and had(home) == before, "it is back, with what it had")
+    assert held(home) == []
+
+
 def test_cleanup_after_one_was_there_and_back(home):
     home.ctl("ns", "move-in", "web", "lan")
     home.ctl("ns", "move-out", "web", "lan")
