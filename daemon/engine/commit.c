@@ -58,12 +58,12 @@ static bool is_stored(const struct engine *engine, const struct model *fork)
 	return false;
 }
 
-/* From here on changes are refused. Announced once. */
+/* From here on changes are refused. Announced once: an attempt to come back that fails is none. */
 static void refuse(struct engine *engine, const struct error *why)
 {
 	struct timeval pause;
 
-	if (!engine->refusing)
+	if (!engine->refusing && !engine->recovering)
 		engine_announce(engine,
 		        &(const struct announcement){.kind = ANNOUNCE_STORAGE_FAILED},
 		        "changes are refused until this is over: %s; reading and traffic go on",
@@ -177,11 +177,13 @@ void engine_recover(struct engine *engine)
 	r = store_recover(engine->store, &err);
 	if (r >= 0) {
 		engine->refusing = false;
+		engine->recovering = true;
 		engine->landed |= r == 1;
 		r = begin_anew(engine, &err);
 	}
 	if (r < 0)
 		refuse(engine, &err);
+	engine->recovering = false;
 	if (engine->refusing)
 		return;
 	engine->recover_pause = 0;

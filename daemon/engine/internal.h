@@ -69,7 +69,8 @@ struct engine {
 	struct event *recover;   /* asks the store again, while changes are refused */
 	unsigned recover_pause;  /* seconds */
 	bool refusing;           /* the store takes no commit; `refused` says why */
-	bool landed;             /* a commit that was reported as failed reached the disk */
+	bool recovering; /* it takes some again, perhaps: what the database says is begun anew */
+	bool landed;     /* a commit that was reported as failed reached the disk */
 	struct error refused;
 	struct prefixes prefixes;
 	struct gone gone;
