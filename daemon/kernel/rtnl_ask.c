@@ -5,6 +5,10 @@
  * kernel marks as interrupted is asked again whole, the one who asked may put further questions
  * from within its callback, and nothing of a question is left in the socket for the next one.
  *
+ * Inside a namespace a tenant can keep a list changing for ever, and must not keep netd from
+ * anything by that: there the last try counts, though it may lack something or have it twice. Who
+ * changes so much is not watched meanwhile, and looked at again in the end.
+ *
  * Sockets are used raw, not through libnl's: its own error numbers hide errno, and its callbacks
  * the extack text.
  */
@@ -243,7 +247,7 @@ static int ask(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
 	rtnl_send(rtnl);
 	snprintf(what, sizeof(what), "ask rtnetlink (message type %u)%s%s", request->nlmsg_type,
 	        ns[0] ? " in " : "", ns);
-	for (int tries = 0; tries < DUMP_TRIES; tries++) {
+	for (int tries = 1; tries <= DUMP_TRIES; tries++) {
 		_cleanup_(answersp) struct answers answers = {0};
 
 		r = rtnl_socket(rtnl, ns, &fd, err);
@@ -256,7 +260,7 @@ static int ask(struct rtnl *rtnl, const char *ns, struct nl_msg *msg,
 			return rtnl_error(err, -r, what, "");
 		if (answers.errnum != 0)
 			return rtnl_error(err, answers.errnum, what, answers.extack);
-		if (answers.interrupted)
+		if (answers.interrupted && (tries < DUMP_TRIES || !ns[0]))
 			continue;
 		r = deliver(&answers, each, arg);
 		return r == -ENOMEM ? error_memory(err) : r < 0 ? rtnl_error(err, -r, what, "") : 0;

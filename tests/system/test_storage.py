@@ -140,12 +140,16 @@ def fill(host):
 
 
 def fill_until_refused(host):
-    """A log has room in itself, and what it had is free once it is closed."""
-    def is_full():
+    """A log has room in itself, and what it had is free once it is closed: it is over only when netd has tried that in vain."""
+    def refused():
         fill(host)
         return create(host, f"n{len(names(host))}").status == 503
 
-    wait_for(lambda: is_full() and is_full(), "a full disk is noticed")
+    def is_full():
+        accepted = times_accepting(host)
+        return refused() and refused() and times_accepting(host) == accepted
+
+    wait_for(is_full, "a full disk is noticed", 30)
 
 
 def test_full_disk(small, out):
