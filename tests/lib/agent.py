@@ -6,47 +6,77 @@ network namespace they were made in, so a test can use them from outside like an
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 
 CLONE_NEWNET = 0x40000000
-
-# Everything but the host's own directory becomes read-only, so that no test can write to this machine.
-FURNISH = r"""
-set -e
-mount --bind "$DIR" "$DIR"
-mount -o remount,bind,ro /
-etc=$(mktemp -d -p "$DIR")
-for name in alternatives ld.so.cache ld.so.conf ld.so.conf.d passwd group protocols services iproute2 host.conf gai.conf localtime; do
-	[ ! -e /etc/$name ] || cp -rP --preserve=mode /etc/$name "$etc/"
-done
-mount -t tmpfs -o mode=755 etc /etc
-cp -rP --preserve=mode "$etc"/. /etc/
-rm -rf "$etc"
-printf 'hosts: files dns\n' >/etc/nsswitch.conf
-printf '127.0.0.1 localhost\n' >/etc/hosts
-printf 'nameserver 192.0.2.2\n' >/etc/resolv.conf
-mount -t tmpfs -o mode=755 run /run
-mount --make-shared /run
-mount -t tmpfs -o mode=755 lib /var/lib
-mkdir /var/lib/netd
-mount --bind "$DIR/state" /var/lib/netd
-mount -t sysfs sys /sys
-mount --bind "$DIR/boot_id" /proc/sys/kernel/random/boot_id
-mkdir /run/outside
-ip link set lo up
-"""
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_SHARED = 1, 32, 4096, 8192, 1 << 20
+MS_LOCKED = 2 | 4 | 8  # nosuid, nodev, noexec: they stay as they are
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+ETC = ["alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "passwd", "group", "protocols", "services", "iproute2", "host.conf",
+       "gai.conf", "localtime"]
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+def check(status, what):
+    if status != 0:
+        raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
+
+
 def enter(fd):
-    if libc.setns(fd, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "setns")
+    check(libc.setns(fd, CLONE_NEWNET), "setns")
+
+
+def mount(source, target, kind=None, flags=0, options=None):
+    words = [word and word.encode() for word in (source, target, kind, options)]
+    check(libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]), f"mount {target}")
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def furnish(directory):
+    """Everything but the host's own directory becomes read-only, so that no test can write to this machine."""
+    mount(directory, directory, flags=MS_BIND)
+    mount(None, "/", flags=MS_REMOUNT | MS_BIND | MS_RDONLY | os.statvfs("/").f_flag & MS_LOCKED)
+    mount("lib", "/var/lib", "tmpfs", options="mode=755")
+    os.mkdir("/var/lib/netd")
+    mount(f"{directory}/state", "/var/lib/netd", flags=MS_BIND)
+    mount("run", "/run", "tmpfs", options="mode=755")
+    mount(None, "/run", flags=MS_SHARED)
+    os.mkdir("/run/outside")
+    etc = f"{directory}/etc"  # filled before it covers what it is filled from
+    os.mkdir(etc)
+    mount("etc", etc, "tmpfs", options="mode=755")
+    subprocess.run(["cp", "-rP", "--preserve=mode", "-t", etc, *(f"/etc/{name}" for name in ETC if os.path.lexists(f"/etc/{name}"))], check=True)
+    write(f"{etc}/nsswitch.conf", "hosts: files dns\n")
+    write(f"{etc}/hosts", "127.0.0.1 localhost\n")
+    write(f"{etc}/resolv.conf", "nameserver 192.0.2.2\n")
+    mount(etc, "/etc", flags=MS_MOVE)
+    os.rmdir(etc)
+    mount("sys", "/sys", "sysfs")
+    mount(f"{directory}/boot_id", "/proc/sys/kernel/random/boot_id", flags=MS_BIND)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        fcntl.ioctl(asked, SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", IFF_UP))
+
+
+def make_namespace(path, home):
+    """A network namespace that stays as long as it is mounted there."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o644))
+    check(libc.unshare(CLONE_NEWNET), "unshare")
+    try:
+        mount("/proc/thread-self/ns/net", path, flags=MS_BIND)
+    finally:
+        enter(home)
 
 
 class Inside:
@@ -75,6 +105,10 @@ def answer(channel, request, home):
             socket.send_fds(channel, [b"{}"], [made.fileno()])
             made.close()
             return
+        if request["op"] == "namespace":
+            make_namespace(request["path"], home)
+            channel.send(b"{}")
+            return
         path = "/proc/sys/" + request["name"]
         if "value" in request:
             with open(path, "w") as file:
@@ -88,9 +122,10 @@ def answer(channel, request, home):
 def main():
     channel = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(channel.fileno(), False)
-    done = subprocess.run(["sh", "-c", FURNISH], env={**os.environ, "DIR": sys.argv[2]}, text=True, capture_output=True)
-    if done.returncode != 0:
-        channel.send(json.dumps({"error": done.stderr}).encode())
+    try:
+        furnish(sys.argv[2])
+    except (OSError, subprocess.CalledProcessError) as error:
+        channel.send(json.dumps({"error": str(error)}).encode())
         return
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as init: orphans leave no zombies
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)

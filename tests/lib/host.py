@@ -145,6 +145,9 @@ class Place:
     def shell(self, script, check=True, **options):
         return self.run("sh", "-ec", script, check=check, **options)
 
+    def ip(self, lines):
+        return self.run("ip", "-batch", "-", stdin="\n".join(lines) + "\n")
+
     def json(self, *command):
         done = self.run(*command)
         return json.loads(done.stdout) if done.stdout.strip() else []
@@ -190,26 +193,15 @@ class Neighbour(Place):
 
     def make(self):
         number = self.host.neighbours.index(self) + 1
-        self.host.shell(f"""
-            touch {self.path}
-            unshare --net={self.path} true
-            ip link add {self.interface} address 02:00:00:00:0{number}:01 type veth peer name eth0 address 02:00:00:00:0{number}:02
-            ip link set {self.interface} addrgenmode none
-            nsenter --net={self.path} sleep 60 & pid=$!
-            while [ "$(readlink /proc/$pid/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do :; done
-            ip link set eth0 netns $pid
-            kill $pid
-            ip addr add {self.host_address}/24 dev {self.interface}
-            ip link set {self.interface} up
-            nsenter --net={self.path} ip -batch - <<E
-link set lo up
-link set eth0 addrgenmode none
-addr add {self.address}/24 dev eth0
-link set eth0 up
-route add default via {self.host_address}
-E
-            {f"ip route add default via {self.address}" if number == 1 else ""}
-        """)
+        self.host.agent("namespace", path=self.path)
+        self.host.ip([f"link add {self.interface} address 02:00:00:00:0{number}:01 type veth peer name eth0 address 02:00:00:00:0{number}:02 "
+                      f"netns {self.path}",
+                      f"link set {self.interface} addrgenmode none",
+                      f"addr add {self.host_address}/24 dev {self.interface}",
+                      f"link set {self.interface} up",
+                      *([f"route add default via {self.address}"] if number == 1 else [])])
+        self.ip(["link set lo up", "link set eth0 addrgenmode none", f"addr add {self.address}/24 dev eth0", "link set eth0 up",
+                 f"route add default via {self.host_address}"])
         if self.network6:
             self.make6(number)
         return self
