@@ -12,9 +12,6 @@
 
 #include <string.h>
 
-#define PAUSE_FIRST_S   1
-#define PAUSE_LONGEST_S 30
-
 /* Whether it differs in what is stored. Bytes between fields may make equal ones differ, which
  * costs a commit. */
 static bool host_differs(const struct host *a, const struct host *b)
@@ -61,8 +58,6 @@ static bool is_stored(const struct engine *engine, const struct model *fork)
 /* From here on changes are refused. Announced once: an attempt to come back that fails is none. */
 static void refuse(struct engine *engine, const struct error *why)
 {
-	struct timeval pause;
-
 	if (!engine->refusing && !engine->recovering)
 		engine_announce(engine,
 		        &(const struct announcement){.kind = ANNOUNCE_STORAGE_FAILED},
@@ -70,13 +65,7 @@ static void refuse(struct engine *engine, const struct error *why)
 		        why->text);
 	engine->refusing = true;
 	engine->refused = *why;
-	engine->recover_pause = engine->recover_pause * 2 < PAUSE_LONGEST_S
-	                                ? engine->recover_pause * 2
-	                                : PAUSE_LONGEST_S;
-	if (engine->recover_pause == 0)
-		engine->recover_pause = PAUSE_FIRST_S;
-	pause = (struct timeval){.tv_sec = (time_t)engine->recover_pause};
-	event_add(engine->recover, &pause);
+	engine_try_later(engine->recover, &engine->recover_pause);
 }
 
 static int refusal(const struct engine *engine, struct error *err)

@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAUSE_FIRST_S   1
+#define PAUSE_LONGEST_S 10
+
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	engine_turn(arg);
@@ -65,16 +68,28 @@ static int repair_again(struct engine *engine, struct error *err)
 	return r;
 }
 
+void engine_try_later(struct event *timer, unsigned *pause)
+{
+	struct timeval wait;
+
+	*pause = *pause == 0                    ? PAUSE_FIRST_S
+	         : *pause * 2 < PAUSE_LONGEST_S ? *pause * 2
+	                                        : PAUSE_LONGEST_S;
+	wait = (struct timeval){.tv_sec = (time_t)*pause};
+	event_add(timer, &wait);
+}
+
 static void on_reconcile(evutil_socket_t fd, short what, void *arg)
 {
-	const struct timeval later = {.tv_sec = 10};
 	struct engine *engine = arg;
 	struct error err = {0};
 
-	if (repair_again(engine, &err) == 0)
+	if (repair_again(engine, &err) == 0) {
+		engine->reconcile_pause = 0;
 		return;
-	log_error("repair: %s; tried again in %ld s", err.text, (long)later.tv_sec);
-	event_add(engine->reconcile, &later);
+	}
+	engine_try_later(engine->reconcile, &engine->reconcile_pause);
+	log_error("repair: %s; tried again in %u s", err.text, engine->reconcile_pause);
 }
 
 static void on_recover(evutil_socket_t fd, short what, void *arg)
@@ -157,7 +172,7 @@ static int settle_and_repair(struct engine *engine, struct model *fork, struct e
 
 	if (r == 0 && repair(engine, fork, &repair_err) < 0) {
 		log_error("repair: %s; netd runs, and tries again", repair_err.text);
-		event_add(engine->reconcile, &(const struct timeval){.tv_sec = 10});
+		engine_try_later(engine->reconcile, &engine->reconcile_pause);
 	}
 	return r;
 }

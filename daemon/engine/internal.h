@@ -59,16 +59,17 @@ struct engine {
 	struct store *store;
 	struct kernel *kernel;
 	struct pendings queue;
-	struct event *turn;      /* runs the queue */
-	struct event *reap;      /* works off tombstones */
-	struct event *reconcile; /* looks at everything again, after an undo that failed */
-	bool take_over;          /* what bears another's mark is ours; until a repair succeeds */
-	unsigned reap_pause;     /* milliseconds until held tombstones are tried again */
-	uint64_t reap_due;       /* when the next of them are tried; of clock_ms() */
-	char reap_key[KEY_SIZE]; /* the last of them that was tried */
-	struct event *recover;   /* asks the store again, while changes are refused */
-	unsigned recover_pause;  /* seconds */
-	bool refusing;           /* the store takes no commit; `refused` says why */
+	struct event *turn;       /* runs the queue */
+	struct event *reap;       /* works off tombstones */
+	struct event *reconcile;  /* looks at everything again, after an undo that failed */
+	unsigned reconcile_pause; /* of engine_try_later() */
+	bool take_over;           /* what bears another's mark is ours; until a repair succeeds */
+	unsigned reap_pause;      /* milliseconds until held tombstones are tried again */
+	uint64_t reap_due;        /* when the next of them are tried; of clock_ms() */
+	char reap_key[KEY_SIZE];  /* the last of them that was tried */
+	struct event *recover;    /* asks the store again, while changes are refused */
+	unsigned recover_pause;   /* of engine_try_later() */
+	bool refusing;            /* the store takes no commit; `refused` says why */
 	bool recovering; /* it takes some again, perhaps: what the database says is begun anew */
 	bool landed;     /* a commit that was reported as failed reached the disk */
 	struct error refused;
@@ -111,6 +112,9 @@ int engine_preview(struct engine *engine, const struct model *fork, char **ret, 
  * repaired is tried again later; what could not be committed is, too, and changes are refused until
  * then. */
 int engine_begin(struct engine *engine, struct error *err);
+/* Arms the timer of what is tried again and again: after a second at first, then twice as long each
+ * time, up to ten seconds. *pause is how long, and 0 before the first time. */
+void engine_try_later(struct event *timer, unsigned *pause);
 
 /* --- commit.c --- */
 

@@ -12,7 +12,7 @@ from lib.snapshot import assert_same
 from lib.wait import wait_for
 
 OWN = ["file /run/netd"]
-RETRY = 15.0  # what failed at the start is tried again after ten seconds
+RETRY = 15.0  # what failed at the start is tried again, after ten seconds at most
 
 
 def names(host):
