@@ -252,7 +252,7 @@ def lapses(trial):
 
 
 def sample(trial, memory=2):
-    """Every third kind of call once, each thing that may happen once. Which call has what happen to it changes from operation to
+    """Every fourth kind of call once, each thing that may happen once. Which call has what happen to it changes from operation to
     operation, so that all kinds have their turn; from run to run only as far as the kernel's announcements come at other moments."""
     turn = zlib.crc32(trial.name.encode())
     kinds, points = collections.defaultdict(list), {}
@@ -263,7 +263,7 @@ def sample(trial, memory=2):
     for call in trial.calls:
         kinds[call.name, call.protocol].append(call)
     for i, calls in enumerate(kinds.values()):
-        if (turn + i) % 3:
+        if (turn + i) % 4:
             continue
         possible = list(ways(calls[turn % len(calls)], False))
         choose(possible[0][1].call, possible[(turn + i) % len(possible)])
