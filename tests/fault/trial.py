@@ -251,7 +251,7 @@ def lapses(trial):
     return [("forget", Point(call, FAIL, CALLS[call.name][0])) for call in trial.memory]
 
 
-def sample(trial, memory=2):
+def sample(trial, memory=1):
     """Every fourth kind of call once, each thing that may happen once. Which call has what happen to it changes from operation to
     operation, so that all kinds have their turn; from run to run only as far as the kernel's announcements come at other moments."""
     turn = zlib.crc32(trial.name.encode())
