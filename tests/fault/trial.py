@@ -251,7 +251,7 @@ def lapses(trial):
     return [("forget", Point(call, FAIL, CALLS[call.name][0])) for call in trial.memory]
 
 
-def sample(trial, memory=1):
+def sample(trial):
     """Every fourth kind of call once, each thing that may happen once. Which call has what happen to it changes from operation to
     operation, so that all kinds have their turn; from run to run only as far as the kernel's announcements come at other moments."""
     turn = zlib.crc32(trial.name.encode())
@@ -272,18 +272,13 @@ def sample(trial, memory=1):
         for which in ways(call, False):
             if happening(which) not in tried:
                 choose(call, which)
-    return [points[number] for number in sorted(points)] + some(lapses(trial), memory)
+    memory = lapses(trial)
+    return [points[number] for number in sorted(points)] + memory[turn % max(1, len(memory)):][:1]
 
 
 def happening(which):
     attempt, point = which
     return attempt, point.action
-
-
-def some(points, most):
-    """Evenly chosen."""
-    step = max(1, len(points) / most)
-    return [points[int(i * step)] for i in range(min(most, len(points)))]
 
 
 def try_points(trial, choose=sample):
