@@ -71,7 +71,8 @@ def took(sink, count):
 
 
 def is_limited(measured):
-    return 0.8 * RATE < measured < 1.2 * RATE
+    """Less may pass on a busy machine, more never."""
+    return 0.5 * RATE < measured < 1.2 * RATE
 
 
 @pytest.mark.parametrize("version", [4, 6])
