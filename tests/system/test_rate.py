@@ -70,9 +70,13 @@ def took(sink, count):
     return time.monotonic() - start
 
 
-def is_limited(measured):
-    """Less may pass on a busy machine, more never."""
-    return 0.5 * RATE < measured < 1.2 * RATE
+def is_limited(sender, receiver, to):
+    """More never passes; less may on a busy machine, but not each time."""
+    for _ in range(3):
+        measured = rate(sender, receiver, to)
+        if measured > 0.8 * RATE:
+            return measured < 1.2 * RATE
+    return False
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -82,10 +86,10 @@ def test_what_passes_is_what_is_set(pair, version):
     web_address, other_address = address(pair, "web", version), address(pair, "other", version)
     assert rate(web, other, other_address) > 3 * RATE, "without a limit"
     pair.ctl("endpoint", "set", "a", "web", "rate-out=8mbit")
-    assert is_limited(rate(web, other, other_address))
+    assert is_limited(web, other, other_address)
     assert rate(other, web, web_address) > 3 * RATE
     pair.ctl("endpoint", "set", "a", "web", "rate-out=", "rate-in=8mbit")
-    assert is_limited(rate(other, web, web_address))
+    assert is_limited(other, web, web_address)
     assert rate(web, other, other_address) > 3 * RATE
 
 
@@ -94,8 +98,8 @@ def test_towards_the_host_and_from_it(netd):
     netd.ctl("connect", "a", "web", "--rate-in", "8mbit", "--rate-out", "8000kbit")
     endpoint, = netd.ctl_json("ns", "inspect", "web")[0]["endpoints"]
     assert (endpoint["rate_in"], endpoint["rate_out"]) == ("8mbit", "8mbit")
-    assert is_limited(rate(netd.ns("web"), netd, "10.1.0.1"))
-    assert is_limited(rate(netd, netd.ns("web"), address(netd, "web")))
+    assert is_limited(netd.ns("web"), netd, "10.1.0.1")
+    assert is_limited(netd, netd.ns("web"), address(netd, "web"))
 
 
 def limits(host):
