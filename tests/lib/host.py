@@ -207,16 +207,11 @@ class Neighbour(Place):
         return self
 
     def make6(self, number):
-        self.host.shell(f"""
-            ip -6 addr add {self.host_address6}/64 dev {self.interface} nodad
-            ip -6 addr add fe80::1/64 dev {self.interface} nodad
-            {f"ip -6 route add default via {self.address6}" if number == 1 else ""}
-        """)
-        self.shell(f"""
-            ip -6 addr add {self.address6}/64 dev eth0 nodad
-            ip -6 addr add fe80::2/64 dev eth0 nodad
-            ip -6 route add default via {self.host_address6}
-        """)
+        self.host.ip([f"addr add {self.host_address6}/64 dev {self.interface} nodad", f"addr add fe80::1/64 dev {self.interface} nodad",
+                      *([f"route add default via {self.address6}"] if number == 1 else [])])
+        self.ip([f"addr add {self.address6}/64 dev eth0 nodad", "addr add fe80::2/64 dev eth0 nodad",
+                 f"route add default via {self.host_address6}"])
+
 
 
 class Answer(NamedTuple):

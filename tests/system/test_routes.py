@@ -117,7 +117,7 @@ def test_answers_leave_by_the_interface_the_request_came_in_by(web, family):
     with web.paused_daemon():
         web.ns("web").run(f"ip -{family} rule del from {address}")
         assert not answers(web, "web", "b", family, address)
-    wait_for(lambda: rules_of(web, "web", family) == rules, lambda: f"the rule is back: {rules_of(web, 'web', family)}\n{web.log()[-1000:]}", 20)
+    wait_for(lambda: rules_of(web, "web", family) == rules, lambda: f"the rule is back: {rules_of(web, 'web', family)}\n{web.log()[-1000:]}")
     assert answers(web, "web", "b", family)
 
 
