@@ -99,12 +99,13 @@ static bool ends_word(char c)
 	return !isalnum((unsigned char)c) && c != '_' && c != '-' && c != '[';
 }
 
-/* Where the sentence names the field; NULL: it does not. */
+/* Where the sentence names the field; NULL: it does not. A path that ends in a dot has no name, and
+ * an empty one would be found everywhere, and behind the end. */
 static char *find_name(char *text, const char *name)
 {
 	size_t length = strlen(name);
 
-	for (char *at = text; (at = strstr(at, name)); at++)
+	for (char *at = text; length > 0 && (at = strstr(at, name)); at++)
 		if ((at == text || (at >= text + 2 && strncmp(at - 2, ": ", 2) == 0)) &&
 		        ends_word(at[length]))
 			return at;
