@@ -9,13 +9,12 @@ import re
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 
 from fault.control import Control
 from lib.host import BUILD, Host
-from lib.snapshot import COLLECT, Snapshot
+from lib.snapshot import Snapshot
 from lib.wait import wait_for
 
 FAULTY = BUILD / "tests" / "fault" / "netd-faulty"
@@ -44,7 +43,6 @@ class Rig:
         self.host = Host()
         self.host.netd = netd
         self.control = Control(self.host.dir / "control")
-        self.look = None
         try:
             self.host.neighbour()
             self.ground = ground and ground(self.host)
@@ -96,16 +94,6 @@ class Rig:
 
     # --- what is ---
 
-    def collect(self):
-        if self.look is None or self.look.popen.poll() is not None:
-            self.look = self.host.spawn(sys.executable, "-ISB", COLLECT, "serve", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True)
-        self.look.popen.stdin.write("inside\n")
-        self.look.popen.stdin.flush()
-        line = self.look.popen.stdout.readline()
-        assert line, "collect.py ended"
-        return line
-
     def rows(self):
         """All rows of the database, from a copy: netd has it locked."""
         copy = self.host.dir / "copy"
@@ -117,6 +105,7 @@ class Rig:
             return {}
         with sqlite3.connect(copy / "netd.db") as database:
             database.row_factory = sqlite3.Row
+            database.execute("PRAGMA synchronous = OFF")  # its end writes into the copy
             tables = [row[0] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
             found = {table: [dict(row) for row in database.execute(f"SELECT * FROM {table}")] for table in tables}
         database.close()
@@ -128,7 +117,7 @@ class Rig:
 
     def both(self):
         """The state as it is, and the one that is alike however it came about: each is a call, and both are of one moment."""
-        collected, rows, lists = self.collect(), self.rows(), {}
+        collected, rows, lists = self.host.look.collect("inside"), self.rows(), {}
         if self.host.daemon:
             lists = {name: self.must("GET", f"/v1/{name}").body[name] for name in LISTS}
         for namespace in lists.get("namespaces", []):

@@ -26,7 +26,6 @@ def damage(rig):
 
 def reboot(rig):
     rig.host.reboot()
-    rig.look = None
 
 
 def erase(rig):

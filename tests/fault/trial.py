@@ -12,7 +12,7 @@
 import collections
 import zlib
 
-from fault.control import FAIL, KERNEL, MEMORY, STORE, CALLS, Point, failures, kills
+from fault.control import FAIL, KERNEL, KILL_AFTER, MEMORY, STORE, CALLS, Point, failures, kills
 from fault.rig import DEADLINE, HURRY, Died, Rig
 from lib.wait import wait_for
 
@@ -153,14 +153,15 @@ class Trial(Trying):
         return found
 
     def go_back(self):
-        """From the end of the operation to the base."""
+        """From the end of the operation to the base. Where the next begins with requests, what it begins from is looked at after these."""
         wait_for(self.is_over, "the final steps are done", DEADLINE)
         self.wait_store()
         for request in self.operation.back:
             self.rig.must(*request)
         self.before = None
         self.rig.settle()
-        self.now = self.rig.wait_state(self.base, "the way back leads to where it began", alike=True)
+        if not self.operation.before:
+            self.now = self.rig.wait_state(self.base, "the way back leads to where it began", alike=True)
 
     # --- with one ---
 
@@ -240,9 +241,9 @@ def ways(call, every):
 
 
 def all_points(trial):
-    """Every point, with every errno."""
+    """Every point, with every errno. A death after a call is the death before the next one."""
     for call in trial.calls:
-        yield from ways(call, True)
+        yield from (way for way in ways(call, True) if way[1].action != KILL_AFTER or call is trial.calls[-1])
     yield from lapses(trial)
 
 

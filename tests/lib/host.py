@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib import traffic
-from lib.snapshot import Snapshot
+from lib.snapshot import Look, Snapshot
 from lib.wait import PATIENCE, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -119,11 +119,15 @@ class Place:
         self.host.agent("sysctl", net=self.path, name=name, value=value)
         return str(value)
 
-    def argv(self, command):
+    def entered(self):
+        """A program that starts others in it, but for their numbers, which stay those of this machine."""
         # not --net alone: the agent is in other namespaces now and then
         net = f"root{self.path}" if self.path else f"fd/{self.host.home}"
-        return ["nsenter", "--target", str(self.host.pid), "--user", "--preserve-credentials", "--mount", "--pid",
-                f"--net=/proc/{self.host.pid}/{net}", "--", *map(str, command)]
+        return ["nsenter", "--target", str(self.host.pid), "--user", "--preserve-credentials", "--mount",
+                f"--net=/proc/{self.host.pid}/{net}"]
+
+    def argv(self, command):
+        return [*self.entered(), "--pid", "--", *map(str, command)]
 
     def run(self, *command, check=True, stdin=None, env=None, deadline=COMMAND_DEADLINE):
         """Runs a program to its end. `run("ip link")` with spaces is split as in a shell without quotes."""
@@ -231,6 +235,7 @@ class Host(Place):
         self.kept = {}  # a service manager's descriptor store
         self.daemon, self.netd = None, NETD
         self.logs = []
+        self.look = Look(self)
         self.lock = threading.Lock()  # of the channel: tests have threads
         self.channel = self.init = self.pid = None
         try:
@@ -267,6 +272,7 @@ class Host(Place):
         for server in self.servers:
             server.close()
         self.servers.clear()
+        self.look.close()
         if self.channel:
             self.channel.close()
         if self.init:

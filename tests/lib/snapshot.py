@@ -6,7 +6,9 @@ two hosts that went the same way are equal.
 
 import json
 import re
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from lib.wait import wait_for
@@ -110,12 +112,35 @@ def mounts(lines):
         yield f"{words[4]} {fields[0]} {root}", {"options": words[5], "shared": shared}
 
 
+class Look:
+    """collect.py in a host: it runs from the first look on until the host ends."""
+
+    def __init__(self, host):
+        self.host, self.process, self.lock = host, None, threading.Lock()
+
+    def collect(self, *words):
+        """All that is, as JSON."""
+        with self.lock:
+            if self.process is None:
+                self.process = subprocess.Popen([*self.host.entered(), "--", sys.executable, "-ISB", COLLECT],
+                                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.process.stdin.write(" ".join(words) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+            assert line, f"collect.py ended:\n{self.process.communicate()[1]}"
+            return line
+
+    def close(self):
+        if self.process:
+            self.process.communicate()
+            self.process = None
+
+
 class Snapshot(dict):
     @classmethod
     def take(cls, host, inside=False, without=()):
         """`without`: beginnings of keys that do not count."""
-        words = ["inside"] if inside else []
-        return cls.of(host, json.loads(host.run(sys.executable, "-ISB", COLLECT, *words).stdout), without)
+        return cls.of(host, json.loads(host.look.collect(*["inside"] if inside else [])), without)
 
     @classmethod
     def of(cls, host, state, without=()):
