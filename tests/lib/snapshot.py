@@ -75,6 +75,8 @@ def routes(items):
         route["flags"] = sorted(set(route.get("flags", [])) - {"linkdown", "dead"})
         if str(route.get("dst", "")).startswith("fe80:"):
             continue
+        if route.get("type") == "multicast" and route.get("protocol") == "kernel":
+            continue  # it comes once there is a carrier, as of a bridge that was down it does with the next port
         yield text({name: route.get(name) for name in ("table", "type", "dst", "gateway", "dev", "metric")}), route
 
 
