@@ -75,22 +75,24 @@ static int netlink_protocol(int fd)
 	return __real_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0 ? -1 : protocol;
 }
 
-static bool is_mark(const struct nlmsghdr *header)
+/* Of rtnetlink, these types are RTM_NEWLINK and RTM_DELLINK. */
+static bool is_mark(const struct nlmsghdr *header, int protocol)
 {
-	return header->nlmsg_type == NFNL_MSG_BATCH_BEGIN ||
-	       header->nlmsg_type == NFNL_MSG_BATCH_END;
+	return protocol == NETLINK_NETFILTER && (header->nlmsg_type == NFNL_MSG_BATCH_BEGIN ||
+	                                                header->nlmsg_type == NFNL_MSG_BATCH_END);
 }
 
 /* The message of this number in a send, and how many there are, not counting the marks of a batch.
  */
-static struct nlmsghdr *message_at(void *bytes, size_t size, uint32_t number, uint32_t *count)
+static struct nlmsghdr *message_at(
+        void *bytes, size_t size, int protocol, uint32_t number, uint32_t *count)
 {
 	struct nlmsghdr *header = bytes, *found = NULL;
 	int rest = (int)size;
 
 	*count = 0;
 	for (; nlmsg_ok(header, rest); header = nlmsg_next(header, &rest)) {
-		if (is_mark(header))
+		if (is_mark(header, protocol))
 			continue;
 		if (++*count == number)
 			found = header;
@@ -99,18 +101,18 @@ static struct nlmsghdr *message_at(void *bytes, size_t size, uint32_t number, ui
 }
 
 /* Makes one message of these bytes one that the kernel refuses. */
-static void spoil(int fd, char *bytes, size_t size, uint32_t number)
+static void spoil(int fd, int protocol, char *bytes, size_t size, uint32_t number)
 {
 	const struct nlmsghdr *first = (const struct nlmsghdr *)bytes;
 	uint32_t count;
-	struct nlmsghdr *header = message_at(bytes, size, number ? number : 1, &count);
+	struct nlmsghdr *header = message_at(bytes, size, protocol, number ? number : 1, &count);
 
 	if (!header)
 		return;
 	refusal.fd = fd;
 	refusal.sequence = header->nlmsg_seq;
 	refusal.batch = first->nlmsg_seq;
-	refusal.whole = number == 0;
+	refusal.whole = number == 0 && protocol == NETLINK_NETFILTER;
 	refusal.open = true;
 	header->nlmsg_type = UNKNOWN_TYPE;
 }
@@ -150,7 +152,7 @@ ssize_t __wrap_sendto(int fd, const void *bytes, size_t size, int flags,
 
 	if (protocol >= 0) {
 		fate.call->protocol = (uint32_t)protocol + 1;
-		message_at((void *)bytes, size, 0, &fate.call->messages);
+		message_at((void *)bytes, size, protocol, 0, &fate.call->messages);
 	}
 	if (fate.action == ACTION_FAIL)
 		return -1;
@@ -159,7 +161,7 @@ ssize_t __wrap_sendto(int fd, const void *bytes, size_t size, int flags,
 
 		if (!copy)
 			abort();
-		spoil(fd, memcpy(copy, bytes, size), size, fate.message);
+		spoil(fd, protocol, memcpy(copy, bytes, size), size, fate.message);
 		result = __real_sendto(fd, copy, size, flags, address, address_size);
 		free(copy);
 	} else {
