@@ -133,6 +133,10 @@ ENDPOINTS = [
               back=[("DELETE", "/v1/networks/b/endpoints/web?forget=true")]),
     Operation("connect an adopted namespace", ("POST", "/v1/endpoints", {"network": "a", "namespace": "adopted", "addresses": ["10.1.0.9"]}),
               back=[("DELETE", "/v1/networks/a/endpoints/adopted?forget=true")]),
+    Operation("connect an adopted namespace to a second network", ("POST", "/v1/endpoints", {
+        "network": "b", "namespace": "adopted", "addresses": ["10.2.0.9"]}),
+              before=[("POST", "/v1/endpoints", {"network": "a", "namespace": "adopted", "addresses": ["10.1.0.9"]})],
+              back=[("DELETE", f"/v1/networks/{network}/endpoints/adopted?forget=true") for network in "ab"]),
     Operation("connect, both families", CONNECT_BOTH, before=[BOTH], back=[REMOVE_NAMESPACE, REMOVE_NETWORK]),
     Operation("connect, on someone's bridge", CONNECT_TO_NEW, before=[USED], back=[REMOVE_NAMESPACE, REMOVE_NETWORK], ground=bridge),
     Operation("connect, as a router with rates", (*CONNECT[:2], {**CONNECT[2], **SETTINGS, **ROUTER}), back=[REMOVE_NAMESPACE]),
