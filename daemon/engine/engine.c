@@ -111,7 +111,9 @@ static int open_kernel(struct engine *engine, bool own_tables, struct error *err
 {
 	const struct kernel_config config = {.runtime_dir = engine->runtime_dir,
 	        .instance = store_instance(engine->store),
-	        .own_tables = own_tables};
+	        .own_tables = own_tables,
+	        .knows = engine_knows_link,
+	        .arg = engine};
 	int r = look_boot_id(engine->boot_id, err);
 
 	if (r == 0)

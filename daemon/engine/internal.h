@@ -299,7 +299,7 @@ void drift_namespaces(struct drift *drift, unsigned sides);
 /* Everything in the host, but the rules. */
 void drift_host(struct drift *drift);
 
-/* --- suspect.c --- */
+/* --- mark.c --- */
 
 /* What the mark of a link says: the namespace is "" for a bridge. */
 struct mark {
@@ -307,6 +307,13 @@ struct mark {
 };
 /* False: it is no mark of this instance. */
 bool mark_read(const struct model *model, const char *alias, struct mark *ret);
+/* A link of the host bears no mark of netd's: whether someone took it away. */
+void suspect_mark(struct engine *engine, const struct happening *link);
+/* Whether the model has a link of this name in the host: kernel_config.knows. */
+bool engine_knows_link(const char *name, void *engine);
+
+/* --- suspect.c --- */
+
 /* Holds an announcement of the kernel against the model. */
 void suspect_host(
         struct drift *drift, const struct model *model, const struct happening *happening);

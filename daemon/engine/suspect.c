@@ -48,23 +48,6 @@ static bool pair_is_wrong(const struct network *network, const struct endpoint *
 	       link->mtu != network->link_mtu || !is_bridge(link->master, network->bridge);
 }
 
-bool mark_read(const struct model *model, const char *alias, struct mark *ret)
-{
-	const char *instance = model_host(model)->instance;
-	size_t length = strlen(instance);
-	const char *object = alias + strlen("netd:") + length + 1, *slash;
-
-	if (strncmp(alias, "netd:", 5) != 0 || strncmp(alias + 5, instance, length) != 0 ||
-	        alias[5 + length] != ':')
-		return false;
-	slash = strchrnul(object, '/');
-	if (slash - object >= NAME_SIZE || strchr(*slash ? slash + 1 : slash, '/'))
-		return false; /* that of a link between namespaces has two */
-	snprintf(ret->network, NAME_SIZE, "%.*s", (int)(slash - object), object);
-	snprintf(ret->namespace, NAME_SIZE, "%s", *slash ? slash + 1 : "");
-	return true;
-}
-
 static void suspect_link(
         struct drift *drift, const struct model *model, const struct happening *link)
 {

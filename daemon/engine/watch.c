@@ -262,8 +262,10 @@ static void on_host(const struct happening *happening, void *arg)
 	prefixes_hear(watch->engine, happening);
 	if (happening->kind == EVENT_LINK && strncmp(happening->alias, "netd:", 5) == 0)
 		on_own_link(watch, happening);
-	else if (happening->kind == EVENT_LINK)
+	else if (happening->kind == EVENT_LINK) {
+		suspect_mark(watch->engine, happening);
 		on_foreign_link(watch, happening);
+	}
 	if (happening->kind == EVENT_PORT)
 		suspect_port(watch->engine, happening);
 	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */

@@ -12,6 +12,8 @@ struct observation; /* kernel/observation.h */
 struct kernel {
 	char instance[33];
 	char *runtime_dir;
+	bool (*knows)(const char *link, void *arg); /* kernel.h; NULL: nothing */
+	void *arg;                                  /* of knows() */
 	unsigned long changes;
 	uint64_t netns_mount;       /* kernel/netns_dir.c: the mount on /run/netns; 0: not known */
 	uint64_t netns_lock_waited; /* when its lock was waited for in vain last; of clock_ms() */

@@ -46,6 +46,8 @@ int kernel_open(struct kernel **ret, const struct kernel_config *config, struct 
 	if (!kernel)
 		return error_memory(err);
 	snprintf(kernel->instance, sizeof(kernel->instance), "%s", config->instance);
+	kernel->knows = config->knows;
+	kernel->arg = config->arg;
 	kernel->runtime_dir = strdup(config->runtime_dir);
 	r = kernel->runtime_dir ? rtnl_open(&kernel->rtnl, &kernel->changes, err)
 	                        : error_memory(err);

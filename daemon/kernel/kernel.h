@@ -17,6 +17,10 @@ struct kernel_config {
 	const char *runtime_dir; /* records of namespaces and sysctls; exists, mode 0755 */
 	const char *instance;    /* thirty-two hex digits: the id in every mark */
 	bool own_tables;         /* let no one else change netd's tables, where the kernel can */
+	/* Whether a link of netd's in the host has this name. By that, and by the index that netd
+	 * drew, one is known whose mark was taken away. NULL: none is. */
+	bool (*knows)(const char *link, void *arg);
+	void *arg; /* of knows() */
 };
 
 /* Opens the sockets. The host is the network namespace that the caller is in. */

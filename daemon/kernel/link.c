@@ -253,7 +253,7 @@ static bool same_text(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-/* What differs. A retired link keeps its MTU and its mark: it only waits. */
+/* What differs. A retired link keeps its MTU: it only waits. */
 struct difference {
 	bool mtu, mac, alias, master, up, group;
 };
@@ -279,11 +279,15 @@ static uint32_t group_of(const struct resource *link)
 }
 
 static int put_difference(struct nl_msg *msg, const struct difference *difference,
-        const struct resource *new, uint32_t master)
+        const struct resource *old, const struct resource *new, uint32_t master)
 {
+	/* By its mark a retired link is deleted, so that it gets it again, should it have lost it.
+	 */
+	const char *mark = new->link.retired ? old->text : difference->alias ? new->text : NULL;
+
 	if ((difference->mtu && nla_put_u32(msg, IFLA_MTU, new->link.mtu) < 0) ||
 	        (difference->mac && nla_put(msg, IFLA_ADDRESS, MAC_SIZE, new->link.mac) < 0) ||
-	        (difference->alias && nla_put_string(msg, IFLA_IFALIAS, new->text) < 0) ||
+	        (mark && nla_put_string(msg, IFLA_IFALIAS, mark) < 0) ||
 	        (difference->group && nla_put_u32(msg, IFLA_GROUP, group_of(new)) < 0) ||
 	        (difference->master && nla_put_u32(msg, IFLA_MASTER, master) < 0))
 		return -ENOMEM;
@@ -343,7 +347,7 @@ static int change(struct kernel *kernel, struct step *step, struct error *err)
 	if (r < 0)
 		return r;
 	msg = rtnl_message(RTM_SETLINK, 0, &header, sizeof(header));
-	if (!msg || put_difference(msg, &difference, step->new, master) < 0)
+	if (!msg || put_difference(msg, &difference, step->old, step->new, master) < 0)
 		return error_memory(err);
 	return rtnl_queue(kernel->rtnl, "", TAKE_PTR(msg), what,
 	        step->new->link.retired ? RTNL_GONE : RTNL_STRICT, step, err);

@@ -29,7 +29,7 @@ static int add_observed(const struct survey *survey, const struct link_seen *lin
 	if (master)
 		memcpy(resource->link.master, master->name, IFNAMSIZ);
 	snprintf(resource->link.peer_ns, NAME_SIZE, "%s", peer_ns);
-	resource->text = strdup(link->alias);
+	resource->text = strdup(link->alias ? link->alias : "");
 	return resource->text ? 0 : error_memory(err);
 }
 

@@ -237,6 +237,12 @@ bool mark_matches(const char *alias, const char *instance)
 	       (!instance || strncmp(id, instance, MARK_INSTANCE_LENGTH) == 0);
 }
 
+bool link_lost_mark(const struct kernel *kernel, const struct link_seen *link)
+{
+	return link->index >= LINKS_FIRST_INDEX && !mark_matches(link->alias, NULL) &&
+	       kernel->knows && kernel->knows(link->name, kernel->arg);
+}
+
 /* --- names --- */
 
 int link_index(struct kernel *kernel, const char *name)
@@ -338,7 +344,7 @@ static int compare_nsids(const void *a, const void *b)
 static unsigned find_namespace(const struct nsid *nsids, const char *const *namespaces,
         unsigned count, const struct link_seen *outer)
 {
-	const char *slash = strrchr(outer->alias, '/');
+	const char *slash = outer->alias ? strrchr(outer->alias, '/') : NULL;
 	unsigned low = 0, high = count, first;
 
 	if (outer->peer_nsid < 0)
@@ -370,7 +376,7 @@ static int compare_pairs(const void *a, const void *b)
 
 bool survey_owns(const struct survey *survey, const struct link_seen *link)
 {
-	return mark_matches(link->alias, survey->instance);
+	return mark_matches(link->alias, survey->instance) || link_lost_mark(survey->kernel, link);
 }
 
 bool survey_owns_bridge(const struct survey *survey, const struct link_seen *link)
@@ -382,7 +388,7 @@ int survey_read(
         struct kernel *kernel, enum kernel_scope scope, struct survey *ret, struct error *err)
 {
 	_cleanup_(survey_done) struct survey survey = {
-	        .instance = scope == SCOPE_INSTANCE ? kernel->instance : NULL};
+	        .kernel = kernel, .instance = scope == SCOPE_INSTANCE ? kernel->instance : NULL};
 	int r = links_read(kernel->rtnl, "", &survey.host, err);
 
 	if (r < 0)

@@ -51,6 +51,8 @@ const struct link_seen *links_find(const struct links *links, int index);
 
 /* Whether an alias is netd's mark, of this instance; NULL: of any. */
 bool mark_matches(const char *alias, const char *instance);
+/* Whether it is one that netd made, and someone took its mark away (kernel_config.knows). */
+bool link_lost_mark(const struct kernel *kernel, const struct link_seen *link);
 
 /*
  * The index of the link of netd's that has this name in the host; 0: there is none, -EEXIST: it is
@@ -73,6 +75,7 @@ struct survey {
 	struct links host;
 	struct pair *pairs; /* by ns */
 	unsigned pair_count;
+	const struct kernel *kernel;
 	const char *instance; /* NULL: any */
 };
 

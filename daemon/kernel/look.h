@@ -30,7 +30,8 @@ struct look_link {
 	int index;
 	int peer_index; /* IFLA_LINK; 0 where there is none */
 	bool loopback;
-	bool ours; /* bears a mark of netd, of any instance */
+	bool ours;     /* bears a mark of netd, of any instance, or has lost it */
+	bool unmarked; /* the latter */
 	bool bridge_port;
 	bool bridge;
 	uint32_t mtu;

@@ -26,7 +26,7 @@ EXT_MASK_AS_IP = struct.pack("=HHI", 8, 29, 1 | 8)  # with virtual functions, wi
 NUD_PERMANENT = 0x80
 CLONE_NEWNET = 0x40000000
 SIOCGSKNS = 0x894c
-NFT_CTX_OUTPUT_STATELESS = 2
+NFT_CTX_OUTPUT_STATELESS = 4
 SYSCTLS = "/proc/sys/net/"
 SYSCTL_MAX = 4000  # the kernel clears as much at each read, whatever comes
 OF_INTERFACES = ("ipv4/conf", "ipv4/neigh", "ipv6/conf", "ipv6/neigh")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from lib.host import NETD_CTL
 from lib.snapshot import assert_same
 from lib.traffic import Datagrams
 from lib.wait import wait_for
@@ -64,9 +65,11 @@ HARMS = {
     "bridge renamed": ("ip link set nd-a down; ip link set nd-a name foreign && ip link set foreign up || true", r"bridge nd-a was changed"),
     "bridge address": ("ip addr del 10.77.0.1/24 dev nd-a", r"address 10.77.0.1/24 on nd-a was missing"),
     "bridge mtu": ("ip link set nd-a mtu 1400", r"bridge nd-a was changed"),
+    "bridge mark": ("ip link set nd-a alias ''", r"bridge nd-a was changed"),
     "veth": ("ip link del {web}", r"veth {web} was missing"),
     "veth down": ("ip link set {web} down", r"veth {web} was changed"),
     "veth renamed": ("ip link set {web} down; ip link set {web} name foreign && ip link set foreign up || true", r"veth {web} was changed"),
+    "veth mark": ("ip link set {web} alias 'to the web'", r"veth {web} was changed"),
     "master": ("ip link set {web} nomaster", r"veth {web} was changed"),
     "other master": ("ip link set {web} nomaster; ip link set {web} master nd-b", r"veth {web} was changed"),
     "inside gone": ("ip -n web link del eth0", r"veth {web} was missing"),
@@ -92,6 +95,12 @@ def test_drift_is_healed(built, out, harm):
     assert any(re.search(said, line) for line in lines), lines
     assert out.ask("tcp", "192.0.2.1", 8080).tag == "web"
     assert out.ask("udp", "192.0.2.1", 8080).tag == "web"
+
+
+def test_what_lost_its_mark_a_moment_ago_is_removed_all_the_same(built):
+    built.shell(f"""for link in nd-a {' '.join(built.outer.values())}; do ip link set $link alias ''; done
+        {NETD_CTL} network rm -f my-net other""")
+    wait_for(lambda: not re.search("nd-[ab]|nv", built.run("ip -o link").stdout), "nothing of them is left", DEADLINE)
 
 
 @pytest.mark.parametrize("words", ["map inet netd nd_any4", "set inet netd nd_pairs", "set bridge netd nd_mac"])

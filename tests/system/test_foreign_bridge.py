@@ -94,6 +94,19 @@ def test_members_are_on_the_lan_and_the_bridge_is_untouched(lan):
     assert lan.json("ip", "-j", "link", "show", "br0")
 
 
+def test_a_bridge_with_an_index_as_netd_draws_them_stays_its_owners(host):
+    """By such an index, and by a name that the database has, netd knows its own links when they have lost their mark."""
+    host.run("ip link add br0 index 300000000 type bridge")
+    host.run("ip link set br0 up")
+    host.start_daemon()
+    host.ctl("network", "create", "lan", *OPTIONS)
+    host.run("ip link set br0 alias the-lan")
+    host.restart_daemon()
+    host.ctl("network", "rm", "lan")
+    host.ctl("ns", "create", "web")  # what there was to do is done
+    assert host.json("ip", "-j", "link", "show", "br0")[0]["ifalias"] == "the-lan"
+
+
 def test_nothing_is_translated_and_the_gateway_is_another_machine(lan):
     lan.ctl("network", "create", "lan", *OPTIONS, "--gateway", LAN["4"], "--gateway", LAN["6"])
     connect(lan)

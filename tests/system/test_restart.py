@@ -168,6 +168,7 @@ DESTROYED = {
     "inner end's MAC": "ip -n web link set eth0 address 02:00:00:00:00:98",
     "inner end's MTU": "ip -n web link set eth0 mtu 1300",
     "lo down": "ip -n web link set lo down",
+    "marks": "ip link set nd-a alias ''; ip link set {web} alias ''",
     "address": "ip -n web addr flush dev eth0",
     "bridge's subnet route": "ip route del 10.77.0.0/24 dev nd-a",
     "bridge's subnet route elsewhere": "ip route replace 10.77.0.0/24 dev nd-b",

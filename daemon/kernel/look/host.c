@@ -113,12 +113,17 @@ int look_prefixes(
 
 /* --- links --- */
 
-static void describe_link(const struct link_seen *link, struct look_link *ret)
+/* host: NULL for a link inside a namespace, which has its mark or is not netd's. */
+static void describe_link(
+        const struct kernel *host, const struct link_seen *link, struct look_link *ret)
 {
+	bool unmarked = host && link_lost_mark(host, link);
+
 	*ret = (struct look_link){.index = link->index,
 	        .peer_index = link->peer_index,
 	        .loopback = link->loopback,
-	        .ours = mark_matches(link->alias, NULL),
+	        .ours = unmarked || mark_matches(link->alias, NULL),
+	        .unmarked = unmarked,
 	        .bridge = strcmp(link->kind, "bridge") == 0,
 	        .mtu = link->mtu};
 	memcpy(ret->name, link->name, IFNAMSIZ);
@@ -142,7 +147,7 @@ int look_links(struct kernel *kernel, const char *ns, struct look_link **ret, un
 		const struct link_seen *link = &links.items[i];
 		const struct link_seen *master = links_find(&links, link->master);
 
-		describe_link(link, &list[i]);
+		describe_link(ns[0] ? NULL : kernel, link, &list[i]);
 		list[i].bridge_port = master && strcmp(master->kind, "bridge") == 0;
 	}
 	*ret = list;
@@ -157,7 +162,7 @@ int look_link(struct kernel *kernel, const char *ifname, struct look_link *ret, 
 
 	if (r < 0 || !found.count)
 		return r;
-	describe_link(&found.items[0], ret);
+	describe_link(kernel, &found.items[0], ret);
 	return 1;
 }
 
