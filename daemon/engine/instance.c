@@ -37,14 +37,16 @@ static int write_record(const struct engine *engine, struct error *err)
 	_cleanup_(closep) int fd = -1;
 	char path[PATH_SIZE], line[LINE_SIZE];
 	int r = record_path(engine->runtime_dir, path, err), length;
+	ssize_t written;
 
 	if (r < 0)
 		return r;
 	length = snprintf(line, sizeof(line), "%s %s %020" PRIu64 "\n", engine->boot_id,
 	        store_instance(engine->store), store_generation(engine->store));
 	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, line, (size_t)length) < 0)
-		return error_set(err, ERROR_KERNEL, errno, "write %s", path);
+	written = fd < 0 ? -1 : write(fd, line, (size_t)length);
+	if (written != length)
+		return error_set(err, ERROR_KERNEL, written < 0 ? errno : ENOSPC, "write %s", path);
 	return 0;
 }
 

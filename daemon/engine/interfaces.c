@@ -7,16 +7,109 @@
 #include "daemon/kernel/sysctl.h"
 #include "lib/cleanup.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Switches of the host, read one after the other. What is not there has a value of its own. The
+ * first that cannot be read for another reason is kept, and then nothing that was read counts: a
+ * switch of netd's that is taken for the administrator's own lets others' traffic through.
+ */
+struct reading {
+	struct kernel *kernel;
+	struct error *err; /* says why, where r < 0 */
+	int r;
+};
+
+static void keep(struct reading *reading, int r, const struct error *err)
+{
+	if (r < 0 && r != -ENOENT && reading->r == 0) {
+		reading->r = r;
+		*reading->err = *err;
+	}
+}
+
+/* The number that stands there; `otherwise` where there is none. */
+static long read_number(struct reading *reading, const char *path, long otherwise)
+{
+	char value[SYSCTL_VALUE_SIZE];
+	struct error err;
+	int r = sysctl_read("", path, value, &err);
+
+	keep(reading, r, &err);
+	return r == 0 && value[0] ? strtol(value, NULL, 10) : otherwise;
+}
+
+static void of_interface(
+        char path[RESOURCE_NAME_SIZE], int family, const char *ifname, const char *key)
+{
+	snprintf(path, RESOURCE_NAME_SIZE, "net/ipv%d/conf/%s/%s", family, ifname, key);
+}
+
+static long read_ip6(struct reading *reading, const char *ifname, const char *key, long otherwise)
+{
+	char path[RESOURCE_NAME_SIZE];
+
+	of_interface(path, 6, ifname, key);
+	return read_number(reading, path, otherwise);
+}
+
+static bool is_lent(struct reading *reading, int family, const char *ifname, const char *key)
+{
+	char path[RESOURCE_NAME_SIZE];
+	struct error err;
+	int r;
+
+	of_interface(path, family, ifname, key);
+	r = sysctl_journal_has(reading->kernel, path, &err);
+	keep(reading, r, &err);
+	return r > 0;
+}
+
+static bool forwards(struct reading *reading, const char *interface)
+{
+	char path[RESOURCE_NAME_SIZE];
+
+	of_interface(path, 4, interface, "forwarding");
+	return read_number(reading, path, 1) != 0;
+}
+
+static bool forwards6(struct reading *reading, const struct host *host, const char *interface)
+{
+	return read_ip6(reading, "all", "forwarding", 0) != 0 ||
+	       (host->force_forwarding && read_ip6(reading, interface, "force_forwarding", 1) != 0);
+}
+
+static bool bridge_netfilter(struct reading *reading)
+{
+	return read_number(reading, "net/bridge/bridge-nf-call-iptables", 0) != 0 ||
+	       read_number(reading, "net/bridge/bridge-nf-call-ip6tables", 0) != 0;
+}
+
 bool facts_forwards(const char *interface)
 {
-	char path[RESOURCE_NAME_SIZE], value[SYSCTL_VALUE_SIZE] = "0";
-	struct error gone;
+	struct error ignored; /* what cannot be read is no reason to trust it */
+	struct reading reading = {.err = &ignored};
 
-	snprintf(path, sizeof(path), "net/ipv4/conf/%s/forwarding", interface);
-	return sysctl_read("", path, value, &gone) < 0 || value[0] != '0';
+	return forwards(&reading, interface) && reading.r == 0;
+}
+
+bool facts_forwards6(const struct host *host, const char *interface)
+{
+	struct error ignored;
+	struct reading reading = {.err = &ignored};
+
+	return forwards6(&reading, host, interface) && reading.r == 0;
+}
+
+bool facts_bridge_netfilter_differs(const struct host *host)
+{
+	struct error ignored; /* what cannot be read now is read again soon */
+	struct reading reading = {.err = &ignored};
+	bool now = bridge_netfilter(&reading);
+
+	return reading.r == 0 && now != host->bridge_netfilter;
 }
 
 /*
@@ -24,67 +117,38 @@ bool facts_forwards(const char *interface)
  * ip_forward on, what netd had switched on before is theirs now; what is off even then was switched
  * off on purpose.
  */
-static bool is_switched(struct kernel *kernel, const char *name, bool forwarding_host)
+static bool is_switched(struct reading *reading, const char *name, bool forwarding_host)
 {
-	char path[RESOURCE_NAME_SIZE];
-
-	snprintf(path, sizeof(path), "net/ipv4/conf/%s/forwarding", name);
-	return !facts_forwards(name) || (!forwarding_host && sysctl_journal_has(kernel, path));
-}
-
-/* The number that stands there; `otherwise` where there is none. */
-static long read_number(const char *ifname, const char *key, long otherwise)
-{
-	char path[RESOURCE_NAME_SIZE], value[SYSCTL_VALUE_SIZE];
-	struct error absent;
-
-	snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", ifname, key);
-	return sysctl_read("", path, value, &absent) == 0 && value[0] ? strtol(value, NULL, 10)
-	                                                              : otherwise;
-}
-
-static bool is_lent(struct kernel *kernel, const char *ifname, const char *key)
-{
-	char path[RESOURCE_NAME_SIZE];
-
-	snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", ifname, key);
-	return sysctl_journal_has(kernel, path);
-}
-
-bool facts_force_forwarding(void)
-{
-	return read_number("all", "force_forwarding", -1) >= 0;
-}
-
-bool facts_forwards6(const struct host *host, const char *interface)
-{
-	return read_number("all", "forwarding", 0) != 0 ||
-	       (host->force_forwarding && read_number(interface, "force_forwarding", 1) != 0);
+	return !forwards(reading, name) ||
+	       (!forwarding_host && is_lent(reading, 4, name, "forwarding"));
 }
 
 /* The same for IPv6, where forwarding is the whole host's, or an interface's own beside it. */
-static void gather_ip6(struct kernel *kernel, const struct host *host, struct interface *interface)
+static void gather_ip6(
+        struct reading *reading, const struct host *host, struct interface *interface)
 {
 	const char *name = interface->name;
-	bool lent = host->force_forwarding ? is_lent(kernel, name, "force_forwarding")
-	                                   : is_lent(kernel, "all", "forwarding"),
-	     forwarding_host = read_number("all", "forwarding", 0) != 0 &&
-	                       !is_lent(kernel, "all", "forwarding");
+	bool lent = host->force_forwarding ? is_lent(reading, 6, name, "force_forwarding")
+	                                   : is_lent(reading, 6, "all", "forwarding"),
+	     forwarding_host = read_ip6(reading, "all", "forwarding", 0) != 0 &&
+	                       !is_lent(reading, 6, "all", "forwarding");
 
-	interface->ip6 = read_number(name, "accept_ra", -1) >= 0;
+	interface->ip6 = read_ip6(reading, name, "accept_ra", -1) >= 0;
 	interface->switched6 =
-	        interface->ip6 && !forwarding_host && (lent || !facts_forwards6(host, name));
+	        interface->ip6 && !forwarding_host && (lent || !forwards6(reading, host, name));
 	interface->hears_routers =
-	        interface->switched6 &&
-	        (read_number(name, "accept_ra", 0) == 1 || is_lent(kernel, name, "accept_ra"));
+	        interface->switched6 && (read_ip6(reading, name, "accept_ra", 0) == 1 ||
+	                                        is_lent(reading, 6, name, "accept_ra"));
 }
 
-static void gather_interface(struct kernel *kernel, const struct host *host,
-        const struct look_link *link, bool forwarding_host, struct interface *ret)
+static void gather_interface(struct reading *reading, const struct host *host,
+        const struct look_link *link, struct interface *ret)
 {
+	bool forwarding_host = read_number(reading, "net/ipv4/ip_forward", 0) == 1;
+
 	memcpy(ret->name, link->name, IFNAMSIZ);
-	ret->switched = is_switched(kernel, link->name, forwarding_host);
-	gather_ip6(kernel, host, ret);
+	ret->switched = is_switched(reading, link->name, forwarding_host);
+	gather_ip6(reading, host, ret);
 	ret->bridge = link->bridge;
 	if (!link->bridge)
 		return;
@@ -92,39 +156,27 @@ static void gather_interface(struct kernel *kernel, const struct host *host,
 	ret->mtu = link->mtu;
 }
 
-static int read_forwarding(bool *ret, struct error *err)
-{
-	char value[SYSCTL_VALUE_SIZE] = "0";
-	int r = sysctl_read("", "net/ipv4/ip_forward", value, err);
-
-	if (r == 0)
-		*ret = value[0] == '1';
-	return r;
-}
-
 static int gather_interfaces(struct engine *engine, struct request *ret, struct error *err)
 {
+	struct reading reading = {.kernel = engine->kernel, .err = err};
 	_cleanup_(freep) struct look_link *links = NULL;
-	bool forwarding_host = false;
 	unsigned count = 0;
 	int r = look_links(engine->kernel, "", &links, &count, err);
 
-	if (r == 0)
-		r = read_forwarding(&forwarding_host, err);
 	if (r < 0)
 		return r;
 	ret->interfaces = calloc(count + 1, sizeof(*ret->interfaces));
 	if (!ret->interfaces)
 		return error_memory(err);
-	for (unsigned i = 0; i < count; i++) {
-		struct interface *interface = &ret->interfaces[ret->interface_count];
-
+	ret->host.force_forwarding = read_ip6(&reading, "all", "force_forwarding", -1) >= 0;
+	ret->host.bridge_netfilter = bridge_netfilter(&reading);
+	for (unsigned i = 0; reading.r == 0 && i < count; i++) {
 		if (links[i].loopback || links[i].ours || links[i].bridge_port)
 			continue;
-		gather_interface(engine->kernel, &ret->host, &links[i], forwarding_host, interface);
-		ret->interface_count++;
+		gather_interface(
+		        &reading, &ret->host, &links[i], &ret->interfaces[ret->interface_count++]);
 	}
-	return 0;
+	return reading.r;
 }
 
 /* Which addresses on it the host has itself, and how many ports others have. */
@@ -146,8 +198,8 @@ static int gather_bridge_users(
 int facts_gather_bridge(
         struct engine *engine, const char *name, struct facts *facts, struct error *err)
 {
+	struct reading reading = {.kernel = engine->kernel, .err = err};
 	struct look_link link;
-	bool forwarding_host = false;
 	int r = name[0] ? look_link(engine->kernel, name, &link, err) : 0;
 
 	if (r <= 0)
@@ -156,25 +208,8 @@ int facts_gather_bridge(
 	facts->bridge_ours = link.ours;
 	if (!link.bridge)
 		return 0;
-	r = read_forwarding(&forwarding_host, err);
-	if (r < 0)
-		return r;
-	gather_interface(
-	        engine->kernel, model_host(engine->model), &link, forwarding_host, &facts->bridge);
-	return gather_bridge_users(engine, name, facts, err);
-}
-
-bool facts_bridge_netfilter(void)
-{
-	static const char *const switches[] = {
-	        "net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"};
-	char value[SYSCTL_VALUE_SIZE] = "0";
-	struct error absent; /* br_netfilter is not there: nothing of it is on */
-
-	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
-		if (sysctl_read("", switches[i], value, &absent) == 0 && value[0] != '0')
-			return true;
-	return false;
+	gather_interface(&reading, model_host(engine->model), &link, &facts->bridge);
+	return reading.r == 0 ? gather_bridge_users(engine, name, facts, err) : reading.r;
 }
 
 int facts_host(struct engine *engine, struct request *ret, struct error *err)
@@ -182,9 +217,7 @@ int facts_host(struct engine *engine, struct request *ret, struct error *err)
 	int r;
 
 	ret->kind = REQUEST_HOST;
-	ret->host.force_forwarding = facts_force_forwarding();
 	r = gather_interfaces(engine, ret, err);
-	ret->host.bridge_netfilter = facts_bridge_netfilter();
 	if (r == 0)
 		r = look_default_mtu(engine->kernel, &ret->host.default_mtu, err);
 	if (r == 0)

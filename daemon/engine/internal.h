@@ -166,14 +166,13 @@ int facts_gather_bridge(
         struct engine *engine, const char *name, struct facts *facts, struct error *err);
 /* A REQUEST_HOST that says how the host is now: its interfaces and its resolvers. */
 int facts_host(struct engine *engine, struct request *ret, struct error *err);
-/* Whether this interface of the host forwards IPv4; true also where it is gone. */
+/* Whether this interface of the host forwards IPv4; true also where it is gone, false where that
+ * cannot be read. */
 bool facts_forwards(const char *interface);
 /* The same of IPv6. */
 bool facts_forwards6(const struct host *host, const char *interface);
-/* Whether an interface can forward IPv6 without the whole host doing so: since Linux 6.17. */
-bool facts_force_forwarding(void);
-/* Whether bridged IPv4, or IPv6, passes the inet hooks. */
-bool facts_bridge_netfilter(void);
+/* Whether bridged IPv4, or IPv6, passes the inet hooks, and the model says otherwise. */
+bool facts_bridge_netfilter_differs(const struct host *host);
 /* Whether the way to the Internet takes something else than is known. Which way that is follows
  * from rules and routes of all tables, and from interfaces: the kernel is asked for the result. */
 bool facts_way_out_differs(const struct engine *engine);

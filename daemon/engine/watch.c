@@ -163,7 +163,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *watch = arg;
 
-	if (facts_bridge_netfilter() != model_host(watch->engine->model)->bridge_netfilter ||
+	if (facts_bridge_netfilter_differs(model_host(watch->engine->model)) ||
 	        facts_way_out_differs(watch->engine))
 		refresh_in(watch, SETTLE_MS);
 	if (watch->netns_wd < 0 && watch_netns_dir(watch) == 0)

@@ -174,11 +174,16 @@ static int restore_link(int rtnetlink, unsigned index, unsigned master, bool up)
 static int restore_switch(const char *ifname, const char *name, const char *value)
 {
 	_cleanup_(closep) int fd = -1;
+	size_t length = strlen(value);
 	char path[128];
+	ssize_t written;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", ifname, name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	return fd < 0 || write(fd, value, strlen(value)) < 0 ? -errno : 0;
+	written = fd < 0 ? -1 : write(fd, value, length);
+	if (written < 0)
+		return -errno;
+	return (size_t)written == length ? 0 : -EIO;
 }
 
 /* One line; 1: there is nothing to do for it. */
@@ -220,7 +225,7 @@ static bool restore(int rtnetlink, const char *ifname, const char *text, bool la
 	while (index && next_line(&text, line)) {
 		int r = restore_line(rtnetlink, index, ifname, line);
 
-		if (r >= 0 || r == -EEXIST)
+		if (r >= 0 || (r == -EEXIST && last))
 			continue;
 		whole = false;
 		if (last)
@@ -230,7 +235,8 @@ static bool restore(int rtnetlink, const char *ifname, const char *text, bool la
 	return whole;
 }
 
-/* A route may need one that stands after it. */
+/* A route may need one that stands after it; and what was there at first may have been on its way
+ * out. */
 void belongings_restore(int rtnetlink, const char *ifname, const char *text)
 {
 	if (!restore(rtnetlink, ifname, text, false))

@@ -164,13 +164,12 @@ static int sysctl_write(struct kernel *kernel, const char *ns, const char *path,
 	return r;
 }
 
-bool sysctl_journal_has(struct kernel *kernel, const char *path)
+int sysctl_journal_has(struct kernel *kernel, const char *path, struct error *err)
 {
 	_cleanup_(journal_done) struct journal journal = {0};
-	struct error ignored;
+	int r = journal_load(kernel->runtime_dir, &journal, err);
 
-	return journal_load(kernel->runtime_dir, &journal, &ignored) == 0 &&
-	       journal_find(&journal, "", path);
+	return r < 0 ? r : journal_find(&journal, "", path) != NULL;
 }
 
 /* A kernel without IPv6 is as silent as one where it is switched off. */

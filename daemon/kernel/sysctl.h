@@ -12,6 +12,6 @@ int sysctl_read(const char *ns, const char *path, char ret[SYSCTL_VALUE_SIZE], s
 /* The same, of the namespace that the calling thread has entered. */
 int sysctl_read_inside(const char *path, char ret[SYSCTL_VALUE_SIZE], struct error *err);
 
-/* Whether netd changed this sysctl of the host in this boot and still has its old value to restore.
- */
-bool sysctl_journal_has(struct kernel *kernel, const char *path);
+/* 1: netd changed this sysctl of the host in this boot and still has its old value to restore. 0:
+ * it did not. */
+int sysctl_journal_has(struct kernel *kernel, const char *path, struct error *err);

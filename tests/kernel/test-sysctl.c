@@ -72,13 +72,13 @@ START_TEST(lends_a_value_of_the_host_and_gives_it_back)
 	is_value("", FORWARDING, "0");
 	create(&on);
 	is_value("", FORWARDING, "1");
-	ck_assert(sysctl_journal_has(kernel, FORWARDING));
+	ck_assert_int_eq(sysctl_journal_has(kernel, FORWARDING, &err), 1);
 	ck_assert_str_eq(
 	        shell_line("cut -d' ' -f2- %s/sysctls", kernel->runtime_dir), FORWARDING " 0 1");
 	ck_assert_uint_eq(kernel->changes, 1);
 	delete (&on);
 	is_value("", FORWARDING, "0");
-	ck_assert(!sysctl_journal_has(kernel, FORWARDING));
+	ck_assert_int_eq(sysctl_journal_has(kernel, FORWARDING, &err), 0);
 	ck_assert_uint_eq(kernel->changes, 2);
 	ck_assert_str_eq(shell_line("ls %s | wc -l", kernel->runtime_dir), "0");
 }
@@ -92,7 +92,7 @@ START_TEST(removes_what_an_interrupted_write_has_left)
 	shell("touch %s/sysctls.new", kernel->runtime_dir);
 	kernel_tidy(kernel);
 	ck_assert_str_eq(shell_line("ls %s", kernel->runtime_dir), "sysctls");
-	ck_assert(sysctl_journal_has(kernel, FORWARDING));
+	ck_assert_int_eq(sysctl_journal_has(kernel, FORWARDING, &err), 1);
 	delete (&on);
 }
 END_TEST
@@ -115,7 +115,7 @@ START_TEST(does_not_write_what_is_right_already)
 
 	create(&off);
 	ck_assert_uint_eq(kernel->changes, 0);
-	ck_assert(!sysctl_journal_has(kernel, FORWARDING));
+	ck_assert_int_eq(sysctl_journal_has(kernel, FORWARDING, &err), 0);
 }
 END_TEST
 
@@ -128,7 +128,7 @@ START_TEST(leaves_a_value_that_someone_else_has_changed_since)
 	shell("echo 0 >/proc/sys/%s", loose.name);
 	delete (&loose);
 	is_value("", loose.name, "0");
-	ck_assert(!sysctl_journal_has(kernel, loose.name));
+	ck_assert_int_eq(sysctl_journal_has(kernel, loose.name, &err), 0);
 }
 END_TEST
 
@@ -140,7 +140,7 @@ START_TEST(leaves_forwarding_on_once_it_is_the_administrators)
 	shell("echo 1 >/proc/sys/net/ipv4/ip_forward");
 	delete (&on);
 	is_value("", FORWARDING, "1");
-	ck_assert(!sysctl_journal_has(kernel, FORWARDING));
+	ck_assert_int_eq(sysctl_journal_has(kernel, FORWARDING, &err), 0);
 }
 END_TEST
 
@@ -165,7 +165,7 @@ START_TEST(forgets_a_line_whose_interface_is_gone)
 	create(&on);
 	shell("ip link del up.5");
 	delete (&on);
-	ck_assert(!sysctl_journal_has(kernel, FORWARDING));
+	ck_assert_int_eq(sysctl_journal_has(kernel, FORWARDING, &err), 0);
 	ck_assert_int_eq(kind_apply(&kind_sysctl, kernel, NULL, &on, &err), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(err.text, "net.ipv4.conf.up/5.forwarding"));
 }
@@ -175,7 +175,7 @@ START_TEST(takes_no_notice_of_another_boot)
 {
 	shell("echo 00000000-0000-0000-0000-000000000000 " FORWARDING " 0 1 >%s/sysctls",
 	        kernel->runtime_dir);
-	ck_assert(!sysctl_journal_has(kernel, FORWARDING));
+	ck_assert_int_eq(sysctl_journal_has(kernel, FORWARDING, &err), 0);
 }
 END_TEST
 
@@ -239,7 +239,7 @@ START_TEST(says_what_gives_a_read_only_proc_sys)
 	ck_assert_int_eq(kind_apply(&kind_sysctl, kernel, NULL, &on, &err), -EROFS);
 	shell("umount /proc/sys");
 	ck_assert_ptr_nonnull(strstr(err.text, "ProtectKernelTunables"));
-	ck_assert(!sysctl_journal_has(kernel, FORWARDING));
+	ck_assert_int_eq(sysctl_journal_has(kernel, FORWARDING, &err), 0);
 }
 END_TEST
 

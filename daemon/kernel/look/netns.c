@@ -303,8 +303,12 @@ int look_inhabitants(const char *const *names, unsigned *counts, unsigned count,
 
 	if (!inodes)
 		return error_memory(err);
-	for (unsigned i = 0; i < count; i++)
-		inodes[i] = look_at_name(names[i], &status) == 0 ? status.st_ino : 0;
+	for (unsigned i = 0; i < count; i++) {
+		r = look_at_name(names[i], &status);
+		if (r < 0 && r != -ENOENT)
+			return error_set(err, ERROR_KERNEL, -r, "look at namespace %s", names[i]);
+		inodes[i] = r == 0 ? status.st_ino : 0;
+	}
 	r = look_processes(inodes, counts, count, err);
 	for (unsigned i = 0; r == 0 && i < count; i++)
 		counts[i] += inodes[i] == 0;
