@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fault.control import FAIL, KERNEL, KILL_BEFORE, MEMORY, Point, failures
+from fault.control import FAIL, KERNEL, KILL_BEFORE, MEMORY, REFUSE, SHORT, Point, failures
 from fault.operations import BY_NAME
 from fault.trial import PLACES, UNDO_FAILED, Trial, try_points, ways
 from lib.wait import wait_for
@@ -74,6 +74,31 @@ def test_what_an_interface_has_is_read_whole_or_it_stays():
         return [("fail", Point(call, FAIL, errno.ENOMEM)) for call in trial.calls[:keeping] if call.name in ("open64", "openat64", "read", "pread64")]
 
     try_points(Trial(BY_NAME["ns move-in"]), of_the_reading)
+
+
+def test_what_an_interface_had_is_given_back_whole():
+    """A switch of which nothing was written, and an address that was said to be there, were taken for given back."""
+    def of_the_return(trial):
+        for call in trial.calls:
+            if call.name == "write":
+                yield "fail", Point(call, SHORT)
+            elif call.name == "sendto" and call.protocol == 0 and call.messages == 1:
+                yield "fail", Point(call, REFUSE, errno.EEXIST, 1)
+
+    try_points(Trial(BY_NAME["ns rm -f, with an interface of the host"]), of_the_return)
+
+
+def test_a_switch_that_cannot_be_read_is_no_one_elses():
+    """The look at the host after an interface came back took it for one that the administrator lets forward, and its guard away."""
+    def of_the_look(trial):
+        return [("fail", Point(call, FAIL, errno.ENOMEM)) for call in trial.calls[-60:] if call.name in ("read", "open64", "fopen64")]
+
+    try_points(Trial(BY_NAME["ns move-out"]), of_the_look)
+
+
+def test_namespaces_that_cannot_be_looked_at_are_not_passed_over():
+    """`ns prune` removed the others, and said nothing."""
+    try_points(Trial(BY_NAME["ns prune"]), lambda trial: [("fail", Point(call, FAIL, errno.ENOMEM)) for call in trial.calls if call.name == "stat64"])
 
 
 def test_a_journal_that_cannot_be_written_leaves_no_half_of_it():
