@@ -37,9 +37,11 @@ static void print_event(const json_t *event)
 static bool take(const char *line, size_t length, void *arg)
 {
 	struct listening *listening = arg;
-	json_auto_t *event = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+	json_auto_t *event = NULL;
+	json_error_t ignored; /* netd's events are JSON, or it is not netd */
 
-	if (!json_is_object(event)) {
+	if (json_load(line, length, JSON_REJECT_DUPLICATES, &event, &ignored) < 0 ||
+	        !json_is_object(event)) {
 		listening->broken = true;
 		return false;
 	}

@@ -296,8 +296,12 @@ static int read_object(const char *socket_path, const struct reply *reply,
         struct client_answer *ret, struct error *err)
 {
 	if (reply->body > 0) {
-		ret->body = json_loadb(
-		        reply->bytes + reply->head, reply->body, JSON_REJECT_DUPLICATES, NULL);
+		json_error_t ignored; /* netd's answers are JSON, or it is not netd */
+		int r = json_load(reply->bytes + reply->head, reply->body, JSON_REJECT_DUPLICATES,
+		        &ret->body, &ignored);
+
+		if (r == -ENOMEM)
+			return error_memory(err);
 		if (!json_is_object(ret->body)) {
 			client_answer_done(ret);
 			return broken(socket_path, "the answer is no JSON object", err);

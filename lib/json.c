@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAMES_MAX (sizeof(((struct json_reader *)0)->names) / sizeof(const char *))
@@ -56,16 +57,47 @@ static const char *type_name(const json_t *value)
 	return "something else";
 }
 
+static bool lacked_memory; /* JSON is the main thread's */
+
+static void *allocate(size_t size)
+{
+	void *memory = malloc(size);
+
+	lacked_memory |= !memory;
+	return memory;
+}
+
+int json_load(const char *text, size_t size, size_t flags, json_t **ret, json_error_t *reason)
+{
+	json_t *value;
+
+	json_set_alloc_funcs(allocate, free);
+	lacked_memory = false;
+	value = json_loadb(text, size, flags, reason);
+	if (lacked_memory) {
+		json_decref(value);
+		return -ENOMEM;
+	}
+	if (!value)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
 int json_parse_object(const char *text, size_t size, json_t **ret, struct error *err)
 {
 	json_error_t reason;
-	json_t *value;
+	json_t *value = NULL;
+	int r = 0;
 
-	value = size ? json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &reason)
-	             : json_object();
-	if (!value && (!size || json_error_code(&reason) == json_error_out_of_memory))
+	if (size)
+		r = json_load(
+		        text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &value, &reason);
+	else
+		value = json_object();
+	if (r == -ENOMEM || (r == 0 && !value))
 		return error_memory(err);
-	if (!value)
+	if (r < 0)
 		return error_set(err, ERROR_INVALID, 0,
 		        "the body is not JSON: line %d, column %d: %s", reason.line, reason.column,
 		        clean(reason.text).text);

@@ -19,6 +19,10 @@ struct json_reader {
 	int result; /* 0, or the negative errno of the first error */
 };
 
+/* json_loadb(), but with not a byte left out: jansson goes on where it lacked the memory for one of
+ * a string. 0; -ENOMEM; -EINVAL: *reason says why. *ret is the caller's to json_decref(). */
+int json_load(const char *text, size_t size, size_t flags, json_t **ret, json_error_t *reason);
+
 /* Parses one body: a JSON object, no duplicates, nothing behind it. An empty body reads as {}.
  * *ret is the caller's to json_decref(). */
 int json_parse_object(const char *text, size_t size, json_t **ret, struct error *err);

@@ -89,7 +89,6 @@ CALL(fmemopen, MEMORY, "ENOMEM", "fmemopen(3), malloc(3)")
 CALL(nlmsg_alloc_simple, MEMORY, "ENOMEM", "libnl: lib/msg.c")
 CALL(nftnl_udata_buf_alloc, MEMORY, "ENOMEM", "libnftnl: src/udata.c")
 CALL(event_new, MEMORY, "ENOMEM", "libevent: event.c")
-HOOK(json_malloc, MEMORY, "ENOMEM", "jansson: json_set_alloc_funcs()")
 HOOK(sqlite_malloc, MEMORY, "ENOMEM", "SQLite: SQLITE_CONFIG_MALLOC")
 
 /*

@@ -1,5 +1,6 @@
 """The control file of netd-faulty (seam.h), and the table of what may fail (calls.h)."""
 
+import collections
 import errno
 import mmap
 import re
@@ -7,10 +8,11 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-HEADER = struct.Struct("=10I")
+HEADER = struct.Struct("=2I24s10I")
 CALL = struct.Struct("=24s4I")
 CALLS_MAX = 16384
-FIELDS = ["counted", "count", "at", "action", "errnum", "message", "lasting", "hits", "hurry", "seen"]
+FIELDS = ["counted", "count", "name", "site", "at", "met", "action", "errnum", "message", "lasting", "hits", "hurry", "seen"]
+OFFSETS = {name: 4 * place + (20 if place > 2 else 0) for place, name in enumerate(FIELDS)}
 KERNEL, STORE, MEMORY = 1, 2, 4
 FAIL, KILL_BEFORE, KILL_AFTER, REFUSE, LOSE, SHORT = range(1, 7)
 ACTIONS = {FAIL: "fails", KILL_BEFORE: "kills before", KILL_AFTER: "kills after", REFUSE: "refuses", LOSE: "loses", SHORT: "is short"}
@@ -36,6 +38,7 @@ class Call(NamedTuple):
     protocol: int  # -1: not netlink
     messages: int
     site: int
+    nth: int = 0  # among those of this name from this site, by which it is met again
 
 
 class Point(NamedTuple):
@@ -47,7 +50,7 @@ class Point(NamedTuple):
     lasting: int = 0
 
     def __str__(self):
-        what = f"call {self.call.number}, {self.call.name} (site {self.call.site:#x}), {ACTIONS[self.action]}"
+        what = f"call {self.call.number}, {self.call.name} (site {self.call.site:#x}, {self.call.nth}), {ACTIONS[self.action]}"
         if self.action == REFUSE:
             what += f" message {self.message} of {self.call.messages}"
         if self.errnum:
@@ -64,10 +67,10 @@ class Control:
             self.map = mmap.mmap(file.fileno(), 0)
 
     def get(self, name):
-        return struct.unpack_from("=I", self.map, 4 * FIELDS.index(name))[0]
+        return struct.unpack_from("=I", self.map, OFFSETS[name])[0]
 
     def set(self, name, value):
-        struct.pack_into("=I", self.map, 4 * FIELDS.index(name), value)
+        struct.pack_into("=I", self.map, OFFSETS[name], value)
 
     def count(self, groups):
         """From here on calls of these groups are counted, and nothing fails."""
@@ -78,8 +81,9 @@ class Control:
 
     def arm(self, point, groups):
         self.disarm()
-        for name, value in (("count", 0), ("hits", 0), ("action", point.action), ("errnum", point.errnum), ("message", point.message),
-                            ("lasting", point.lasting), ("at", point.call.number)):
+        struct.pack_into("24s", self.map, OFFSETS["name"], point.call.name.encode())
+        for name, value in (("count", 0), ("hits", 0), ("met", 0), ("action", point.action), ("errnum", point.errnum),
+                            ("message", point.message), ("lasting", point.lasting), ("site", point.call.site), ("at", point.call.nth)):
             self.set(name, value)
         self.set("counted", groups)
 
@@ -95,12 +99,13 @@ class Control:
 
     def calls(self, groups):
         """What was counted of these groups, numbered among themselves."""
-        found = []
+        found, made = [], collections.Counter()
         assert self.get("count") <= CALLS_MAX, "more calls than there is room for"
         for i in range(self.get("count")):
             name, group, protocol, messages, site = CALL.unpack_from(self.map, HEADER.size + i * CALL.size)
             if group & groups:
-                found.append(Call(len(found) + 1, name.rstrip(b"\0").decode(), group, protocol - 1, messages, site))
+                made[name, site] += 1
+                found.append(Call(len(found) + 1, name.rstrip(b"\0").decode(), group, protocol - 1, messages, site, made[name, site]))
         return found
 
 

@@ -29,8 +29,7 @@ extern struct seam_control *seam_control;
 struct fate seam_meet(enum call id, const void *site);
 /* The call was made. */
 void seam_left(struct fate fate);
-/* Both put themselves between a library and its memory; SQLite's files, too. */
-void seam_hook_json(void);
+/* Puts itself between SQLite and its memory and files. */
 void seam_hook_sqlite(void);
 
 #define SITE __builtin_return_address(0)

@@ -5,8 +5,9 @@
  *
  * A test arms the control file, makes a request, and the k-th call fails, or the process dies
  * there. Only calls of the groups that are counted have numbers. Helper threads call through here,
- * too, but never at the same time as the thread that waits for them, so numbers are the same in
- * each run.
+ * too, but never at the same time as the thread that waits for them. What the kernel announces
+ * comes sooner or later from run to run, so a call is met again by its place in the program and how
+ * often it was made there.
  *
  * Of netlink a call has more faces than its own errno: see enum seam_action. A refusal is made by
  * the kernel, which gets a message of a type that it does not know; only the errno in its answer is
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +37,7 @@ static const struct {
 #undef HOOK
 };
 
-extern char __executable_start[];
+extern char __executable_start[], _end[];
 
 struct seam_control *seam_control;
 
@@ -56,11 +58,25 @@ static struct fate happen(enum seam_action action)
 	return fate;
 }
 
+static uint32_t offset(const char *site)
+{
+	return site >= __executable_start && site < _end ? (uint32_t)(site - __executable_start)
+	                                                 : 0;
+}
+
+/* Whether it is the call that was chosen. */
+static bool is_chosen(enum call id, uint32_t site)
+{
+	return seam_control->at && seam_control->site == site &&
+	       strncmp(seam_control->name, table[id].name, SEAM_NAME) == 0 &&
+	       __atomic_add_fetch(&seam_control->met, 1, __ATOMIC_SEQ_CST) == seam_control->at;
+}
+
 struct fate seam_meet(enum call id, const void *site)
 {
 	struct fate fate = {0};
 	struct seam_call *call;
-	uint32_t number;
+	uint32_t number, place = offset(site);
 
 	if (!seam_control)
 		return fate;
@@ -73,12 +89,11 @@ struct fate seam_meet(enum call id, const void *site)
 		memset(call, 0, sizeof(*call));
 		strncpy(call->name, table[id].name, SEAM_NAME - 1);
 		call->group = table[id].group;
-		call->site = (uint32_t)((const char *)site - __executable_start);
+		call->site = place;
 	}
-	if (seam_control->at && number == seam_control->at)
+	if (is_chosen(id, place))
 		fate = happen((enum seam_action)seam_control->action);
-	else if (seam_control->at && number > seam_control->at &&
-	         (seam_control->lasting & table[id].group))
+	else if (seam_control->hits && (seam_control->lasting & table[id].group))
 		fate = happen(ACTION_FAIL);
 	fate.call = call;
 	return fate;
@@ -109,7 +124,6 @@ __attribute__((constructor)) static void open_control(void)
 		_exit(1);
 	}
 	close(fd);
-	seam_hook_json();
 	seam_hook_sqlite();
 	seam_control = shared;
 }

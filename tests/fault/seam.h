@@ -34,13 +34,17 @@ struct seam_call {
 	uint32_t group;
 	uint32_t protocol; /* of a netlink socket, plus one */
 	uint32_t messages; /* in a send */
-	uint32_t site;     /* where it was called, from the start of the program: for addr2line */
+	uint32_t site; /* where it was called, from the start of the program: for addr2line; 0: in
+	                  a library */
 };
 
 struct seam_control {
-	uint32_t counted; /* groups whose calls are counted; 0: none, and nothing fails */
-	uint32_t count;   /* calls so far */
-	uint32_t at;      /* the number of the call that something happens to, from 1 */
+	uint32_t counted;     /* groups whose calls are counted; 0: none, and nothing fails */
+	uint32_t count;       /* calls so far */
+	char name[SEAM_NAME]; /* of the call that something happens to, */
+	uint32_t site;        /* where it is called, */
+	uint32_t at;          /* and how often it was by then, from 1; 0: nothing happens */
+	uint32_t met;         /* how often it was called there so far */
 	uint32_t action;
 	uint32_t errnum;
 	uint32_t message; /* for ACTION_REFUSE */

@@ -8,7 +8,7 @@ import pytest
 
 from fault.control import FAIL, KERNEL, KILL_BEFORE, MEMORY, REFUSE, SHORT, Point, failures
 from fault.operations import BY_NAME
-from fault.trial import PLACES, UNDO_FAILED, Trial, try_points, ways
+from fault.trial import PLACES, UNDO_FAILED, Trial, lapses, try_points, ways
 from lib.wait import wait_for
 
 RELEASE = BY_NAME["release of a removed namespace"]
@@ -94,6 +94,11 @@ def test_a_switch_that_cannot_be_read_is_no_one_elses():
         return [("fail", Point(call, FAIL, errno.ENOMEM)) for call in trial.calls[-60:] if call.name in ("read", "open64", "fopen64")]
 
     try_points(Trial(BY_NAME["ns move-out"]), of_the_look)
+
+
+def test_a_request_for_which_there_is_no_memory_is_not_another_one():
+    """jansson left out the byte for which a string had no room: a sysctl of 600 became one of 60, and netd did that."""
+    try_points(Trial(BY_NAME["ns set"]), lambda trial: [which for which in lapses(trial)[:40] if which[1].call.name == "malloc"])
 
 
 def test_namespaces_that_cannot_be_looked_at_are_not_passed_over():

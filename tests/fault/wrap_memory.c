@@ -45,18 +45,6 @@ int __wrap_asprintf(char **ret, const char *format, ...)
 	return result;
 }
 
-static void *json_malloc(size_t size)
-{
-	struct fate fate = seam_meet(CALL_json_malloc, SITE);
-
-	return fate.action == ACTION_FAIL ? NULL : __real_malloc(size);
-}
-
-void seam_hook_json(void)
-{
-	json_set_alloc_funcs(json_malloc, free);
-}
-
 /* --- time --- */
 
 int __real_event_add(struct event *event, const struct timeval *timeout);
