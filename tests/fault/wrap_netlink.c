@@ -100,6 +100,13 @@ static struct nlmsghdr *message_at(
 	return found;
 }
 
+/* A rule is its own key: that it is there already is said of none that is not. */
+static bool is_lie(const struct nlmsghdr *header, int protocol)
+{
+	return protocol == NETLINK_ROUTE && header->nlmsg_type == RTM_NEWRULE &&
+	       seam_control->errnum == EEXIST;
+}
+
 /* Makes one message of these bytes one that the kernel refuses. */
 static void spoil(int fd, int protocol, char *bytes, size_t size, uint32_t number)
 {
@@ -107,7 +114,7 @@ static void spoil(int fd, int protocol, char *bytes, size_t size, uint32_t numbe
 	uint32_t count;
 	struct nlmsghdr *header = message_at(bytes, size, protocol, number ? number : 1, &count);
 
-	if (!header)
+	if (!header || is_lie(header, protocol))
 		return;
 	refusal.fd = fd;
 	refusal.sequence = header->nlmsg_seq;
