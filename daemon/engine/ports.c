@@ -67,7 +67,7 @@ static bool is_asked_for(
 	return false;
 }
 
-/* The kernel itself is asked whether a port could be held: whoever has it, in whatever way. */
+/* The kernel itself is asked whether somebody has a port, in whatever way. */
 static bool is_free(const struct model *fork, const struct request *request, unsigned number,
         const struct facts *facts, uint16_t port)
 {
@@ -77,7 +77,7 @@ static bool is_free(const struct model *fork, const struct request *request, uns
 	        .host_port_end = port};
 
 	return !is_asked_for(request, number, facts, port) && !publication_overlap(fork, &wanted) &&
-	       holds_can(wanted.protocol, &wanted.host_ip, port);
+	       holds_free(wanted.protocol, &wanted.host_ip, port);
 }
 
 static uint16_t first_free(const struct model *fork, const struct request *request, unsigned number,

@@ -319,11 +319,11 @@ bool holds_inode(const struct kernel *kernel, uint8_t protocol, const struct ip 
 	return held && held->fd >= 0 && (uint32_t)held->inode == inode;
 }
 
-bool holds_can(uint8_t protocol, const struct ip *ip, uint16_t port)
+bool holds_free(uint8_t protocol, const struct ip *ip, uint16_t port)
 {
 	_cleanup_(closep) int fd = -1;
 
-	return open_held(protocol, ip, port, &fd) == 0;
+	return open_held(protocol, ip, port, &fd) != -EADDRINUSE;
 }
 
 /* --- the kind --- */

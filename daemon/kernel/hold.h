@@ -17,8 +17,8 @@ struct holds *holds_close(struct holds *holds);
  * socket looks like: -EINVAL, with a sentence. One that is held already is closed, too: success. */
 int holds_adopt(struct kernel *kernel, int fd, struct error *err);
 
-/* Whether the port could be held now: nobody has it. */
-bool holds_can(uint8_t protocol, const struct ip *ip, uint16_t port);
+/* Whether nobody has the port; also true where that cannot be told: to hold it will say why. */
+bool holds_free(uint8_t protocol, const struct ip *ip, uint16_t port);
 
 /* Whether this is one of netd's own held sockets. */
 bool holds_inode(const struct kernel *kernel, uint8_t protocol, const struct ip *ip, uint16_t port,

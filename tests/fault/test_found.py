@@ -101,6 +101,11 @@ def test_a_request_for_which_there_is_no_memory_is_not_another_one():
     try_points(Trial(BY_NAME["ns set"]), lambda trial: [which for which in lapses(trial)[:40] if which[1].call.name == "malloc"])
 
 
+def test_a_port_that_could_not_be_asked_for_is_not_passed_over():
+    """Of a range the next one was taken, though nobody had the first."""
+    try_points(Trial(BY_NAME["publish several"]), lambda trial: [("fail", Point(call, FAIL, errno.ENFILE)) for call in trial.calls if call.name == "socket"])
+
+
 def test_namespaces_that_cannot_be_looked_at_are_not_passed_over():
     """`ns prune` removed the others, and said nothing."""
     try_points(Trial(BY_NAME["ns prune"]), lambda trial: [("fail", Point(call, FAIL, errno.ENOMEM)) for call in trial.calls if call.name == "stat64"])
