@@ -237,7 +237,7 @@ class Both:
 
 
 def rename(text, found):
-    for name in sorted(found, key=len, reverse=True):
+    for name in sorted(filter(None, found), key=len, reverse=True):  # a boot id may still be missing
         text = text.replace(name, found[name])
     return text
 
