@@ -7,6 +7,7 @@
 
 #include "cli/output.h"
 #include "cli/request.h"
+#include "lib/json.h"
 
 #include <string.h>
 

@@ -9,6 +9,7 @@
 #include "lib/client.h"
 
 #include "lib/cleanup.h"
+#include "lib/json.h"
 
 #include <ctype.h>
 #include <stdbool.h>
