@@ -215,11 +215,11 @@ static void on_foreign_link(struct watch *watch, const struct happening *link)
 	        model_object(watch->engine->model, TABLE_INTERFACES, link->name);
 	bool known = interface != NULL;
 
+	suspect_mark(watch->engine, link);
 	if (is_astray(watch->engine->model, link)) {
 		event_add(watch->engine->reconcile, &soon);
 		return;
 	}
-
 	if (known == link->gone && !is_own_link(watch, link))
 		refresh_in(watch, SETTLE_MS);
 	if (interface && interface->bridge)
@@ -262,10 +262,8 @@ static void on_host(const struct happening *happening, void *arg)
 	prefixes_hear(watch->engine, happening);
 	if (happening->kind == EVENT_LINK && strncmp(happening->alias, "netd:", 5) == 0)
 		on_own_link(watch, happening);
-	else if (happening->kind == EVENT_LINK) {
-		suspect_mark(watch->engine, happening);
+	else if (happening->kind == EVENT_LINK)
 		on_foreign_link(watch, happening);
-	}
 	if (happening->kind == EVENT_PORT)
 		suspect_port(watch->engine, happening);
 	/* The whole host's switch was written: in IPv4 that changes every interface's, too. */
