@@ -103,6 +103,30 @@ def tables():
     return listing
 
 
+class File:
+    """It stays open while there is room, and else is opened for each look."""
+    room = 0
+
+    def __init__(self, path):
+        self.path, self.number = path, None
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if File.room > 0:
+            self.number, File.room = number, File.room - 1
+        else:
+            os.close(number)
+
+    def read(self):
+        if self.number is not None:
+            return os.pread(self.number, SYSCTL_MAX, 0)
+        with open(self.path, "rb", buffering=0) as file:
+            return file.read(SYSCTL_MAX)
+
+    def close(self):
+        if self.number is not None:
+            os.close(self.number)
+            File.room += 1
+
+
 class Sysctls:
     """Those of one namespace. A file that was opened there belongs to it for good; once its interface has gone, it says so."""
 
@@ -115,8 +139,8 @@ class Sysctls:
 
     def forget(self, directory):
         for file in self.open.pop(directory, {}).values():
-            if file is not None:
-                os.close(file)
+            if file:
+                file.close()
 
     def list(self, directory):
         """Opens what is new in it, and returns its directories."""
@@ -126,21 +150,21 @@ class Sysctls:
                 inner.append(os.path.join(directory, entry.name))
                 continue
             try:
-                files[entry.name] = known[entry.name] if entry.name in known else os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC)
+                files[entry.name] = known[entry.name] if entry.name in known else File(entry.path)
             except PermissionError:
                 files[entry.name] = None
         for name in known.keys() - files.keys():
-            if known[name] is not None:
-                os.close(known[name])
+            if known[name]:
+                known[name].close()
         self.open[directory] = files
         return inner
 
     def read_directory(self, directory, values):
         for name, file in self.open[directory].items():
-            if file is None:
+            if not file:
                 continue
             try:
-                values[f"net/{directory}/{name}"] = os.pread(file, SYSCTL_MAX, 0).decode().strip()
+                values[f"net/{directory}/{name}"] = file.read().decode().strip()
             except FileNotFoundError:
                 raise
             except OSError:
@@ -256,7 +280,9 @@ class Host:
 
 
 def serve():
-    resource.setrlimit(resource.RLIMIT_NOFILE, [resource.getrlimit(resource.RLIMIT_NOFILE)[1]] * 2)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    File.room = min(most // 2, 100000)
     host = Host()
     for line in sys.stdin:
         print(json.dumps(host.state(line.split())), flush=True)
