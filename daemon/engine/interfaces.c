@@ -141,11 +141,15 @@ static void gather_ip6(
 	                                        is_lent(reading, 6, name, "accept_ra"));
 }
 
-static void gather_interface(struct reading *reading, const struct host *host,
-        const struct look_link *link, struct interface *ret)
+/* Whether the administrator's own switch is on. */
+static bool read_forwarding_host(struct reading *reading)
 {
-	bool forwarding_host = read_number(reading, "net/ipv4/ip_forward", 0) == 1;
+	return read_number(reading, "net/ipv4/ip_forward", 0) == 1;
+}
 
+static void gather_interface(struct reading *reading, const struct host *host,
+        const struct look_link *link, bool forwarding_host, struct interface *ret)
+{
 	memcpy(ret->name, link->name, IFNAMSIZ);
 	ret->switched = is_switched(reading, link->name, forwarding_host);
 	gather_ip6(reading, host, ret);
@@ -160,6 +164,7 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 {
 	struct reading reading = {.kernel = engine->kernel, .err = err};
 	_cleanup_(freep) struct look_link *links = NULL;
+	bool forwarding_host;
 	unsigned count = 0;
 	int r = look_links(engine->kernel, "", &links, &count, err);
 
@@ -170,11 +175,12 @@ static int gather_interfaces(struct engine *engine, struct request *ret, struct 
 		return error_memory(err);
 	ret->host.force_forwarding = read_ip6(&reading, "all", "force_forwarding", -1) >= 0;
 	ret->host.bridge_netfilter = bridge_netfilter(&reading);
+	forwarding_host = read_forwarding_host(&reading);
 	for (unsigned i = 0; reading.r == 0 && i < count; i++) {
 		if (links[i].loopback || links[i].ours || links[i].bridge_port)
 			continue;
-		gather_interface(
-		        &reading, &ret->host, &links[i], &ret->interfaces[ret->interface_count++]);
+		gather_interface(&reading, &ret->host, &links[i], forwarding_host,
+		        &ret->interfaces[ret->interface_count++]);
 	}
 	return reading.r;
 }
@@ -208,7 +214,8 @@ int facts_gather_bridge(
 	facts->bridge_ours = link.ours;
 	if (!link.bridge)
 		return 0;
-	gather_interface(&reading, model_host(engine->model), &link, &facts->bridge);
+	gather_interface(&reading, model_host(engine->model), &link, read_forwarding_host(&reading),
+	        &facts->bridge);
 	return reading.r == 0 ? gather_bridge_users(engine, name, facts, err) : reading.r;
 }
 
