@@ -31,6 +31,7 @@ struct suspect {
 	struct ailing ailing;
 	bool suspected;
 	unsigned looks;       /* without a quiet time between them */
+	bool fought;          /* that they were too many was said */
 	uint64_t due, looked; /* of clock_ms() */
 	unsigned pid;         /* who was it, where known */
 	char program[16];
@@ -107,8 +108,10 @@ static struct suspect *add(
 	suspect->ailing.sides |= sides;
 	if (suspect->suspected)
 		return suspect;
-	if (now - suspect->looked > QUIET_MS + pause_of(suspect))
+	if (now - suspect->looked > QUIET_MS + pause_of(suspect)) {
 		suspect->looks = 0;
+		suspect->fought = false;
+	}
 	soon = now + SETTLE_MS;
 	suspect->due = suspect->looked + pause_of(suspect);
 	if (suspect->due < soon)
@@ -240,19 +243,20 @@ static struct suspect *culprit(struct suspect *const *due, unsigned count)
 	return due[0];
 }
 
-/* Its budget is used up: from now on it waits. */
-static void note_fight(struct drift *drift, const struct suspect *suspect)
+/* Once its budget is used up, it waits. The look that used it up need not be one that found something. */
+static void note_fight(struct drift *drift, struct suspect *suspect)
 {
 	const struct announcement fight = about(drift, ANNOUNCE_FIGHT, suspect);
 	char name[NAME_TEXT_SIZE];
 
-	if (suspect->looks == LOOKS_FREE + 1)
+	if (suspect->looks > LOOKS_FREE && !suspect->fought)
 		engine_announce(drift->engine, &fight,
 		        "%s: changed by someone again and again, %u times in a row: netd goes on "
 		        "to "
 		        "repair it, at longer and longer intervals (now %d s)",
 		        describe(drift, &suspect->ailing, name), suspect->looks,
-		        PAUSE_FIRST_MS / 1000);
+		        (int)(pause_of(suspect) / 1000));
+	suspect->fought = suspect->looks > LOOKS_FREE;
 }
 
 static void settle(struct drift *drift, struct suspect *const *due, const struct ailing *ailing,

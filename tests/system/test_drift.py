@@ -1,6 +1,7 @@
 """What someone does to netd's things while it runs is noticed and healed, said once, and nothing else is touched."""
 
 import re
+import time
 
 import pytest
 
@@ -169,6 +170,16 @@ def test_a_fight_is_backed_off_and_said(built):
     # the others do not wait for that
     built.shell(f"ip link del {built.outer['far']}")
     wait_for(lambda: built.outer["far"] in built.run("ip link").stdout, "the other network's endpoint is healed at once", 1.5)
+
+
+def test_a_fight_is_said_though_others_used_the_budget_up(built):
+    """Every other look finds that all is there, so it is such a one with which the waiting begins."""
+    for _ in range(12):
+        built.run("ip", "-batch", "-", stdin="link set nd-a mtu 1400\nlink set nd-a mtu 1500\n")
+        time.sleep(0.05)
+        built.shell("ip addr flush dev nd-a")
+        wait_for(lambda: "10.77.0.1" in built.run("ip addr show dev nd-a").stdout or "again and again" in built.log(), "the address is back", 10)
+    assert built.log().count("again and again") == 1, built.log()
 
 
 def test_lost_events_lead_to_a_full_look(built):
