@@ -243,6 +243,11 @@ bool link_lost_mark(const struct kernel *kernel, const struct link_seen *link)
 	       kernel->knows && kernel->knows(link->name, kernel->arg);
 }
 
+bool link_is_ours(const struct kernel *kernel, const struct link_seen *link, const char *instance)
+{
+	return mark_matches(link->alias, instance) || link_lost_mark(kernel, link);
+}
+
 /* --- names --- */
 
 int link_index(struct kernel *kernel, const char *name)
@@ -376,7 +381,7 @@ static int compare_pairs(const void *a, const void *b)
 
 bool survey_owns(const struct survey *survey, const struct link_seen *link)
 {
-	return mark_matches(link->alias, survey->instance) || link_lost_mark(survey->kernel, link);
+	return link_is_ours(survey->kernel, link, survey->instance);
 }
 
 bool survey_owns_bridge(const struct survey *survey, const struct link_seen *link)

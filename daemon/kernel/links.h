@@ -53,6 +53,8 @@ const struct link_seen *links_find(const struct links *links, int index);
 bool mark_matches(const char *alias, const char *instance);
 /* Whether it is one that netd made, and someone took its mark away (kernel_config.knows). */
 bool link_lost_mark(const struct kernel *kernel, const struct link_seen *link);
+/* Whether the host's link is of this instance, NULL: of any; with its mark, or without. */
+bool link_is_ours(const struct kernel *kernel, const struct link_seen *link, const char *instance);
 
 /*
  * The index of the link of netd's that has this name in the host; 0: there is none, -EEXIST: it is

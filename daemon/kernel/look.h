@@ -63,7 +63,7 @@ int look_link(struct kernel *kernel, const char *ifname, struct look_link *ret, 
 int look_name(
         struct kernel *kernel, const char *ns, const char *ifname, bool *ret, struct error *err);
 
-/* Whether the host's interface of this name bears a mark of netd, of this scope. */
+/* Whether the host's interface of this name is netd's, of this scope. */
 bool look_link_ours(struct kernel *kernel, const char *ifname, enum kernel_scope scope);
 
 /* What a bridge's port of this name has beyond the defaults, and its alias, which may be cut off.

@@ -130,6 +130,37 @@ START_TEST(lists_links_of_the_host_and_of_a_namespace)
 }
 END_TEST
 
+static bool knows_nv1(const char *link, void *arg)
+{
+	(void)arg;
+	return strcmp(link, "nv1") == 0;
+}
+
+/* Until the mark that someone took away is back. What has an index of netd's and a name of nobody
+ * is not netd's, nor is what has only the name. */
+START_TEST(a_link_without_its_mark_is_still_its_own)
+{
+	struct look_interface seen;
+	struct look_link bridge;
+	unsigned foreign;
+
+	kernel->knows = knows_nv1;
+	shell("ip link add br0 type bridge"
+	      "; ip link add nv1 index 1073741825 master br0 type veth peer name a"
+	      "; ip link add nv2 index 1073741826 master br0 type veth peer name b");
+	ck_assert_int_eq(look_link(kernel, "br0", &bridge, &err), 1);
+	ck_assert_int_eq(look_foreign_ports(kernel, bridge.index, &foreign, &err), 0);
+	ck_assert_uint_eq(foreign, 1);
+	ck_assert(look_link_ours(kernel, "nv1", SCOPE_INSTANCE));
+	ck_assert(!look_link_ours(kernel, "nv2", SCOPE_ALL));
+	ck_assert_int_eq(look_interface(kernel, "nv1", &(struct ip){0}, &seen, &err), 0);
+	ck_assert(seen.ours);
+	free(seen.belongings);
+	shell("ip link del nv1; ip link add nv1 type veth peer name a");
+	ck_assert(!look_link_ours(kernel, "nv1", SCOPE_ALL));
+}
+END_TEST
+
 START_TEST(finds_the_marks_of_another_instance)
 {
 	struct netns_record record = {.name = "web", .instance = OTHER, .cookie = 1};
@@ -208,8 +239,8 @@ int main(void)
 {
 	const TTest *const tests[] = {lists_addresses_and_routes_but_no_default_like_ones,
 	        takes_the_mtu_of_the_way_out, lists_links_of_the_host_and_of_a_namespace,
-	        finds_the_marks_of_another_instance, finds_the_servers_behind_a_local_resolver,
-	        NULL};
+	        a_link_without_its_mark_is_still_its_own, finds_the_marks_of_another_instance,
+	        finds_the_servers_behind_a_local_resolver, NULL};
 
 	host_enter();
 	return run_tests("look-host", setup, teardown, tests);

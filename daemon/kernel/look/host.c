@@ -172,8 +172,8 @@ bool look_link_ours(struct kernel *kernel, const char *ifname, enum kernel_scope
 	struct error ignored; /* one that cannot be looked at is not known to be netd's */
 
 	return links_read_one(kernel->rtnl, "", ifname, &found, &ignored) == 0 && found.count &&
-	       mark_matches(
-	               found.items[0].alias, scope == SCOPE_INSTANCE ? kernel->instance : NULL);
+	       link_is_ours(
+	               kernel, &found.items[0], scope == SCOPE_INSTANCE ? kernel->instance : NULL);
 }
 
 int look_foreign_ports(struct kernel *kernel, int bridge, unsigned *ret, struct error *err)
@@ -183,7 +183,7 @@ int look_foreign_ports(struct kernel *kernel, int bridge, unsigned *ret, struct 
 
 	*ret = 0;
 	for (unsigned i = 0; i < ports.count; i++)
-		*ret += !mark_matches(ports.items[i].alias, kernel->instance);
+		*ret += !link_is_ours(kernel, &ports.items[i], kernel->instance);
 	return r;
 }
 

@@ -35,7 +35,7 @@ int look_interface(struct kernel *kernel, const char *ifname, const struct ip *s
 		return 0;
 	memcpy(seen.name, found.items[0].name, IFNAMSIZ);
 	seen.loopback = found.items[0].loopback;
-	seen.ours = mark_matches(found.items[0].alias, NULL);
+	seen.ours = link_is_ours(kernel, &found.items[0], NULL);
 	r = draw_index(&seen.new_index, err);
 	if (r == 0)
 		r = belongings_read(kernel->rtnl, ifname, sought, &belongings, err);
