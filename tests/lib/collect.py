@@ -144,19 +144,22 @@ class Sysctls:
 
     def list(self, directory):
         """Opens what is new in it, and returns its directories."""
-        inner, known, files = [], self.open.get(directory, {}), {}
-        for entry in os.scandir(SYSCTLS + directory):
+        entries = os.scandir(SYSCTLS + directory)  # first: a directory that has gone is not kept
+        inner, names, files = [], set(), self.open.setdefault(directory, {})
+        for entry in entries:
             if entry.is_dir():
                 inner.append(os.path.join(directory, entry.name))
                 continue
+            names.add(entry.name)
             try:
-                files[entry.name] = known[entry.name] if entry.name in known else File(entry.path)
+                if entry.name not in files:
+                    files[entry.name] = File(entry.path)
             except PermissionError:
                 files[entry.name] = None
-        for name in known.keys() - files.keys():
-            if known[name]:
-                known[name].close()
-        self.open[directory] = files
+        for name in files.keys() - names:
+            gone = files.pop(name)
+            if gone:
+                gone.close()
         return inner
 
     def read_directory(self, directory, values):
