@@ -243,7 +243,7 @@ static struct suspect *culprit(struct suspect *const *due, unsigned count)
 	return due[0];
 }
 
-/* Once its budget is used up, it waits. The look that used it up need not be one that found something. */
+/* Its budget is used up, perhaps by looks that found nothing: from now on it waits. */
 static void note_fight(struct drift *drift, struct suspect *suspect)
 {
 	const struct announcement fight = about(drift, ANNOUNCE_FIGHT, suspect);
@@ -252,8 +252,7 @@ static void note_fight(struct drift *drift, struct suspect *suspect)
 	if (suspect->looks > LOOKS_FREE && !suspect->fought)
 		engine_announce(drift->engine, &fight,
 		        "%s: changed by someone again and again, %u times in a row: netd goes on "
-		        "to "
-		        "repair it, at longer and longer intervals (now %d s)",
+		        "to repair it, at longer and longer intervals (now %d s)",
 		        describe(drift, &suspect->ailing, name), suspect->looks,
 		        (int)(pause_of(suspect) / 1000));
 	suspect->fought = suspect->looks > LOOKS_FREE;
