@@ -249,13 +249,14 @@ static void note_fight(struct drift *drift, struct suspect *suspect)
 	const struct announcement fight = about(drift, ANNOUNCE_FIGHT, suspect);
 	char name[NAME_TEXT_SIZE];
 
-	if (suspect->looks > LOOKS_FREE && !suspect->fought)
-		engine_announce(drift->engine, &fight,
-		        "%s: changed by someone again and again, %u times in a row: netd goes on "
-		        "to repair it, at longer and longer intervals (now %d s)",
-		        describe(drift, &suspect->ailing, name), suspect->looks,
-		        (int)(pause_of(suspect) / 1000));
-	suspect->fought = suspect->looks > LOOKS_FREE;
+	if (suspect->looks <= LOOKS_FREE || suspect->fought)
+		return;
+	suspect->fought = true;
+	engine_announce(drift->engine, &fight,
+	        "%s: changed by someone again and again, %u times in a row: netd goes on "
+	        "to repair it, at longer and longer intervals (now %d s)",
+	        describe(drift, &suspect->ailing, name), suspect->looks,
+	        (int)(pause_of(suspect) / 1000));
 }
 
 static void settle(struct drift *drift, struct suspect *const *due, const struct ailing *ailing,
